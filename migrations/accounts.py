@@ -1,0 +1,83 @@
+"""The database and its three accounts: `migrate` may change the schema, each service may use its own tables and no other's."""
+
+import time
+from collections.abc import Callable
+
+import pymysql
+import structlog
+from sqlalchemy import Connection, MetaData, create_engine, inspect, text
+from sqlalchemy.exc import OperationalError
+
+from migrations.settings import MigrationSettings
+from services.auth.models import AuthBase
+from services.leaderboard.models import LeaderboardBase
+
+log = structlog.get_logger(__name__)
+
+# The server is there, but says no: waiting does not help.
+_REFUSALS = frozenset({1044, 1045, 1698})
+
+
+def ensure_accounts(settings: MigrationSettings) -> None:
+    """Make the database and the accounts where they are missing, and set the accounts' passwords.
+
+    Waits for MySQL. Raises OperationalError when it refuses or has not answered in time.
+    """
+    engine = create_engine(settings.admin_url, hide_parameters=True)
+    try:
+        _wait(engine.connect, settings.mysql_start_timeout)
+        with engine.begin() as connection:
+            connection.execute(
+                text(f"CREATE DATABASE IF NOT EXISTS `{settings.mysql_database}` CHARACTER SET utf8mb4 COLLATE utf8mb4_bin")
+            )
+            for account, password in (
+                (settings.migrate_mysql_user, settings.migrate_mysql_password),
+                (settings.auth_mysql_user, settings.auth_mysql_password),
+                (settings.leaderboard_mysql_user, settings.leaderboard_mysql_password),
+            ):
+                secret = {"password": password.get_secret_value()}
+                connection.execute(text(f"CREATE USER IF NOT EXISTS {_account(account)} IDENTIFIED BY :password"), secret)
+                connection.execute(text(f"ALTER USER {_account(account)} IDENTIFIED BY :password"), secret)
+            connection.execute(
+                text(f"GRANT ALL ON `{settings.mysql_database}`.* TO {_account(settings.migrate_mysql_user)} WITH GRANT OPTION")
+            )
+    finally:
+        engine.dispose()
+
+
+def grant_tables(connection: Connection, settings: MigrationSettings) -> None:
+    """Let each service use its own tables: rows only, never the schema."""
+    existing = set(inspect(connection).get_table_names())
+    for account, metadata in (
+        (settings.auth_mysql_user, AuthBase.metadata),
+        (settings.leaderboard_mysql_user, LeaderboardBase.metadata),
+    ):
+        for table in _names(metadata) & existing:
+            connection.execute(
+                text(f"GRANT SELECT, INSERT, UPDATE, DELETE ON `{settings.mysql_database}`.`{table}` TO {_account(account)}")
+            )
+
+
+def _names(metadata: MetaData) -> set[str]:
+    return set(metadata.tables)
+
+
+def _account(name: str) -> str:
+    if not name.replace("_", "").isalnum():
+        raise ValueError(f"not a name for a MySQL account: {name}")
+    return f"'{name}'@'%'"
+
+
+def _wait(connect: Callable[[], Connection], seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            connect().close()
+        except OperationalError as error:
+            code = error.orig.args[0] if isinstance(error.orig, pymysql.err.OperationalError) else None
+            if code in _REFUSALS or time.monotonic() > deadline:
+                raise
+            log.info("waiting for mysql", error=str(error.orig))
+            time.sleep(0.5)
+        else:
+            return

@@ -1,0 +1,103 @@
+"""Passwords: their rules, and Argon2id in a bounded pool, never on the event loop."""
+
+import asyncio
+import unicodedata
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+
+from services.auth.errors import PasswordQueueFull
+from services.auth.settings import AuthSettings
+
+T = TypeVar("T")
+
+MAX_LENGTH = 128
+
+
+class InvalidPassword(ValueError):
+    """The password cannot be used. The message says why, in words for its owner."""
+
+
+def normalize(text: str) -> str:
+    """The form that is hashed: NFKC, so that every keyboard writes the same password. Raises InvalidPassword."""
+    normal = unicodedata.normalize("NFKC", text)
+    if any(unicodedata.category(character) in {"Cc", "Cs"} for character in normal):
+        raise InvalidPassword("a password cannot hold control characters")
+    if len(normal) > MAX_LENGTH:  # NFKC can make one code point into eighteen
+        raise InvalidPassword(f"a password has at most {MAX_LENGTH} characters")
+    return normal
+
+
+def new_password(text: str, min_length: int) -> str:
+    """The normal form of a password that is being set. Raises InvalidPassword.
+
+    Length is the only rule: NIST SP 800-63B-4, section 3.1.1.2, forbids rules of composition.
+    """
+    normal = normalize(text)
+    if len(normal) < min_length:
+        raise InvalidPassword(f"a password has at least {min_length} characters")
+    return normal
+
+
+class Passwords:
+    """Hashes and checks passwords in as many threads as there are cores: Argon2 releases the GIL.
+
+    What waits for a thread is bounded in number and in time, so a flood of logins costs memory for ``password_workers``
+    hashes and no more, and those beyond the bound are told at once. Raises PasswordQueueFull.
+    """
+
+    def __init__(self, settings: AuthSettings) -> None:
+        self._hasher = PasswordHasher(
+            time_cost=settings.argon2_time_cost,
+            memory_cost=settings.argon2_memory_kib,
+            parallelism=settings.argon2_parallelism,
+        )
+        self._pool = ThreadPoolExecutor(settings.password_workers, thread_name_prefix="argon2")
+        self._workers = asyncio.Semaphore(settings.password_workers)
+        self._room = settings.password_workers + settings.password_queue
+        self._seconds = settings.password_queue_seconds
+        # What a login for an unknown name is checked against: the same work, and never right.
+        self._nobody = self._hasher.hash("nobody has this password")
+
+    async def hash(self, password: str) -> str:
+        """The hash to store for a password in its normal form."""
+        return await self._run(lambda: self._hasher.hash(password))
+
+    async def verify(self, stored: str | None, password: str) -> bool:
+        """Whether ``password`` is the one that was hashed; None, for no such account, costs the same and is False."""
+
+        def check() -> bool:
+            try:
+                return self._hasher.verify(stored or self._nobody, password) and stored is not None
+            except (VerificationError, InvalidHashError):
+                return False
+
+        return await self._run(check)
+
+    def needs_rehash(self, stored: str) -> bool:
+        """Whether ``stored`` was made with other parameters than the settings'."""
+        return self._hasher.check_needs_rehash(stored)
+
+    def close(self) -> None:
+        """End the threads when what they do is done."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    async def _run(self, work: Callable[[], T]) -> T:
+        if self._room <= 0:
+            raise PasswordQueueFull("Try again in a moment.")
+        self._room -= 1
+        try:
+            try:
+                async with asyncio.timeout(self._seconds):
+                    await self._workers.acquire()
+            except TimeoutError:
+                raise PasswordQueueFull("Try again in a moment.") from None
+            running = asyncio.get_running_loop().run_in_executor(self._pool, work)
+            # The thread cannot be stopped: its place is free when it is done, even if its caller has gone.
+            running.add_done_callback(lambda _: self._workers.release())
+            return await asyncio.shield(running)
+        finally:
+            self._room += 1

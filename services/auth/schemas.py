@@ -1,0 +1,44 @@
+"""What the auth service is sent and what it answers, one schema a direction."""
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Credentials(BaseModel):
+    """A username and a password, as typed. Their rules are checked where they are needed."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    username: str = Field(
+        max_length=256, description="3 to 32 letters, digits and `_ - .`; case and width make no difference", examples=["Ada"]
+    )
+    password: str = Field(max_length=1024, description="8 to 128 characters, any of them", examples=["correct horse battery"])
+
+
+class PasswordForm(BaseModel):
+    """The OAuth2 password form (RFC 6749, section 4.3.2), as Swagger's Authorize sends it."""
+
+    grant_type: Literal["password"] = "password"
+    username: str = Field(max_length=256)
+    password: str = Field(max_length=1024)
+
+
+class Registered(BaseModel):
+    user_id: int
+    username: str
+
+
+class AccessToken(BaseModel):
+    """RFC 6749, section 5.1. The refresh token travels in a cookie."""
+
+    access_token: str
+    token_type: Literal["Bearer"] = "Bearer"  # noqa: S105 - the type's name
+    expires_in: int = Field(description="seconds until the access token expires")
+
+
+class Account(BaseModel):
+    user_id: int
+    username: str
+    created_at: datetime

@@ -1,0 +1,28 @@
+"""The auth service's settings."""
+
+import os
+
+from pydantic import Field, SecretStr
+
+from services.common.settings import Seconds, ServiceSettings
+
+
+class AuthSettings(ServiceSettings):
+    """What the auth service is told."""
+
+    auth_mysql_user: str = Field("auth", description="MySQL account of the auth service")
+    auth_mysql_password: SecretStr = Field(min_length=8, description="password of that account")
+
+    access_token_seconds: int = Field(900, ge=30, le=86_400, description="lifetime of an access token, in seconds")
+    refresh_token_seconds: int = Field(2_592_000, ge=60, description="lifetime of a refresh token that is not used, in seconds")
+
+    # Defaults: OWASP's Argon2id recommendation. A stored hash with other parameters is replaced at the next login.
+    argon2_memory_kib: int = Field(19_456, ge=8, description="memory of one password hash, in KiB")
+    argon2_time_cost: int = Field(2, ge=1, description="passes over that memory")
+    argon2_parallelism: int = Field(1, ge=1, description="lanes of one password hash")
+    password_workers: int = Field(
+        default_factory=lambda: os.cpu_count() or 1, ge=1, description="passwords hashed at once (default: one a core)"
+    )
+    password_queue: int = Field(64, ge=0, description="hashes that may wait for a worker; more are answered 503")
+    password_queue_seconds: Seconds = Field(10.0, description="seconds a hash may wait for a worker")
+    password_min_length: int = Field(8, ge=1, le=128, description="fewest code points of a new password, after NFKC")

@@ -1,0 +1,123 @@
+"""The connection to MySQL: one engine a process, one transaction a call, retries where MySQL asks for them."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any, Literal, TypeVar
+
+from sqlalchemy import URL, Dialect, text
+from sqlalchemy.dialects.mysql import BIGINT, DATETIME
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.types import TypeDecorator
+
+from services.common.settings import MySQLSettings
+
+T = TypeVar("T")
+
+# The same meaning on every server and for every connection, whatever the server's own defaults are.
+_SESSION = (
+    "SET SESSION time_zone = '+00:00', innodb_lock_wait_timeout = 3, "
+    "sql_mode = 'STRICT_TRANS_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'"
+)
+# 1213: deadlock, the transaction is rolled back. 1205: lock wait timeout, only the statement is. Both ask to be run again.
+_RETRYABLE = frozenset({1213, 1205})
+_ATTEMPTS = 5
+
+UnsignedBigInt = BIGINT(unsigned=True)
+# Names compare by their bytes: what is equal was decided before they were stored.
+TABLE_OPTIONS = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin"}
+
+
+class UTCDateTime(TypeDecorator[datetime]):
+    """An aware datetime, stored as UTC to the microsecond: MySQL's DATETIME has no zone."""
+
+    impl = DATETIME(fsp=6)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a datetime without a zone")
+        return value.astimezone(UTC).replace(tzinfo=None)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+        return None if value is None else value.replace(tzinfo=UTC)
+
+
+def database_url(settings: MySQLSettings, account: str, password: str) -> URL:
+    """Where ``account`` finds the database."""
+    return URL.create(
+        "mysql+aiomysql",
+        account,
+        password,
+        settings.mysql_host,
+        settings.mysql_port,
+        settings.mysql_database,
+        query={"charset": "utf8mb4"},
+    )
+
+
+def error_code(error: BaseException) -> int | None:
+    """MySQL's number of the error that SQLAlchemy wrapped, if it has one."""
+    args = getattr(getattr(error, "orig", None), "args", ())
+    return args[0] if args and isinstance(args[0], int) else None
+
+
+class Database:
+    """MySQL as one service's account sees it. Under REPEATABLE READ, what one connection reads is of one moment."""
+
+    def __init__(
+        self,
+        settings: MySQLSettings,
+        account: str,
+        password: str,
+        *,
+        pool_size: int | None = None,
+        isolation_level: Literal["READ COMMITTED", "REPEATABLE READ"] = "READ COMMITTED",
+    ) -> None:
+        self._timeout = settings.mysql_timeout
+        self.engine: AsyncEngine = create_async_engine(
+            database_url(settings, account, password),
+            pool_size=pool_size or settings.mysql_pool_size,
+            max_overflow=0,
+            pool_timeout=settings.mysql_timeout,
+            pool_pre_ping=True,
+            pool_recycle=1800,
+            isolation_level=isolation_level,
+            hide_parameters=True,
+            connect_args={"connect_timeout": min(3, int(settings.mysql_timeout) or 1), "init_command": _SESSION},
+        )
+
+    async def transaction(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+        """Run ``work`` in a transaction and commit it; run it whole again when MySQL says so.
+
+        ``work`` must do nothing but use its connection. Raises OperationalError or TimeoutError when MySQL does not answer
+        in time; whether the commit happened is then unknown.
+        """
+        async with asyncio.timeout(self._timeout):
+            for attempt in range(1, _ATTEMPTS + 1):
+                try:
+                    async with self.engine.begin() as connection:
+                        return await work(connection)
+                except OperationalError as error:
+                    if error_code(error) not in _RETRYABLE or attempt == _ATTEMPTS:
+                        raise
+        raise AssertionError("unreachable")
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncConnection]:
+        """A connection for statements that change nothing."""
+        async with asyncio.timeout(self._timeout), self.engine.connect() as connection:
+            yield connection
+
+    async def ping(self) -> None:
+        """Return when MySQL answers. Raises OperationalError or TimeoutError when it does not."""
+        async with self.reading() as connection:
+            await connection.execute(text("SELECT 1"))
+
+    async def dispose(self) -> None:
+        """Close every connection."""
+        await self.engine.dispose()

@@ -1,0 +1,195 @@
+"""Errors as RFC 9457 problem details: one class an error, one place that renders them, one way to document them."""
+
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any, ClassVar
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field, ValidationError
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from starlette.exceptions import HTTPException
+
+MEDIA_TYPE = "application/problem+json"
+
+log = structlog.get_logger(__name__)
+
+
+class FieldError(BaseModel):
+    """One thing that is wrong with a request, and where."""
+
+    detail: str
+    pointer: str | None = Field(None, description="JSON pointer (RFC 6901) into the body, as a URI fragment")
+    parameter: str | None = Field(None, description="name of the path or query parameter")
+
+
+class ProblemDetails(BaseModel):
+    """RFC 9457 problem details."""
+
+    type: str = Field(description="stable identifier of the kind of problem")
+    title: str = Field(description="the kind of problem, in words")
+    status: int
+    detail: str = Field(description="what happened this time, for a person")
+    errors: list[FieldError] | None = Field(None, description="what is wrong with the request, each with its place")
+
+
+class Problem(Exception):
+    """An answer that is not what was asked for. Subclasses set the status, the type and the title."""
+
+    status: ClassVar[int] = 500
+    type: ClassVar[str] = "urn:problem:internal-error"
+    title: ClassVar[str] = "Internal error"
+
+    def __init__(
+        self,
+        detail: str | None = None,
+        *,
+        errors: Sequence[FieldError] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(detail or self.title)
+        self.detail = detail or f"{self.title}."
+        self.errors = errors
+        self.headers = dict(headers or {})
+
+
+class InvalidRequest(Problem):
+    status = 422
+    type = "urn:problem:invalid-request"
+    title = "The request is not valid"
+
+
+class NotFound(Problem):
+    status = 404
+    type = "urn:problem:not-found"
+    title = "There is nothing here"
+
+
+class Unauthenticated(Problem):
+    """No access token, or one that is not accepted. RFC 6750, section 3."""
+
+    status = 401
+    type = "urn:problem:unauthenticated"
+    title = "A valid access token is needed"
+
+    def __init__(self, detail: str | None = None, *, challenge: str = "Bearer") -> None:
+        super().__init__(detail, headers={"WWW-Authenticate": challenge})
+
+
+class UnsupportedMediaType(Problem):
+    status = 415
+    type = "urn:problem:unsupported-media-type"
+    title = "The body's content type is not supported"
+
+
+class BodyTooLarge(Problem):
+    status = 413
+    type = "urn:problem:body-too-large"
+    title = "The body is too large"
+
+
+class ServiceUnavailable(Problem):
+    """Nothing is wrong with the request: it can be sent again after ``Retry-After`` seconds."""
+
+    status = 503
+    type = "urn:problem:service-unavailable"
+    title = "The service is not available right now"
+
+    def __init__(self, detail: str | None = None, *, retry_after: int = 1) -> None:
+        super().__init__(detail, headers={"Retry-After": str(retry_after)})
+
+
+def documented(*problems: type[Problem]) -> dict[int | str, dict[str, Any]]:
+    """What a route passes as ``responses=`` to document the problems it answers with."""
+    by_status: dict[int | str, list[type[Problem]]] = {}
+    for problem in problems:
+        by_status.setdefault(problem.status, []).append(problem)
+    return {
+        status: {
+            "description": "; ".join(f"{problem.title} (`{problem.type}`)" for problem in group),
+            "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDetails"}}},
+            **({"headers": {"WWW-Authenticate": {"schema": {"type": "string"}}}} if status == 401 else {}),
+            **({"headers": {"Retry-After": {"schema": {"type": "integer"}}}} if status == 503 else {}),
+        }
+        for status, group in by_status.items()
+    }
+
+
+def field_errors(error: ValidationError | RequestValidationError) -> list[FieldError]:
+    """What a validation found, without the input: that may hold what JSON cannot (NaN, lone surrogates), or a secret."""
+    found = []
+    for each in error.errors():
+        place = tuple(each["loc"])
+        if place and place[0] in {"path", "query", "header", "cookie"}:
+            found.append(FieldError(detail=each["msg"], parameter=str(place[-1])))
+        else:
+            path = [str(part) for part in (place[1:] if place[:1] == ("body",) else place)]
+            if each["type"] == "json_invalid":
+                path = []
+            tokens = "".join("/" + part.replace("~", "~0").replace("/", "~1") for part in path)
+            found.append(FieldError(detail=each["msg"], pointer=f"#{tokens}"))
+    return found
+
+
+def _printable(text: str) -> str:
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def render(problem: Problem) -> JSONResponse:
+    """The response that tells ``problem``."""
+    content: dict[str, Any] = {
+        "type": problem.type,
+        "title": problem.title,
+        "status": problem.status,
+        "detail": _printable(problem.detail),
+    }
+    if problem.errors:
+        content["errors"] = [
+            {name: _printable(value) for name, value in each.model_dump(exclude_none=True).items()} for each in problem.errors
+        ]
+    return JSONResponse(content, problem.status, problem.headers, media_type=MEDIA_TYPE)
+
+
+async def _on_problem(_: Request, problem: Exception) -> JSONResponse:
+    assert isinstance(problem, Problem)
+    return render(problem)
+
+
+async def _on_invalid(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    errors = field_errors(error)
+    return render(InvalidRequest("; ".join(f"{e.parameter or e.pointer}: {e.detail}" for e in errors), errors=errors))
+
+
+async def _on_http(_: Request, error: Exception) -> JSONResponse:
+    """What the framework raises: no such route, wrong method, a body over the limit."""
+    assert isinstance(error, HTTPException)
+    if error.status_code == BodyTooLarge.status:
+        return render(BodyTooLarge())
+    phrase = HTTPStatus(error.status_code).phrase
+    problem = Problem(f"{error.detail}.".replace("..", "."), headers=error.headers)
+    content = {"type": "about:blank", "title": phrase, "status": error.status_code, "detail": problem.detail}
+    return JSONResponse(content, error.status_code, problem.headers, media_type=MEDIA_TYPE)
+
+
+async def _on_database_away(_: Request, error: Exception) -> JSONResponse:
+    log.warning("database unavailable", error=str(getattr(error, "orig", None) or error) or type(error).__name__)
+    return render(ServiceUnavailable("The database did not answer. Try again in a moment."))
+
+
+async def _on_failure(_: Request, error: Exception) -> JSONResponse:
+    """A defect of ours. Starlette raises it again after this answer, so that the server logs the traceback."""
+    return render(Problem("Something went wrong on our side. It has been logged."))
+
+
+def install(app: FastAPI) -> None:
+    """Make ``app`` answer every error as a problem."""
+    app.add_exception_handler(Problem, _on_problem)
+    app.add_exception_handler(RequestValidationError, _on_invalid)
+    app.add_exception_handler(HTTPException, _on_http)
+    for away in (OperationalError, InterfaceError, PoolTimeoutError, TimeoutError):
+        app.add_exception_handler(away, _on_database_away)
+    app.add_exception_handler(Exception, _on_failure)

@@ -1,0 +1,84 @@
+"""Settings: every one an environment variable or a file in ``SECRETS_DIR``, with a documented default; secrets have none."""
+
+import os
+from typing import Annotated, TypeVar
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+Seconds = Annotated[float, Field(gt=0)]
+
+
+class ListenSettings(BaseSettings):
+    """Where a service listens and whom it believes about the client's address."""
+
+    model_config = SettingsConfigDict(extra="ignore", hide_input_in_errors=True)
+
+    listen_host: str = Field("127.0.0.1", description="address the service listens on")
+    listen_port: Port = Field(8000, description="port the service listens on")
+    forwarded_allow_ips: str = Field(
+        "127.0.0.1",
+        description="comma-separated addresses or networks of the gateway: only they are believed about X-Forwarded-*",
+    )
+    reload: bool = Field(False, description="restart when a source file changes (development)")
+
+
+class LogSettings(BaseSettings):
+    """How much is logged, and for whom."""
+
+    model_config = SettingsConfigDict(extra="ignore", hide_input_in_errors=True)
+
+    log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="least severe level that is logged")
+    log_format: str = Field("json", pattern="^(json|console)$", description="json for machines, console for people")
+
+
+class MySQLSettings(BaseSettings):
+    """Where MySQL is. Which account is used is each service's own setting."""
+
+    model_config = SettingsConfigDict(extra="ignore", hide_input_in_errors=True)
+
+    mysql_host: str = Field("127.0.0.1", description="host of MySQL")
+    mysql_port: Port = Field(3306, description="port of MySQL")
+    mysql_database: str = Field(
+        "leaderboard", pattern=r"^[A-Za-z0-9_]{1,64}$", description="name of the database that holds every table"
+    )
+    mysql_pool_size: int = Field(10, ge=1, le=1000, description="connections a process keeps to MySQL, at most")
+    mysql_timeout: Seconds = Field(5.0, description="seconds a transaction may take, waiting for a connection included")
+
+
+class TokenSettings(BaseSettings):
+    """What both services must agree on about access tokens."""
+
+    model_config = SettingsConfigDict(extra="ignore", hide_input_in_errors=True)
+
+    jwt_keys: SecretStr = Field(
+        description="`kid:key` pairs, comma separated, a key being 32 random bytes or more as base64url; the first signs"
+    )
+    jwt_issuer: str = Field("leaderboard-auth", min_length=1, description="`iss` of access tokens")
+    jwt_audience: str = Field("leaderboard", min_length=1, description="`aud` of access tokens")
+
+
+class ServiceSettings(ListenSettings, LogSettings, MySQLSettings, TokenSettings):
+    """What each service is told."""
+
+    max_body_bytes: int = Field(65_536, ge=1_024, description="largest request body, in bytes; a larger one is answered 413")
+
+
+S = TypeVar("S", bound=BaseSettings)
+
+
+class InvalidSettings(SystemExit):
+    """A process must not start with the settings it was given. Exits with one line that names each of them."""
+
+
+def load_settings(settings: type[S]) -> S:
+    """Read ``settings`` from the environment and from the files in ``SECRETS_DIR``.
+
+    Raises InvalidSettings, whose message names every missing or malformed setting and never shows a value.
+    """
+    try:
+        return settings(_secrets_dir=os.environ.get("SECRETS_DIR") or None)
+    except ValidationError as error:
+        faults = "; ".join(f"{'.'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors(include_input=False))
+        raise InvalidSettings(f"cannot start: {faults}") from None

@@ -1,0 +1,111 @@
+"""Access tokens: their keys, their claims and the check of both. RFC 7519, RFC 8725, RFC 9068."""
+
+import base64
+import binascii
+import re
+from dataclasses import dataclass
+
+import jwt
+
+ALGORITHM = "HS256"
+TOKEN_TYPE = "at+jwt"  # noqa: S105 - RFC 9068's name of the type, not a secret
+REQUIRED_CLAIMS = ("iss", "aud", "sub", "name", "iat", "nbf", "exp", "jti")
+MIN_KEY_BYTES = 32  # RFC 7518, section 3.2: a key as long as the hash, or longer
+# 32 random bytes hold fewer than 16 different values less than once in 10^12 keys; typed samples mostly do.
+MIN_DISTINCT_BYTES = 16
+MAX_TOKEN_LENGTH = 4096
+CLOCK_SKEW_SECONDS = 5
+MAX_USER_ID = 2**63 - 1
+
+_KID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_SUBJECT = re.compile(r"[1-9][0-9]{0,18}")
+
+
+class InvalidKeys(ValueError):
+    """The shared keys must not be used: missing, malformed, short, repeated, or not random."""
+
+
+class InvalidToken(Exception):
+    """The token is not one that this system issued, or it is not valid now. The message may be shown to the client."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRing:
+    """The live keys by ``kid``. The first one signs; each verifies, so that a key can be rotated without a 401."""
+
+    keys: dict[str, bytes]
+
+    @property
+    def signing_kid(self) -> str:
+        return next(iter(self.keys))
+
+    @classmethod
+    def parse(cls, text: str) -> "KeyRing":
+        """Read ``kid:base64url`` pairs, comma separated. Raises InvalidKeys, without showing a key."""
+        keys: dict[str, bytes] = {}
+        for pair in filter(None, (part.strip() for part in text.split(","))):
+            kid, colon, encoded = pair.partition(":")
+            if not colon or not _KID.fullmatch(kid):
+                raise InvalidKeys("each key must be written kid:base64url, the kid of letters, digits and . _ -")
+            if kid in keys:
+                raise InvalidKeys(f"kid {kid} appears twice")
+            try:
+                key = base64.b64decode(encoded + "=" * (-len(encoded) % 4), altchars=b"-_", validate=True)
+            except (binascii.Error, ValueError):
+                raise InvalidKeys(f"key {kid} is not base64url") from None
+            if len(key) < MIN_KEY_BYTES:
+                raise InvalidKeys(f"key {kid} has {len(key)} bytes, {MIN_KEY_BYTES} or more are needed")
+            if len(set(key)) < MIN_DISTINCT_BYTES:
+                raise InvalidKeys(f"key {kid} is not random: make one with `openssl rand -base64 32 | tr +/ -_`")
+            if key in keys.values():
+                raise InvalidKeys(f"key {kid} repeats another key")
+            keys[kid] = key
+        if not keys:
+            raise InvalidKeys("no key is given")
+        return cls(keys)
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who an access token speaks for."""
+
+    user_id: int
+    username: str
+
+
+class TokenVerifier:
+    """Checks access tokens against the shared keys, without asking the service that issued them."""
+
+    def __init__(self, keys: KeyRing, issuer: str, audience: str) -> None:
+        self._keys = keys.keys
+        self._issuer = issuer
+        self._audience = audience
+
+    def verify(self, token: str) -> Principal:
+        """Whom ``token`` speaks for. Raises InvalidToken."""
+        if len(token) > MAX_TOKEN_LENGTH:
+            raise InvalidToken("The access token is too long.")
+        try:
+            header = jwt.get_unverified_header(token)
+            if str(header.get("typ", "")).lower().removeprefix("application/") != TOKEN_TYPE:
+                raise InvalidToken("This is not an access token.")
+            key = self._keys.get(header.get("kid", ""))
+            if key is None:
+                raise InvalidToken("The access token was signed with an unknown key.")
+            claims = jwt.decode(
+                token,
+                key,
+                algorithms=[ALGORITHM],
+                issuer=self._issuer,
+                audience=self._audience,
+                leeway=CLOCK_SKEW_SECONDS,
+                options={"require": list(REQUIRED_CLAIMS), "enforce_minimum_key_length": True, "strict_aud": True},
+            )
+        except jwt.ExpiredSignatureError:
+            raise InvalidToken("The access token has expired.") from None
+        except (jwt.PyJWTError, ValueError, TypeError):  # UnicodeEncodeError is a ValueError
+            raise InvalidToken("The access token is not valid.") from None
+        subject, username = claims["sub"], claims["name"]
+        if not _SUBJECT.fullmatch(subject) or int(subject) > MAX_USER_ID or not isinstance(username, str):
+            raise InvalidToken("The access token is not valid.")
+        return Principal(int(subject), username)

@@ -1,0 +1,1 @@
+"""The leaderboard service: game sessions, standings, exact ranks, and the cache of them."""

@@ -1,0 +1,67 @@
+"""The leaderboard service's application."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime
+
+from fastapi import FastAPI
+
+from services.common.database import Database
+from services.common.settings import InvalidSettings, load_settings
+from services.common.telemetry import configure_logging
+from services.common.tokens import InvalidKeys, KeyRing, TokenVerifier
+from services.common.web import build_app
+from services.leaderboard.breaker import Breaker
+from services.leaderboard.follower import Follower
+from services.leaderboard.pages import PageCache
+from services.leaderboard.routes import router
+from services.leaderboard.service import LeaderboardService
+from services.leaderboard.settings import LeaderboardSettings
+
+PREFIX = "/api/leaderboard"
+
+
+def create_app(settings: LeaderboardSettings | None = None) -> FastAPI:
+    """The application. Raises InvalidSettings, before anything is opened, when it must not start with these settings."""
+    settings = settings or load_settings(LeaderboardSettings)
+    try:
+        keys = KeyRing.parse(settings.jwt_keys.get_secret_value())
+    except InvalidKeys as error:
+        raise InvalidSettings(f"cannot start: JWT_KEYS: {error}") from None
+    configure_logging(settings, "leaderboard")
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        account = settings.leaderboard_mysql_user, settings.leaderboard_mysql_password.get_secret_value()
+        writes = Database(settings, *account)
+        reads = Database(settings, *account, pool_size=settings.ranking_pool_size, isolation_level="REPEATABLE READ")
+        breaker = Breaker()
+        cache = PageCache(settings, breaker)
+        follower = Follower(writes, cache, breaker, settings)
+        app.state.writes = writes
+        app.state.cache = cache
+        app.state.verifier = TokenVerifier(keys, settings.jwt_issuer, settings.jwt_audience)
+        app.state.service = LeaderboardService(writes, reads, cache, follower, lambda: datetime.now(UTC))
+        await follower.round()  # so that the first request finds Redis in use, if it is there
+        following = asyncio.create_task(follower.run())
+        try:
+            yield
+        finally:
+            following.cancel()
+            with suppress(asyncio.CancelledError):
+                await following
+            await cache.aclose()
+            await reads.dispose()
+            await writes.dispose()
+
+    return build_app(
+        title="Leaderboard: scores and ranks",
+        description="Submit scores and read exact ranks. Equal totals share a rank; who reached a total first stands first.",
+        prefix=PREFIX,
+        settings=settings,
+        lifespan=lifespan,
+        router=router,
+        needed={"mysql": lambda app: app.state.writes.ping},
+        helpful={"redis": lambda app: app.state.cache.ping},
+    )

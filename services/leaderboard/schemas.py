@@ -1,0 +1,53 @@
+"""What the leaderboard service is sent and what it answers, one schema a direction."""
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from services.leaderboard.ranking import MAX_SESSION_SCORE
+
+
+class ScoreSubmission(BaseModel):
+    """The score of one game session."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    score: int = Field(ge=0, le=MAX_SESSION_SCORE, description="what the session scored", examples=[1200])
+
+
+class SubmittedSession(BaseModel):
+    session_id: int
+    user_id: int
+    username: str
+    total_score: int = Field(description="the player's total, this session included")
+    rank: int = Field(description="1 + the number of players strictly ahead: equal totals share a rank")
+
+
+class RankedPlayer(BaseModel):
+    rank: int = Field(description="1 + the number of players strictly ahead: equal totals share a rank")
+    user_id: int
+    username: str
+    total_score: int
+
+
+class TopPage(BaseModel):
+    """A page of the board, in its order: total descending, then who reached it first."""
+
+    top: list[RankedPlayer]
+    limit: int
+    offset: int
+    total_players: int = Field(description="how many players are ranked")
+
+
+class PlayerRank(BaseModel):
+    user_id: int
+    username: str
+    total_score: int
+    rank: int = Field(description="1 + the number of players strictly ahead: equal totals share a rank")
+
+
+class OwnRank(BaseModel):
+    """The caller's rank. Before their first session `total_score` is 0 and `rank` is null."""
+
+    user_id: int
+    username: str
+    total_score: int
+    rank: int | None

@@ -1,0 +1,33 @@
+"""The leaderboard service's settings."""
+
+from pydantic import Field, SecretStr
+
+from services.common.settings import Seconds, ServiceSettings
+
+
+class LeaderboardSettings(ServiceSettings):
+    """What the leaderboard service is told."""
+
+    leaderboard_mysql_user: str = Field("leaderboard", description="MySQL account of the leaderboard service")
+    leaderboard_mysql_password: SecretStr = Field(min_length=8, description="password of that account")
+    ranking_pool_size: int = Field(
+        6,
+        ge=1,
+        le=1000,
+        description="rankings read from MySQL at once, at most; a pool of its own, so that reads never keep writes waiting",
+    )
+
+    redis_url: str = Field(
+        "redis://127.0.0.1:6379/0", pattern=r"^(rediss?|unix)://", description="where Redis is, without its password"
+    )
+    redis_password: SecretStr | None = Field(None, description="password of Redis, if it has one")
+    redis_timeout: Seconds = Field(
+        0.075,
+        description="seconds Redis may take for one answer; after that MySQL answers and Redis is left alone until it is back",
+    )
+    cache_ttl: Seconds = Field(
+        10.0, description="seconds a cached page or rank is kept, at most; a new session outdates it at once"
+    )
+    follower_interval: Seconds = Field(
+        0.25, description="seconds between two looks for changes that another process could not tell Redis of"
+    )

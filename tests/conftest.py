@@ -1,0 +1,139 @@
+"""What every test can ask for. Servers are started when the first test needs them, on free ports, in a folder of their own."""
+
+from collections.abc import AsyncIterator, Iterator, Mapping
+from pathlib import Path
+
+import httpx
+import pymysql
+import pytest
+from pydantic import SecretStr
+
+from migrations.accounts import ensure_accounts
+from migrations.history import upgrade
+from migrations.settings import MigrationSettings
+from services.auth.app import create_app as create_auth
+from services.auth.settings import AuthSettings
+from services.leaderboard.app import create_app as create_leaderboard
+from services.leaderboard.settings import LeaderboardSettings
+from services.local.stack import Stack
+from tests.system import QUICK_PASSWORDS, Accounts, make_secrets, serving
+
+_LOGS = pytest.StashKey[Path]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """Say with each failure where the servers' logs are."""
+    report = yield
+    logs = item.config.stash.get(_LOGS, None)
+    if report.failed and logs is not None:
+        report.sections.append(("servers", f"their logs are in {logs}"))
+    return report
+
+
+@pytest.fixture(scope="session")
+def secrets() -> dict[str, str]:
+    """Secrets as a first `make run` makes them."""
+    return make_secrets()
+
+
+@pytest.fixture(scope="session")
+def stack(
+    tmp_path_factory: pytest.TempPathFactory, secrets: Mapping[str, str], request: pytest.FixtureRequest
+) -> Iterator[Stack]:
+    """The whole system, as `make run` starts it, with two leaderboard processes."""
+    folder = tmp_path_factory.mktemp("stack")
+    request.config.stash[_LOGS] = folder / "logs"
+    with Stack(folder, secrets=secrets, leaderboards=2, environment=QUICK_PASSWORDS) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def gateway_url(stack: Stack) -> str:
+    """Where the whole system answers."""
+    return stack.gateway_url
+
+
+@pytest.fixture(scope="session")
+def migration_settings(stack: Stack, secrets: Mapping[str, str], worker_id: str) -> MigrationSettings:
+    """A database beside the stack's, with the schema in it, for services that run inside the tests."""
+    settings = MigrationSettings(
+        mysql_host=stack.mysql.host,
+        mysql_port=stack.mysql.port,
+        mysql_database=f"test_{worker_id}",
+        mysql_admin_password=SecretStr(secrets["MYSQL_ADMIN_PASSWORD"]),
+        migrate_mysql_password=SecretStr(secrets["MIGRATE_MYSQL_PASSWORD"]),
+        auth_mysql_password=SecretStr(secrets["AUTH_MYSQL_PASSWORD"]),
+        leaderboard_mysql_password=SecretStr(secrets["LEADERBOARD_MYSQL_PASSWORD"]),
+    )
+    ensure_accounts(settings)
+    upgrade(settings)
+    return settings
+
+
+@pytest.fixture
+def mysql(stack: Stack, migration_settings: MigrationSettings) -> Iterator["pymysql.Connection[pymysql.cursors.Cursor]"]:
+    """The administrator's connection to that database, with no rows in it but the default board."""
+    connection = stack.mysql.connect(database=migration_settings.mysql_database, autocommit=True)
+    with connection.cursor() as cursor:
+        cursor.execute("SET foreign_key_checks = 0")
+        for table in ("users", "refresh_tokens", "players", "game_sessions", "standings", "outbox"):
+            cursor.execute(f"TRUNCATE TABLE {table}")
+    try:
+        yield connection
+    finally:
+        connection.close()
+
+
+@pytest.fixture
+def auth_settings(migration_settings: MigrationSettings, secrets: Mapping[str, str]) -> AuthSettings:
+    return AuthSettings(
+        mysql_host=migration_settings.mysql_host,
+        mysql_port=migration_settings.mysql_port,
+        mysql_database=migration_settings.mysql_database,
+        auth_mysql_password=migration_settings.auth_mysql_password,
+        jwt_keys=SecretStr(secrets["JWT_KEYS"]),
+        argon2_memory_kib=64,
+        argon2_time_cost=1,
+    )
+
+
+@pytest.fixture
+def leaderboard_settings(
+    stack: Stack, migration_settings: MigrationSettings, secrets: Mapping[str, str]
+) -> LeaderboardSettings:
+    return LeaderboardSettings(
+        mysql_host=migration_settings.mysql_host,
+        mysql_port=migration_settings.mysql_port,
+        mysql_database=migration_settings.mysql_database,
+        leaderboard_mysql_password=migration_settings.leaderboard_mysql_password,
+        jwt_keys=SecretStr(secrets["JWT_KEYS"]),
+        # The stack's own services use database 0.
+        redis_url=stack.redis.url.removesuffix("/0") + "/1",
+        redis_password=SecretStr(secrets["REDIS_PASSWORD"]),
+    )
+
+
+@pytest.fixture
+async def auth(auth_settings: AuthSettings, mysql: object) -> AsyncIterator[httpx.AsyncClient]:
+    """The auth service inside the test, on an empty database."""
+    async with serving(create_auth(auth_settings)) as client:
+        yield client
+
+
+@pytest.fixture
+async def leaderboard(
+    leaderboard_settings: LeaderboardSettings, mysql: object, stack: Stack
+) -> AsyncIterator[httpx.AsyncClient]:
+    """The leaderboard service inside the test, on an empty database and an empty Redis."""
+    with stack.redis.client() as redis:
+        redis.execute_command("SELECT", 1)
+        redis.flushdb()
+    async with serving(create_leaderboard(leaderboard_settings)) as client:
+        yield client
+
+
+@pytest.fixture
+def accounts(secrets: Mapping[str, str]) -> Accounts:
+    """Access tokens as the auth service issues them, for users that need no row of theirs."""
+    return Accounts(secrets["JWT_KEYS"])

@@ -1,0 +1,81 @@
+"""Driving the system in tests: secrets, services inside the test, tokens, players."""
+
+import base64
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from itertools import count
+
+import httpx
+from fastapi import FastAPI
+
+from services.auth.tokens import AccessTokenIssuer
+from services.common.tokens import KeyRing
+
+ISSUER = "leaderboard-auth"
+AUDIENCE = "leaderboard"
+# Hashing must not be what the tests wait for; one test looks at the real parameters.
+QUICK_PASSWORDS = {"ARGON2_MEMORY_KIB": "64", "ARGON2_TIME_COST": "1"}
+PASSWORD = "correct horse battery"
+
+
+def make_secrets() -> dict[str, str]:
+    """A fresh set, as a first `make run` makes it."""
+    names = ("MYSQL_ADMIN", "MIGRATE_MYSQL", "AUTH_MYSQL", "LEADERBOARD_MYSQL", "REDIS")
+    key = base64.urlsafe_b64encode(secrets.token_bytes(32)).decode().rstrip("=")
+    return {f"{name}_PASSWORD": secrets.token_urlsafe(24) for name in names} | {"JWT_KEYS": f"k1:{key}"}
+
+
+@asynccontextmanager
+async def serving(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    """``app`` with its lifespan, and a client of it."""
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://service") as client,
+    ):
+        yield client
+
+
+def bearer(token: str) -> dict[str, str]:
+    """The header that carries an access token."""
+    return {"Authorization": f"Bearer {token}"}
+
+
+class Accounts:
+    """Issues access tokens with the system's own key, so that a test of the leaderboard needs no auth service."""
+
+    def __init__(self, jwt_keys: str) -> None:
+        self.keys = KeyRing.parse(jwt_keys)
+        self._issuer = AccessTokenIssuer(self.keys, ISSUER, AUDIENCE, timedelta(minutes=15))
+        self._ids = count(1)
+
+    def new(self, username: str | None = None, user_id: int | None = None) -> dict[str, str]:
+        """The Authorization header of a user."""
+        user_id = user_id or next(self._ids)
+        return bearer(self._issuer.issue(user_id, username or f"player{user_id}", datetime.now(UTC)))
+
+
+def assert_problem(response: httpx.Response, status: int, kind: str | None = None) -> None:
+    """Hold ``response`` to be a problem with this status, and of this kind."""
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"] == "application/problem+json"
+    problem = response.json()
+    assert problem["status"] == status
+    assert problem["type"]
+    assert problem["title"]
+    assert problem["detail"]
+    assert kind is None or problem["type"] == f"urn:problem:{kind}"
+    if status == 401:
+        assert response.headers["www-authenticate"].startswith("Bearer")
+
+
+async def sign_up(client: httpx.AsyncClient, username: str, password: str = PASSWORD) -> str:
+    """Register and log in through HTTP; gives the access token."""
+    credentials = {"username": username, "password": password}
+    registered = await client.post("/auth/register", json=credentials)
+    assert registered.status_code == 201, registered.text
+    answer = await client.post("/auth/login", json=credentials)
+    assert answer.status_code == 200, answer.text
+    token: str = answer.json()["access_token"]
+    return token
