@@ -1,5 +1,6 @@
 """What every test can ask for. Servers are started when the first test needs them, on free ports, in a folder of their own."""
 
+import logging
 from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 
@@ -17,6 +18,9 @@ from services.leaderboard.app import create_app as create_leaderboard
 from services.leaderboard.settings import LeaderboardSettings
 from services.local.stack import Stack
 from tests.system import QUICK_PASSWORDS, Accounts, make_secrets, serving
+
+# A line a request says nothing that a failing assertion does not.
+logging.getLogger("httpx").setLevel(logging.WARNING)
 
 _LOGS = pytest.StashKey[Path]()
 

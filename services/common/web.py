@@ -13,7 +13,9 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel
+from starlette.datastructures import Headers
 from starlette.middleware.body_limit import RequestBodyLimitMiddleware
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from services.common import problems
 from services.common.settings import ServiceSettings
@@ -36,6 +38,24 @@ class Health(BaseModel):
 
     status: Literal["ok", "degraded", "unavailable"]
     checks: dict[str, Literal["ok", "unavailable"]]
+
+
+class DeclaredBodyLimit:
+    """Pure ASGI middleware: a body that is declared larger than the limit is refused unread, as a problem.
+
+    Starlette's own middleware, which counts what arrives, would answer these with plain text.
+    """
+
+    def __init__(self, app: ASGIApp, max_body_size: int) -> None:
+        self.app = app
+        self.max_body_size = max_body_size
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        declared = Headers(scope=scope).get("content-length", "") if scope["type"] == "http" else ""
+        if declared.isascii() and declared.isdigit() and int(declared[:20]) > self.max_body_size:
+            await problems.render(problems.BodyTooLarge())(scope, receive, send)
+        else:
+            await self.app(scope, receive, send)
 
 
 def build_app(
@@ -66,6 +86,7 @@ def build_app(
     metrics = HTTPMetrics()
     problems.install(app)
     app.add_middleware(RequestBodyLimitMiddleware, max_body_size=settings.max_body_bytes)
+    app.add_middleware(DeclaredBodyLimit, max_body_size=settings.max_body_bytes)
     app.add_middleware(Telemetry, metrics=metrics)
     app.include_router(router, prefix=prefix)
     app.include_router(_health_router(needed, helpful or {}), prefix=prefix)

@@ -63,5 +63,5 @@ def create_app(settings: LeaderboardSettings | None = None) -> FastAPI:
         lifespan=lifespan,
         router=router,
         needed={"mysql": lambda app: app.state.writes.ping},
-        helpful={"redis": lambda app: app.state.cache.ping},
+        helpful={"redis": lambda app: app.state.cache.require_in_use},
     )

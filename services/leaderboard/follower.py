@@ -80,6 +80,7 @@ class Follower:
 
     async def _tell(self) -> None:
         """Outdate what the notes of writers that could not do it themselves are about."""
+        await self._cache.probe()
         while True:
             async with self._database.reading() as connection:
                 notes = await repository.list_outbox(connection, NOTE_AGE_MS, NOTES_A_ROUND)

@@ -108,7 +108,11 @@ class PageCache:
         self._breaker.close()
         return self._breaker.readable
 
-    async def ping(self) -> None:
+    async def probe(self) -> None:
+        """Find out, for the follower and before a request does, whether Redis still answers."""
+        await self._try(self._redis.ping())
+
+    async def require_in_use(self) -> None:
         """Return when Redis is in use. Raises ConnectionError when it is not."""
         if not self._breaker.readable:
             raise ConnectionError("redis is not in use")

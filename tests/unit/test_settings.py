@@ -1,0 +1,60 @@
+"""Settings: nothing starts with a secret missing, and no refusal shows one."""
+
+from pathlib import Path
+
+import pytest
+
+from services.auth.app import create_app as create_auth
+from services.auth.settings import AuthSettings
+from services.common.settings import InvalidSettings, load_settings
+from services.leaderboard.app import create_app as create_leaderboard
+from services.leaderboard.settings import LeaderboardSettings
+
+KEY = "k1:Q2xvdWRzIG1vdmUgb3ZlciB0aGUgaGlsbHMsIDEyMzQ1Ng"
+
+
+@pytest.fixture(autouse=True)
+def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("SECRETS_DIR", *(field.upper() for field in AuthSettings.model_fields | LeaderboardSettings.model_fields)):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.mark.parametrize("settings", [AuthSettings, LeaderboardSettings])
+def test_missing_secrets_are_named_in_one_line(settings: type[AuthSettings] | type[LeaderboardSettings]) -> None:
+    with pytest.raises(InvalidSettings) as refused:
+        load_settings(settings)
+    message = str(refused.value)
+    assert "JWT_KEYS" in message
+    assert "MYSQL_PASSWORD" in message
+    assert "\n" not in message
+
+
+def test_a_secret_can_be_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "jwt_keys").write_text(KEY + "\n")
+    (tmp_path / "auth_mysql_password").write_text("a long password\n")
+    monkeypatch.setenv("SECRETS_DIR", str(tmp_path))
+    settings = load_settings(AuthSettings)
+    assert settings.jwt_keys.get_secret_value() == KEY
+    assert settings.auth_mysql_password.get_secret_value() == "a long password"
+
+
+def test_a_bad_value_is_named_but_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JWT_KEYS", KEY)
+    monkeypatch.setenv("AUTH_MYSQL_PASSWORD", "short")
+    monkeypatch.setenv("LISTEN_PORT", "99999")
+    with pytest.raises(InvalidSettings) as refused:
+        load_settings(AuthSettings)
+    assert "AUTH_MYSQL_PASSWORD" in str(refused.value)
+    assert "LISTEN_PORT" in str(refused.value)
+    assert "short" not in str(refused.value).replace("shorter", "")
+    assert "99999" not in str(refused.value)
+
+
+@pytest.mark.parametrize("keys", ["", "k1:c2hvcnQ", "k1:" + "A" * 43])
+def test_neither_service_starts_with_keys_that_must_not_be_used(monkeypatch: pytest.MonkeyPatch, keys: str) -> None:
+    monkeypatch.setenv("JWT_KEYS", keys)
+    monkeypatch.setenv("AUTH_MYSQL_PASSWORD", "a long password")
+    monkeypatch.setenv("LEADERBOARD_MYSQL_PASSWORD", "a long password")
+    for create in (create_auth, create_leaderboard):
+        with pytest.raises(InvalidSettings, match="JWT_KEYS"):
+            create()

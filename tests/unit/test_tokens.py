@@ -1,0 +1,142 @@
+"""Access tokens: what the verifier lets through. RFC 8725."""
+
+import base64
+import json
+import secrets
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import jwt
+import pytest
+
+from services.auth.tokens import AccessTokenIssuer
+from services.common.tokens import InvalidKeys, InvalidToken, KeyRing, Principal, TokenVerifier
+
+KEY = secrets.token_bytes(64)  # long enough for HS512 too, which must be refused for its name
+OTHER_KEY = secrets.token_bytes(64)
+RING = KeyRing({"k1": KEY})
+VERIFIER = TokenVerifier(RING, "issuer", "audience")
+HEADER = {"typ": "at+jwt", "kid": "k1"}
+
+
+def encoded(key: bytes) -> str:
+    return base64.urlsafe_b64encode(key).decode().rstrip("=")
+
+
+def claims(**changed: Any) -> dict[str, Any]:
+    now = datetime.now(UTC)
+    usual = {
+        "iss": "issuer",
+        "aud": "audience",
+        "sub": "7",
+        "name": "Ada",
+        "iat": now,
+        "nbf": now,
+        "exp": now + timedelta(minutes=15),
+        "jti": "x",
+    } | changed
+    return {name: value for name, value in usual.items() if value is not None}
+
+
+def signed(header: dict[str, Any] | None = None, key: bytes = KEY, algorithm: str = "HS256", **changed: Any) -> str:
+    headers = {name: value for name, value in (HEADER | (header or {})).items() if value is not None}
+    return jwt.encode(claims(**changed), key, algorithm, headers=headers)
+
+
+def unsigned() -> str:
+    parts = [{"alg": "none", **HEADER}, claims(iat=1, nbf=1, exp=2**40)]
+    return ".".join(encoded(json.dumps(part).encode()) for part in parts) + "."
+
+
+def test_an_issued_token_speaks_for_its_user() -> None:
+    issuer = AccessTokenIssuer(RING, "issuer", "audience", timedelta(minutes=15))
+    assert VERIFIER.verify(issuer.issue(7, "Ada", datetime.now(UTC))) == Principal(7, "Ada")
+
+
+@pytest.mark.parametrize("typ", ["at+jwt", "AT+JWT", "application/at+jwt"])
+def test_the_type_may_be_written_as_rfc_9068_allows(typ: str) -> None:
+    assert VERIFIER.verify(signed({"typ": typ})).user_id == 7
+
+
+def tampered() -> str:
+    header, _, signature = signed().split(".")
+    return f"{header}.{encoded(json.dumps(claims(iat=1, nbf=1, exp=2**40, sub='1')).encode())}.{signature}"
+
+
+now = datetime.now(UTC)
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        pytest.param("", id="empty"),
+        pytest.param("x", id="word"),
+        pytest.param("a.b.c", id="three words"),
+        pytest.param("\ud800.\ud800.\ud800", id="surrogates"),
+        pytest.param("é.ü.ñ", id="latin"),
+        pytest.param("a" * 8192, id="8 KB"),
+        pytest.param(signed(name="a" * 8192), id="8 KB and signed"),
+        pytest.param(unsigned(), id="alg none"),
+        pytest.param(signed(algorithm="HS512"), id="other algorithm"),
+        pytest.param(signed(key=OTHER_KEY), id="other key"),
+        pytest.param(tampered(), id="edited claims"),
+        pytest.param(signed({"kid": "k2"}), id="unknown kid"),
+        pytest.param(signed({"kid": None}), id="no kid"),
+        pytest.param(signed({"typ": "JWT"}), id="other type"),
+        pytest.param(signed({"typ": "refresh+jwt"}), id="refresh type"),
+        pytest.param(signed(iss="other"), id="other issuer"),
+        pytest.param(signed(aud="other"), id="other audience"),
+        pytest.param(signed(aud=["audience", "other"]), id="many audiences"),
+        pytest.param(signed(exp=now - timedelta(seconds=10)), id="expired"),
+        pytest.param(signed(nbf=now + timedelta(minutes=1)), id="not yet"),
+        pytest.param(signed(iat=now + timedelta(minutes=1)), id="issued later"),
+        pytest.param(signed(sub="0"), id="sub 0"),
+        pytest.param(signed(sub="-1"), id="sub -1"),
+        pytest.param(signed(sub="Ada"), id="sub a word"),
+        pytest.param(signed(sub="٧"), id="sub another script's digit"),
+        pytest.param(signed(sub=str(2**63)), id="sub 2^63"),
+        pytest.param(signed(name=7), id="name a number"),
+        *(pytest.param(signed(**{name: None}), id=f"no {name}") for name in claims()),
+    ],
+)
+def test_any_other_token_is_refused(token: str) -> None:
+    with pytest.raises(InvalidToken):
+        VERIFIER.verify(token)
+
+
+def test_a_kid_that_is_not_a_string_is_refused() -> None:
+    header = {"alg": "HS256", "typ": "at+jwt", "kid": ["k1"]}
+    token = ".".join(encoded(json.dumps(part).encode()) for part in (header, claims(iat=1, nbf=1, exp=2**40)))
+    with pytest.raises(InvalidToken):
+        VERIFIER.verify(f"{token}.{encoded(b'x')}")
+
+
+def test_two_keys_can_be_live_and_the_first_signs() -> None:
+    ring = KeyRing.parse(f"new:{encoded(OTHER_KEY)}, k1:{encoded(KEY)}")
+    assert ring.signing_kid == "new"
+    verifier = TokenVerifier(ring, "issuer", "audience")
+    assert verifier.verify(signed()).user_id == 7
+    assert verifier.verify(signed({"kid": "new"}, OTHER_KEY)).user_id == 7
+    with pytest.raises(InvalidToken):
+        verifier.verify(signed({"kid": "new"}, KEY))
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("", "no key"),
+        ("  ", "no key"),
+        ("secret", "kid:base64url"),
+        ("k1:" + "A" * 42, "31 bytes"),
+        ("k1:" + "A" * 43, "not random"),
+        ("k1:" + encoded(b"change-me-change-me-change-me-please"), "not random"),
+        ("k1:" + "!" * 43, "not base64url"),
+        (f"k1:{encoded(KEY)},k1:{encoded(OTHER_KEY)}", "twice"),
+        (f"k1:{encoded(KEY)},k2:{encoded(KEY)}", "repeats"),
+        (f"k 1:{encoded(KEY)}", "kid"),
+    ],
+)
+def test_a_missing_short_sample_or_repeated_key_is_refused_without_being_shown(text: str, why: str) -> None:
+    with pytest.raises(InvalidKeys, match=why) as refused:
+        KeyRing.parse(text)
+    assert encoded(KEY) not in str(refused.value)

@@ -1,0 +1,74 @@
+"""Usernames: what is let in, and what counts as the same name."""
+
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.auth.usernames import MAX_LENGTH, InvalidUsername, Username
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["Ada", "ada_lovelace", "x.y-z_1", "Straße", "Ωμέγα", "игрок", "プレイヤー", "玩家一", "لاعب", "שחקן", "खिलाड़ी", "a" * 32],
+)
+def test_names_of_every_script_are_welcome_and_shown_as_typed(name: str) -> None:
+    assert Username.parse(name).display == unicodedata.normalize("NFC", name)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("Ada", "ADA"), ("Ａｄａ", "ada"), ("É\u0301" + "ab", "É\u0301" + "AB"), ("e\u0301ab", "éab"), ("ΩΜΈΓΑ", "ωμέγα"), ("Kay", "kay")],
+)
+def test_case_width_and_composition_make_no_other_name(one: str, other: str) -> None:
+    assert Username.parse(one).canonical == Username.parse(other).canonical
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        "ab",
+        "a" * 33,
+        "İ" * 32,
+        "with space",
+        "tab\tbed",
+        "nul\x00l",
+        "line\nbreak",
+        "a\u200bb\u200dc",
+        "\u202eabc",
+        "abc\u2066",
+        "a\u034fbc",
+        "abc\ufe0f",
+        "\u115fabc",
+        "ada!",
+        "ada@home",
+        "<b>ada",
+        "😀😀😀",
+        "①②③",
+        "ﬁxer",
+        "x²x",
+        "Ⅳth",
+        "\ud800abc",
+        "\u0301abc",
+        "אבa",
+        "٣٤٥",
+    ],
+)
+def test_what_cannot_be_read_or_told_apart_is_refused(name: str) -> None:
+    with pytest.raises(InvalidUsername):
+        Username.parse(name)
+
+
+@given(st.text(max_size=40))
+def test_any_text_is_either_a_stable_name_or_refused(text: str) -> None:
+    try:
+        name = Username.parse(text)
+    except InvalidUsername:
+        return
+    assert 3 <= len(name.display) <= MAX_LENGTH
+    assert 3 <= len(name.canonical) <= MAX_LENGTH
+    assert Username.parse(name.canonical).canonical == name.canonical
+    assert Username.parse(name.display) == name
+    assert not any(unicodedata.category(character) in {"Cc", "Cf", "Cs", "Zs"} for character in name.display)
