@@ -1,7 +1,7 @@
 """What every test can ask for. Servers are started when the first test needs them, on free ports, in a folder of their own."""
 
 import logging
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Generator, Iterator, Mapping
 from pathlib import Path
 
 import httpx
@@ -26,7 +26,7 @@ _LOGS = pytest.StashKey[Path]()
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Say with each failure where the servers' logs are."""
     report = yield
     logs = item.config.stash.get(_LOGS, None)

@@ -1,8 +1,9 @@
 """Driving the system in tests: secrets, services inside the test, tokens, players."""
 
+import asyncio
 import base64
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -35,6 +36,13 @@ async def serving(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
         httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://service") as client,
     ):
         yield client
+
+
+async def eventually(condition: Callable[[], Awaitable[bool]], seconds: float = 5) -> None:
+    """Return when ``condition`` holds; TimeoutError after ``seconds``. For what has no event that a test could await."""
+    async with asyncio.timeout(seconds):
+        while not await condition():  # noqa: ASYNC110 - see above
+            await asyncio.sleep(0.01)
 
 
 def bearer(token: str) -> dict[str, str]:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from fastapi import FastAPI
 
 from services.auth.passwords import Passwords
-from services.auth.routes import router
+from services.auth.routes import PREFIX, router
 from services.auth.service import AuthService
 from services.auth.settings import AuthSettings
 from services.auth.tokens import AccessTokenIssuer
@@ -16,8 +16,6 @@ from services.common.settings import InvalidSettings, load_settings
 from services.common.telemetry import configure_logging
 from services.common.tokens import InvalidKeys, KeyRing, TokenVerifier
 from services.common.web import build_app
-
-PREFIX = "/auth"
 
 
 def create_app(settings: AuthSettings | None = None) -> FastAPI:

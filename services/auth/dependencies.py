@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import Cookie, Depends, Request
 from pydantic import ValidationError
 
-from services.auth.schemas import Credentials, PasswordForm
+from services.auth.schemas import Credentials, NewAccount, PasswordForm
 from services.auth.service import AuthService
 from services.common.authentication import authenticated
 from services.common.problems import UnsupportedMediaType
@@ -39,7 +39,7 @@ async def _read_login(request: Request) -> Credentials:
 
 Service = Annotated[AuthService, Depends(_service)]
 Caller = Annotated[Principal, Depends(authenticated)]
-NewAccount = Annotated[Credentials, Depends(json_body(Credentials))]
+Registration = Annotated[NewAccount, Depends(json_body(NewAccount))]
 Login = Annotated[Credentials, Depends(_read_login)]
 RefreshToken = Annotated[
     str | None, Cookie(alias=REFRESH_COOKIE, max_length=256, description="set by login and refresh, HttpOnly")

@@ -2,9 +2,9 @@
 
 from fastapi import APIRouter, Request, Response
 
-from services.auth.dependencies import FORM, REFRESH_COOKIE, Caller, Login, NewAccount, RefreshToken, Service
+from services.auth.dependencies import FORM, REFRESH_COOKIE, Caller, Login, RefreshToken, Registration, Service
 from services.auth.errors import InvalidCredentials, InvalidRefreshToken, PasswordQueueFull, UsernameTaken
-from services.auth.schemas import AccessToken, Account, Credentials, PasswordForm, Registered
+from services.auth.schemas import AccessToken, Account, Credentials, NewAccount, PasswordForm, Registered
 from services.auth.service import SignedIn
 from services.common.problems import (
     BodyTooLarge,
@@ -16,9 +16,9 @@ from services.common.problems import (
 )
 from services.common.requests import JSON, body_schema
 
-COOKIE_PATH = "/auth"
+PREFIX = "/auth"
 
-router = APIRouter(tags=["accounts"])
+router = APIRouter(prefix=PREFIX, tags=["accounts"])
 
 
 def _answer(request: Request, response: Response, signed_in: SignedIn) -> AccessToken:
@@ -26,7 +26,7 @@ def _answer(request: Request, response: Response, signed_in: SignedIn) -> Access
         REFRESH_COOKIE,
         signed_in.refresh_token,
         max_age=signed_in.refresh_expires_in,
-        path=COOKIE_PATH,
+        path=PREFIX,
         secure=request.scope["scheme"] == "https",
         httponly=True,
         samesite="strict",
@@ -36,9 +36,7 @@ def _answer(request: Request, response: Response, signed_in: SignedIn) -> Access
 
 
 def _clear_cookie(request: Request, response: Response) -> None:
-    response.delete_cookie(
-        REFRESH_COOKIE, COOKIE_PATH, secure=request.scope["scheme"] == "https", httponly=True, samesite="strict"
-    )
+    response.delete_cookie(REFRESH_COOKIE, PREFIX, secure=request.scope["scheme"] == "https", httponly=True, samesite="strict")
 
 
 @router.post(
@@ -48,10 +46,10 @@ def _clear_cookie(request: Request, response: Response) -> None:
     responses=documented(
         UsernameTaken, BodyTooLarge, UnsupportedMediaType, InvalidRequest, PasswordQueueFull, ServiceUnavailable
     ),
-    openapi_extra=body_schema({JSON: Credentials}),
+    openapi_extra=body_schema({JSON: NewAccount}),
 )
-async def register(credentials: NewAccount, service: Service) -> Registered:
-    user_id, username = await service.register(credentials.username, credentials.password)
+async def register(account: Registration, service: Service) -> Registered:
+    user_id, username = await service.register(account.username, account.password)
     return Registered(user_id=user_id, username=username)
 
 

@@ -5,16 +5,34 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from services.auth import passwords, usernames
+
 
 class Credentials(BaseModel):
-    """A username and a password, as typed. Their rules are checked where they are needed."""
+    """A username and a password, as typed. What no account can have is only wrong."""
 
     model_config = ConfigDict(strict=True, extra="forbid")
 
+    username: str = Field(max_length=256, description="case and width make no difference", examples=["Ada"])
+    password: str = Field(max_length=1024, examples=["correct horse battery"])
+
+
+class NewAccount(Credentials):
+    """The username and the password of a new account, held to their rules by usernames.py and passwords.py."""
+
     username: str = Field(
-        max_length=256, description="3 to 32 letters, digits and `_ - .`; case and width make no difference", examples=["Ada"]
+        max_length=256,
+        description="3 to 32 letters, digits and `_ - .` that RFC 8265 (UsernameCaseMapped) allows together, "
+        "counted in Unicode's form NFC; case and width make no other name",
+        examples=["Ada"],
+        json_schema_extra={"minLength": usernames.MIN_LENGTH, "maxLength": usernames.MAX_LENGTH},
     )
-    password: str = Field(max_length=1024, description="8 to 128 characters, any of them", examples=["correct horse battery"])
+    password: str = Field(
+        max_length=1024,
+        description="8 to 128 characters, any but control characters, counted in Unicode's form NFKC",
+        examples=["correct horse battery"],
+        json_schema_extra={"minLength": 8, "maxLength": passwords.MAX_LENGTH},
+    )
 
 
 class PasswordForm(BaseModel):

@@ -1,16 +1,18 @@
 """Reading request bodies: the content type first, then the bytes, straight into a model."""
 
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 
 from fastapi import Request
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, BeforeValidator, ValidationError
 
 from services.common.problems import InvalidRequest, UnsupportedMediaType, field_errors
 
 M = TypeVar("M", bound=BaseModel)
 
 JSON = "application/json"
+_DECIMAL = re.compile(r"-?[0-9]{1,20}")
 
 
 def content_type(request: Request) -> str:
@@ -45,6 +47,16 @@ def json_body(model: type[M]) -> Callable[[Request], Awaitable[M]]:
         return parse_json(model, await request.body())
 
     return read
+
+
+def _decimal(value: object) -> object:
+    if isinstance(value, str) and not _DECIMAL.fullmatch(value):
+        raise ValueError("Input should be a whole number in decimal digits")
+    return value
+
+
+DECIMAL = BeforeValidator(_decimal)
+"""Marks an integer in a path or a query: pydantic alone would read " 1", "+1", "1_0" and "1.0" too. Stands after its bounds."""
 
 
 def body_schema(models: Mapping[str, type[BaseModel]]) -> dict[str, Any]:

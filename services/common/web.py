@@ -69,7 +69,7 @@ def build_app(
     needed: Mapping[str, Callable[[FastAPI], Check]],
     helpful: Mapping[str, Callable[[FastAPI], Check]] | None = None,
 ) -> FastAPI:
-    """A service's application, everything it answers below ``prefix``, its metrics aside.
+    """A service's application: ``router``, which has ``prefix`` itself, health and documentation below it, and metrics.
 
     ``needed`` and ``helpful`` name what readiness checks; each gives a check that raises when what it checks is away.
     """
@@ -88,8 +88,8 @@ def build_app(
     app.add_middleware(RequestBodyLimitMiddleware, max_body_size=settings.max_body_bytes)
     app.add_middleware(DeclaredBodyLimit, max_body_size=settings.max_body_bytes)
     app.add_middleware(Telemetry, metrics=metrics)
-    app.include_router(router, prefix=prefix)
-    app.include_router(_health_router(needed, helpful or {}), prefix=prefix)
+    app.include_router(router)
+    app.include_router(_health_router(f"{prefix}/health", needed, helpful or {}))
     app.include_router(_docs_router(title, f"{prefix}/docs", f"{prefix}/openapi.json"))
 
     # Outside the prefix on purpose: the gateway routes nothing here.
@@ -113,9 +113,9 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
 
 
 def _health_router(
-    needed: Mapping[str, Callable[[FastAPI], Check]], helpful: Mapping[str, Callable[[FastAPI], Check]]
+    path: str, needed: Mapping[str, Callable[[FastAPI], Check]], helpful: Mapping[str, Callable[[FastAPI], Check]]
 ) -> APIRouter:
-    router = APIRouter(prefix="/health", tags=["health"])
+    router = APIRouter(prefix=path, tags=["health"])
 
     async def passes(name: str, check: Check) -> bool:
         try:

@@ -15,11 +15,9 @@ from services.common.web import build_app
 from services.leaderboard.breaker import Breaker
 from services.leaderboard.follower import Follower
 from services.leaderboard.pages import PageCache
-from services.leaderboard.routes import router
+from services.leaderboard.routes import PREFIX, router
 from services.leaderboard.service import LeaderboardService
 from services.leaderboard.settings import LeaderboardSettings
-
-PREFIX = "/api/leaderboard"
 
 
 def create_app(settings: LeaderboardSettings | None = None) -> FastAPI:

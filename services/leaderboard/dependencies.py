@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import Depends, Path, Query, Request
 
 from services.common.authentication import authenticated
-from services.common.requests import json_body
+from services.common.requests import DECIMAL, json_body
 from services.common.tokens import MAX_USER_ID, Principal
 from services.leaderboard.schemas import ScoreSubmission
 from services.leaderboard.service import LeaderboardService
@@ -21,6 +21,6 @@ def _service(request: Request) -> LeaderboardService:
 Service = Annotated[LeaderboardService, Depends(_service)]
 Caller = Annotated[Principal, Depends(authenticated)]
 Submission = Annotated[ScoreSubmission, Depends(json_body(ScoreSubmission))]
-Limit = Annotated[int, Query(ge=1, le=100, description="players on the page, at most")]
-Offset = Annotated[int, Query(ge=0, le=MAX_OFFSET, description="players before the page")]
-UserId = Annotated[int, Path(ge=1, le=MAX_USER_ID)]
+Limit = Annotated[int, Query(ge=1, le=100, description="players on the page, at most"), DECIMAL]
+Offset = Annotated[int, Query(ge=0, le=MAX_OFFSET, description="players before the page"), DECIMAL]
+UserId = Annotated[int, Path(ge=1, le=MAX_USER_ID), DECIMAL]

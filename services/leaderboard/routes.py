@@ -15,7 +15,9 @@ from services.leaderboard.dependencies import Caller, Limit, Offset, Service, Su
 from services.leaderboard.errors import PlayerNotFound, TotalTooLarge
 from services.leaderboard.schemas import OwnRank, PlayerRank, ScoreSubmission, SubmittedSession, TopPage
 
-router = APIRouter(tags=["leaderboard"])
+PREFIX = "/api/leaderboard"
+
+router = APIRouter(prefix=PREFIX, tags=["leaderboard"])
 
 
 def _rendered(body: bytes) -> Response:

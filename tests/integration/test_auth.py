@@ -221,9 +221,7 @@ async def test_logout_ends_the_family_and_clears_the_cookie(auth: httpx.AsyncCli
     assert (await auth.post("/auth/logout")).status_code == 204
 
 
-async def test_an_expired_refresh_token_is_refused_and_forgotten_at_the_next_login(
-    auth: httpx.AsyncClient, mysql: Any
-) -> None:
+async def test_an_expired_refresh_token_is_refused_and_forgotten_at_the_next_login(auth: httpx.AsyncClient, mysql: Any) -> None:
     await register(auth, "Ada")
     token = (await login(auth)).cookies["refresh_token"]
     with mysql.cursor() as cursor:

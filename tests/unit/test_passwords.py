@@ -21,12 +21,16 @@ SETTINGS = AuthSettings.model_construct(
 )
 
 
-@pytest.mark.parametrize("password", ["12345678", "x" * 128, "𝛑" * 128, "pass word with spaces", "café au lait", "密码密码密码密码"])
+@pytest.mark.parametrize(
+    "password", ["12345678", "x" * 128, "𝛑" * 128, "pass word with spaces", "café au lait", "密码密码密码密码"]
+)
 def test_any_characters_make_a_password(password: str) -> None:
     passwords.new_password(password, 8)
 
 
-@pytest.mark.parametrize("password", ["", "1234567", "x" * 129, "\ufdfa" * 8, "nul\x00nulnul", "line\nbreak", "\ud800surrogate"])
+@pytest.mark.parametrize(
+    "password", ["", "1234567", "x" * 129, "\ufdfa" * 8, "nul\x00nulnul", "line\nbreak", "\ud800surrogate"]
+)
 def test_length_is_counted_after_nfkc_and_control_characters_are_refused(password: str) -> None:
     with pytest.raises(InvalidPassword):
         passwords.new_password(password, 8)

@@ -34,9 +34,7 @@ def test_no_sessions_are_no_standing() -> None:
 
 
 @given(st.lists(st.integers(0, 5), max_size=30), st.integers(0, 30), st.integers(1, 30))
-def test_ranks_of_any_window_are_one_and_the_number_strictly_ahead(
-    unordered: list[int], offset: int, limit: int
-) -> None:
+def test_ranks_of_any_window_are_one_and_the_number_strictly_ahead(unordered: list[int], offset: int, limit: int) -> None:
     board = sorted(unordered, reverse=True)
     window = board[offset : offset + limit]
     ahead = sum(score > window[0] for score in board) if window else 0

@@ -43,6 +43,11 @@ def signed(header: dict[str, Any] | None = None, key: bytes = KEY, algorithm: st
     return jwt.encode(claims(**changed), key, algorithm, headers=headers)
 
 
+def without(name: str) -> str:
+    changed: Any = {name: None}
+    return signed(**changed)
+
+
 def unsigned() -> str:
     parts = [{"alg": "none", **HEADER}, claims(iat=1, nbf=1, exp=2**40)]
     return ".".join(encoded(json.dumps(part).encode()) for part in parts) + "."
@@ -96,7 +101,7 @@ now = datetime.now(UTC)
         pytest.param(signed(sub="٧"), id="sub another script's digit"),
         pytest.param(signed(sub=str(2**63)), id="sub 2^63"),
         pytest.param(signed(name=7), id="name a number"),
-        *(pytest.param(signed(**{name: None}), id=f"no {name}") for name in claims()),
+        *(pytest.param(without(name), id=f"no {name}") for name in claims()),
     ],
 )
 def test_any_other_token_is_refused(token: str) -> None:

@@ -19,7 +19,14 @@ def test_names_of_every_script_are_welcome_and_shown_as_typed(name: str) -> None
 
 @pytest.mark.parametrize(
     ("one", "other"),
-    [("Ada", "ADA"), ("Ａｄａ", "ada"), ("É\u0301" + "ab", "É\u0301" + "AB"), ("e\u0301ab", "éab"), ("ΩΜΈΓΑ", "ωμέγα"), ("Kay", "kay")],
+    [
+        ("Ada", "ADA"),
+        ("Ａｄａ", "ada"),
+        ("É\u0301" + "ab", "É\u0301" + "AB"),
+        ("e\u0301ab", "éab"),
+        ("ΩΜΈΓΑ", "ωμέγα"),
+        ("Kay", "kay"),
+    ],
 )
 def test_case_width_and_composition_make_no_other_name(one: str, other: str) -> None:
     assert Username.parse(one).canonical == Username.parse(other).canonical

@@ -1,0 +1,198 @@
+"""What is not valid gets a clear 4xx, and changes nothing."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import jwt
+import pytest
+
+from tests.system import AUDIENCE, ISSUER, Accounts, assert_problem, bearer
+
+API = "/api/leaderboard"
+JSON = {"content-type": "application/json"}
+
+
+def stored(connection: Any) -> tuple[int, ...]:
+    counts = []
+    with connection.cursor() as cursor:
+        for table in ("game_sessions", "standings", "players", "outbox"):
+            cursor.execute(f"SELECT COUNT(*) FROM {table}")
+            counts.append(cursor.fetchone()[0])
+    return tuple(counts)
+
+
+SCORES = [
+    "-1",
+    "1.5",
+    "1.0",
+    "1e2",
+    '"10"',
+    "null",
+    "true",
+    "[]",
+    "{}",
+    "1" + "0" * 30,
+    "9" * 400,
+    "9" * 5000,
+    "NaN",
+    "Infinity",
+    "1e400",
+]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        *(f'{{"score": {score}}}'.encode() for score in SCORES),
+        b"",
+        b"{}",
+        b"[]",
+        b"10",
+        b"null",
+        b'{"score": 10',
+        b'{"points": 10}',
+        b'{"score": 10, "user_id": 1}',
+        b'{"score": "\\ud800"}',
+        b'{"\\ud800": 10}',
+        b'{"score": 1000000001}',
+        b"\xff\xfe\x00",
+        b"[" * 60_000,
+    ],
+)
+async def test_a_bad_score_is_refused(leaderboard: httpx.AsyncClient, accounts: Accounts, mysql: Any, body: bytes) -> None:
+    answer = await leaderboard.post(f"{API}/submit", content=body, headers=accounts.new() | JSON)
+    assert_problem(answer, 422, "invalid-request")
+    assert all(error["pointer"].startswith("#") for error in answer.json()["errors"])
+    assert stored(mysql) == (0, 0, 0, 0)
+
+
+async def test_a_bad_score_is_pointed_at(leaderboard: httpx.AsyncClient, accounts: Accounts) -> None:
+    answer = await leaderboard.post(f"{API}/submit", json={"score": -1}, headers=accounts.new())
+    [error] = answer.json()["errors"]
+    assert error == {"pointer": "#/score", "detail": "Input should be greater than or equal to 0"}
+
+
+@pytest.mark.parametrize("content_type", ["text/plain", "application/x-www-form-urlencoded", "application/xml", "", None])
+async def test_another_content_type_is_refused(
+    leaderboard: httpx.AsyncClient, accounts: Accounts, mysql: Any, content_type: str | None
+) -> None:
+    headers = accounts.new() | ({} if content_type is None else {"content-type": content_type})
+    answer = await leaderboard.post(f"{API}/submit", content=b'{"score": 1}', headers=headers)
+    assert_problem(answer, 415, "unsupported-media-type")
+    assert stored(mysql) == (0, 0, 0, 0)
+
+
+async def test_json_with_a_charset_is_json(leaderboard: httpx.AsyncClient, accounts: Accounts) -> None:
+    headers = accounts.new() | {"content-type": "Application/JSON; charset=utf-8"}
+    assert (await leaderboard.post(f"{API}/submit", content=b'{"score": 1}', headers=headers)).status_code == 201
+
+
+async def test_a_large_body_is_refused(leaderboard: httpx.AsyncClient, accounts: Accounts, mysql: Any) -> None:
+    body = b'{"score": 1' + b" " * 2_000_000 + b"}"
+    answer = await leaderboard.post(f"{API}/submit", content=body, headers=accounts.new() | JSON)
+    assert_problem(answer, 413, "body-too-large")
+    assert stored(mysql) == (0, 0, 0, 0)
+
+
+BAD_NUMBERS = ["-1", "ten", "1.5", "1.0", "1e3", "%2B1", "1_0", "%201", "", "%00", "nan", "%ED%A0%80", "%D9%A1", "9" * 23]
+
+
+@pytest.mark.parametrize(
+    "query", ["limit=0", "limit=101", *(f"{name}={number}" for name in ("limit", "offset") for number in BAD_NUMBERS)]
+)
+async def test_a_bad_page_is_refused(leaderboard: httpx.AsyncClient, query: str) -> None:
+    answer = await leaderboard.get(f"{API}/top?{query}")
+    assert_problem(answer, 422, "invalid-request")
+    assert [error["parameter"] for error in answer.json()["errors"]] == [query.partition("=")[0]]
+
+
+@pytest.mark.parametrize("query", ["limit=1", "limit=100", "offset=0", "offset=101", "limit=100&offset=2000000000"])
+async def test_the_edges_of_a_page_are_accepted(leaderboard: httpx.AsyncClient, query: str) -> None:
+    assert (await leaderboard.get(f"{API}/top?{query}")).status_code == 200
+
+
+@pytest.mark.parametrize("user_id", ["0", "Me", str(2**63), *filter(None, BAD_NUMBERS)])
+async def test_a_bad_user_id_is_refused(leaderboard: httpx.AsyncClient, user_id: str) -> None:
+    assert_problem(await leaderboard.get(f"{API}/rank/{user_id}"), 422, "invalid-request")
+
+
+async def test_the_greatest_user_id_is_only_unknown(leaderboard: httpx.AsyncClient) -> None:
+    assert_problem(await leaderboard.get(f"{API}/rank/{2**63 - 1}"), 404, "player-not-found")
+
+
+def forged(accounts: Accounts, header: dict[str, Any] | None = None, key: bytes | None = None, **changed: Any) -> str:
+    now = datetime.now(UTC)
+    claims = {
+        "iss": ISSUER,
+        "aud": AUDIENCE,
+        "sub": "1",
+        "name": "Ada",
+        "iat": now,
+        "nbf": now,
+        "exp": now + timedelta(minutes=5),
+        "jti": "x",
+    } | changed
+    kid = accounts.keys.signing_kid
+    return jwt.encode(claims, key or accounts.keys.keys[kid], "HS256", headers={"typ": "at+jwt", "kid": kid} | (header or {}))
+
+
+BAD_TOKENS: dict[str, Any] = {
+    "absent": lambda _: {},
+    "empty": lambda _: {"Authorization": ""},
+    "bearer alone": lambda _: {"Authorization": "Bearer"},
+    "bearer and blanks": lambda _: {"Authorization": "Bearer   "},
+    "other scheme": lambda _: {"Authorization": "Basic YWRhOmFkYQ=="},
+    "a word": lambda _: bearer("word"),
+    "dots": lambda _: bearer(".."),
+    "alg none": lambda _: bearer("eyJhbGciOiJub25lIiwidHlwIjoiYXQrand0Iiwia2lkIjoiazEifQ.eyJzdWIiOiIxIn0."),
+    "other key": lambda accounts: bearer(forged(accounts, key=bytes(range(32)))),
+    "unknown kid": lambda accounts: bearer(forged(accounts, {"kid": "k9"})),
+    "expired": lambda accounts: bearer(forged(accounts, exp=datetime.now(UTC) - timedelta(hours=1))),
+    "other audience": lambda accounts: bearer(forged(accounts, aud="others")),
+    "other type": lambda accounts: bearer(forged(accounts, {"typ": "JWT"})),
+    "8 KB": lambda accounts: bearer(forged(accounts, name="a" * 8192)),
+}
+
+
+@pytest.mark.parametrize("make", BAD_TOKENS.values(), ids=BAD_TOKENS.keys())
+async def test_a_bad_token_is_refused_everywhere(
+    leaderboard: httpx.AsyncClient, auth: httpx.AsyncClient, accounts: Accounts, mysql: Any, make: Any
+) -> None:
+    headers = make(accounts)
+    answers = [
+        await leaderboard.post(f"{API}/submit", json={"score": 1}, headers=headers),
+        await leaderboard.post(f"{API}/submit", content=b"{", headers=headers),
+        await leaderboard.get(f"{API}/rank/me", headers=headers),
+        await auth.get("/auth/me", headers=headers),
+    ]
+    for answer in answers:
+        assert_problem(answer, 401, "unauthenticated")
+    assert stored(mysql) == (0, 0, 0, 0)
+
+
+async def test_two_tokens_or_one_in_the_query_are_refused(leaderboard: httpx.AsyncClient, accounts: Accounts) -> None:
+    good = accounts.new()["Authorization"]
+    twice = [("Authorization", good), ("Authorization", good)]
+    assert_problem(await leaderboard.get(f"{API}/rank/me", headers=twice), 401)
+    token = good.removeprefix("Bearer ")
+    assert_problem(await leaderboard.get(f"{API}/rank/me", params={"access_token": token}), 401)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", f"{API}/nothing", 404),
+        ("GET", f"{API}/top/", 404),
+        ("GET", "/", 404),
+        ("GET", f"{API}/submit", 405),
+        ("DELETE", f"{API}/top", 405),
+        ("POST", f"{API}/rank/me", 405),
+    ],
+)
+async def test_unknown_paths_and_methods_are_problems_too(
+    leaderboard: httpx.AsyncClient, method: str, path: str, status: int
+) -> None:
+    answer = await leaderboard.request(method, path)
+    assert_problem(answer, status)
+    assert ("allow" in answer.headers) == (status == 405)

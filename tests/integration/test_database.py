@@ -1,0 +1,111 @@
+"""The schema, its history and its accounts."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pymysql
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from pydantic import SecretStr
+from sqlalchemy import create_engine
+
+from migrations.accounts import ensure_accounts
+from migrations.comparison import OPTIONS, ORDER_INDEX
+from migrations.history import downgrade, upgrade
+from migrations.settings import MigrationSettings
+from services.auth.models import AuthBase
+from services.leaderboard.models import LeaderboardBase
+from services.local.stack import Stack
+
+TABLES = {
+    "auth": {"users", "refresh_tokens"},
+    "leaderboard": {"boards", "players", "game_sessions", "standings", "outbox"},
+}
+
+
+@pytest.fixture
+def settings(migration_settings: MigrationSettings, stack: Stack) -> Iterator[MigrationSettings]:
+    """A database of the test's own, with nothing in it."""
+    own = migration_settings.model_copy(update={"mysql_database": f"{migration_settings.mysql_database}_history"})
+    ensure_accounts(own)
+    yield own
+    with stack.mysql.connect(autocommit=True) as connection, connection.cursor() as cursor:
+        cursor.execute(f"DROP DATABASE `{own.mysql_database}`")
+
+
+def connect(settings: MigrationSettings, account: str, password: SecretStr) -> "pymysql.Connection[Any]":
+    return pymysql.connect(
+        host=settings.mysql_host,
+        port=settings.mysql_port,
+        user=account,
+        password=password.get_secret_value(),
+        database=settings.mysql_database,
+    )
+
+
+def test_the_migrations_make_what_the_models_say(settings: MigrationSettings) -> None:
+    upgrade(settings)
+    engine = create_engine(settings.migrate_url)
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts=OPTIONS)
+        metadata: Any = [AuthBase.metadata, LeaderboardBase.metadata]
+        assert compare_metadata(context, metadata) == []
+    engine.dispose()
+
+
+def test_the_index_of_the_order_is_the_order(settings: MigrationSettings) -> None:
+    upgrade(settings)
+    with connect(settings, "migrate", settings.migrate_mysql_password) as connection, connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT column_name, collation FROM information_schema.statistics"
+            " WHERE table_schema = %s AND index_name = %s ORDER BY seq_in_index",
+            (settings.mysql_database, ORDER_INDEX),
+        )
+        assert list(cursor.fetchall()) == [("board_id", "A"), ("period_id", "A"), ("score", "D"), ("reached_session_id", "A")]
+
+
+def test_the_history_goes_down_to_nothing_and_up_again(settings: MigrationSettings) -> None:
+    upgrade(settings)
+    downgrade(settings, "base")
+    with connect(settings, "migrate", settings.migrate_mysql_password) as connection, connection.cursor() as cursor:
+        cursor.execute("SHOW TABLES")
+        assert {row[0] for row in cursor.fetchall()} == {"alembic_version"}
+    upgrade(settings)
+    upgrade(settings)
+    with connect(settings, "leaderboard", settings.leaderboard_mysql_password) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT id, name, aggregate, descending, period, max_score FROM boards")
+        assert list(cursor.fetchall()) == [(1, "main", "total", 1, "all", 1_000_000_000)]
+
+
+@pytest.mark.parametrize("account", ["auth", "leaderboard"])
+def test_a_service_reads_its_own_tables_and_no_others(settings: MigrationSettings, account: str) -> None:
+    upgrade(settings)
+    password = {"auth": settings.auth_mysql_password, "leaderboard": settings.leaderboard_mysql_password}[account]
+    with connect(settings, account, password) as connection, connection.cursor() as cursor:
+        for owner, tables in TABLES.items():
+            for table in tables:
+                if owner == account:
+                    cursor.execute(f"SELECT * FROM `{table}`")
+                    continue
+                with pytest.raises(pymysql.err.OperationalError, match="denied"):
+                    cursor.execute(f"SELECT * FROM `{table}`")
+                with pytest.raises(pymysql.err.OperationalError, match="denied"):
+                    cursor.execute(f"DELETE FROM `{table}`")
+        for statement in ("CREATE TABLE intruder (id INT)", f"DROP TABLE {min(TABLES[account])}", "SELECT * FROM mysql.user"):
+            with pytest.raises(pymysql.err.OperationalError, match="denied"):
+                cursor.execute(statement)
+
+
+def test_running_it_again_changes_the_passwords_to_those_of_the_settings(
+    settings: MigrationSettings, secrets: Mapping[str, str]
+) -> None:
+    upgrade(settings)
+    changed = settings.model_copy(update={"auth_mysql_password": SecretStr("another long password")})
+    try:
+        ensure_accounts(changed)
+        connect(settings, "auth", changed.auth_mysql_password).close()
+        with pytest.raises(pymysql.err.OperationalError, match="denied"):
+            connect(settings, "auth", settings.auth_mysql_password)
+    finally:
+        ensure_accounts(settings)

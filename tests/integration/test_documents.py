@@ -1,0 +1,86 @@
+"""The API documents, the documentation pages, health and metrics."""
+
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.system import Accounts, assert_problem
+
+
+@pytest.fixture(params=["auth", "leaderboard"])
+def service(request: pytest.FixtureRequest) -> tuple[httpx.AsyncClient, str]:
+    """A service and its prefix."""
+    prefix = {"auth": "/auth", "leaderboard": "/api/leaderboard"}[request.param]
+    return request.getfixturevalue(request.param), prefix
+
+
+def operations(document: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
+    return [(path, method, operation) for path, item in document["paths"].items() for method, operation in item.items()]
+
+
+async def test_a_document_lists_its_own_prefix_only_and_tells_every_error(service: tuple[httpx.AsyncClient, str]) -> None:
+    client, prefix = service
+    document = (await client.get(f"{prefix}/openapi.json")).json()
+    assert document["openapi"].startswith("3.1")
+    for path, method, operation in operations(document):
+        assert path.startswith(f"{prefix}/")
+        assert operation["summary"]
+        for status, response in operation["responses"].items():
+            if int(status) >= 400 and not path.endswith("/health/ready"):
+                [(media_type, content)] = response["content"].items()
+                assert media_type == "application/problem+json"
+                assert content["schema"] == {"$ref": "#/components/schemas/ProblemDetails"}
+        if method == "post":
+            assert "503" in operation["responses"]
+
+
+async def test_authorize_works_with_the_password_form(service: tuple[httpx.AsyncClient, str]) -> None:
+    client, prefix = service
+    document = (await client.get(f"{prefix}/openapi.json")).json()
+    [scheme] = document["components"]["securitySchemes"].values()
+    assert scheme["type"] == "oauth2"
+    assert scheme["flows"]["password"]["tokenUrl"] == "/auth/login"
+
+
+async def test_the_documentation_page_loads_nothing_from_elsewhere(service: tuple[httpx.AsyncClient, str]) -> None:
+    client, prefix = service
+    page = await client.get(f"{prefix}/docs")
+    assert page.headers["content-type"].startswith("text/html")
+    assert "://" not in page.text
+    for name in ("docs.js", "swagger-ui-bundle.js", "swagger-ui.css", "favicon-32x32.png"):
+        assert f"{prefix}/docs/{name}" in page.text
+        assert (await client.get(f"{prefix}/docs/{name}")).status_code == 200
+    assert_problem(await client.get(f"{prefix}/docs/../app.py"), 404)
+    assert_problem(await client.get(f"{prefix}/docs/settings.py"), 404)
+
+
+async def test_health_tells_what_is_there(service: tuple[httpx.AsyncClient, str]) -> None:
+    client, prefix = service
+    assert (await client.get(f"{prefix}/health/live")).json() == {"status": "ok", "checks": {}}
+    ready = await client.get(f"{prefix}/health/ready")
+    assert ready.status_code == 200
+    assert ready.json()["status"] == "ok"
+    assert set(ready.json()["checks"].values()) == {"ok"}
+
+
+async def test_metrics_count_by_route_not_by_path(leaderboard: httpx.AsyncClient) -> None:
+    for user_id in range(1, 6):
+        await leaderboard.get(f"/api/leaderboard/rank/{user_id}")
+    metrics = (await leaderboard.get("/metrics")).text
+    assert 'http_requests_total{method="GET",route="/api/leaderboard/rank/{user_id}",status="404"} 5.0' in metrics
+
+
+async def test_every_answer_carries_a_request_id(leaderboard: httpx.AsyncClient) -> None:
+    answer = await leaderboard.get("/api/leaderboard/top", headers={"X-Request-Id": "from-the-client"})
+    assert answer.headers["x-request-id"] == "from-the-client"
+    for given in ("", "with blanks", "a" * 65, "new\tline"):
+        made = (await leaderboard.get("/api/leaderboard/top", headers={"X-Request-Id": given})).headers["x-request-id"]
+        assert made != given
+        assert len(made) == 32
+
+
+async def test_answers_that_may_not_be_kept_say_so(leaderboard: httpx.AsyncClient, accounts: Accounts) -> None:
+    for path in ("/api/leaderboard/top", "/api/leaderboard/rank/me"):
+        answer = await leaderboard.get(path, headers=accounts.new())
+        assert answer.headers["cache-control"] == "no-store"
