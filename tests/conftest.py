@@ -22,6 +22,9 @@ from tests.system import QUICK_PASSWORDS, Accounts, make_secrets, serving
 # A line a request says nothing that a failing assertion does not.
 logging.getLogger("httpx").setLevel(logging.WARNING)
 
+# Seconds: a busy machine must not fail a test that is about something else.
+PATIENCE = 30.0
+
 _LOGS = pytest.StashKey[Path]()
 
 
@@ -80,7 +83,7 @@ def mysql(stack: Stack, migration_settings: MigrationSettings) -> Iterator["pymy
     """The administrator's connection to that database, with no rows in it but the default board."""
     connection = stack.mysql.connect(database=migration_settings.mysql_database, autocommit=True)
     with connection.cursor() as cursor:
-        cursor.execute("SET foreign_key_checks = 0")
+        cursor.execute("SET foreign_key_checks = 0, lock_wait_timeout = 20")
         for table in ("users", "refresh_tokens", "players", "game_sessions", "standings", "outbox"):
             cursor.execute(f"TRUNCATE TABLE {table}")
     try:
@@ -97,6 +100,7 @@ def auth_settings(migration_settings: MigrationSettings, secrets: Mapping[str, s
         mysql_database=migration_settings.mysql_database,
         auth_mysql_password=migration_settings.auth_mysql_password,
         jwt_keys=SecretStr(secrets["JWT_KEYS"]),
+        mysql_timeout=PATIENCE,
         argon2_memory_kib=64,
         argon2_time_cost=1,
     )
@@ -112,6 +116,7 @@ def leaderboard_settings(
         mysql_database=migration_settings.mysql_database,
         leaderboard_mysql_password=migration_settings.leaderboard_mysql_password,
         jwt_keys=SecretStr(secrets["JWT_KEYS"]),
+        mysql_timeout=PATIENCE,
         # The stack's own services use database 0.
         redis_url=stack.redis.url.removesuffix("/0") + "/1",
         redis_password=SecretStr(secrets["REDIS_PASSWORD"]),

@@ -169,10 +169,12 @@ async def _on_http(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     if error.status_code == BodyTooLarge.status:
         return render(BodyTooLarge())
+    if error.status_code == NotFound.status:
+        return render(NotFound())
+    # RFC 9457, section 4.2.1: a status that needs no explanation.
     phrase = HTTPStatus(error.status_code).phrase
-    problem = Problem(f"{error.detail}.".replace("..", "."), headers=error.headers)
-    content = {"type": "about:blank", "title": phrase, "status": error.status_code, "detail": problem.detail}
-    return JSONResponse(content, error.status_code, problem.headers, media_type=MEDIA_TYPE)
+    content = {"type": "about:blank", "title": phrase, "status": error.status_code, "detail": f"{phrase}."}
+    return JSONResponse(content, error.status_code, error.headers, media_type=MEDIA_TYPE)
 
 
 async def _on_database_away(_: Request, error: Exception) -> JSONResponse:

@@ -21,6 +21,12 @@ class ListenSettings(BaseSettings):
         "127.0.0.1",
         description="comma-separated addresses or networks of the gateway: only they are believed about X-Forwarded-*",
     )
+    connection_requests: int = Field(
+        0,
+        ge=0,
+        description="requests after which, on average, a connection is closed, so that a gateway which keeps its connections "
+        "spreads its load over replicas that come later; 0 keeps connections",
+    )
     reload: bool = Field(False, description="restart when a source file changes (development)")
 
 

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from html import escape
 from importlib import resources
+from random import randrange
 from typing import Any, Literal
 
 import structlog
@@ -13,9 +14,9 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel
-from starlette.datastructures import Headers
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware.body_limit import RequestBodyLimitMiddleware
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.common import problems
 from services.common.settings import ServiceSettings
@@ -38,6 +39,31 @@ class Health(BaseModel):
 
     status: Literal["ok", "degraded", "unavailable"]
     checks: dict[str, Literal["ok", "unavailable"]]
+
+
+class ConnectionRecycling:
+    """Pure ASGI middleware: after one answer in ``requests``, chosen by chance, the connection is closed.
+
+    The gateway reuses the connection it used last and has no age limit for it, so a replica that is started later would
+    wait for its share until an older one ends. HTTP's own `Connection: close` is clean: the answer is complete, and the next
+    request opens a new connection, to whichever replica the name resolves to then.
+    """
+
+    def __init__(self, app: ASGIApp, requests: int) -> None:
+        self.app = app
+        self.requests = requests
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or randrange(self.requests):  # noqa: S311 - only spreads load
+            await self.app(scope, receive, send)
+            return
+
+        async def send_last(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message)["Connection"] = "close"
+            await send(message)
+
+        await self.app(scope, receive, send_last)
 
 
 class DeclaredBodyLimit:
@@ -88,6 +114,8 @@ def build_app(
     app.add_middleware(RequestBodyLimitMiddleware, max_body_size=settings.max_body_bytes)
     app.add_middleware(DeclaredBodyLimit, max_body_size=settings.max_body_bytes)
     app.add_middleware(Telemetry, metrics=metrics)
+    if settings.connection_requests:
+        app.add_middleware(ConnectionRecycling, requests=settings.connection_requests)
     app.include_router(router)
     app.include_router(_health_router(f"{prefix}/health", needed, helpful or {}))
     app.include_router(_docs_router(title, f"{prefix}/docs", f"{prefix}/openapi.json"))

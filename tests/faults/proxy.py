@@ -13,6 +13,7 @@ class Proxy:
         self._writers: set[asyncio.StreamWriter] = set()
         self._cut = False
         self.port = 0
+        self.opened = 0
 
     def cut(self) -> None:
         """Break every connection and refuse new ones."""
@@ -26,6 +27,7 @@ class Proxy:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Pass one connection on, both ways, until either side ends it."""
+        self.opened += 1
         if self._cut:
             writer.transport.abort()
             return
