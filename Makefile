@@ -1,0 +1,64 @@
+# `make help` is the map. Settings such as PORT, PLAYERS or SESSIONS come from the environment or the command line.
+
+.DEFAULT_GOAL := help
+BIN := .venv/bin
+LOCAL := $(BIN)/python -m services.local
+PACKAGES := .venv/.installed
+NODE_PACKAGES := tests/frontend/node_modules/.installed
+CODE := services migrations tests
+COMPILE := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes --no-header
+
+.PHONY: help run dev up down reset seed test lint fmt lock clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
+
+run: $(PACKAGES) ## Run everything on this machine at http://localhost:8080 until Ctrl-C (PORT=8081 for another port)
+	@$(LOCAL) run
+
+dev: $(PACKAGES) ## The same, restarting services when their code changes, with their logs on the terminal
+	@$(LOCAL) dev
+
+up: ## Run everything in containers
+	@docker compose up --build --detach --wait
+	@echo "The leaderboard is at http://localhost:$$(docker compose port gateway 8080 | sed 's/.*://') (make down stops it)"
+
+down: ## Stop the containers; the data is kept
+	@docker compose down
+
+reset: ## Stop the containers and delete their data (that of `make run` is in .local/)
+	@docker compose down --volumes
+
+seed: $(PACKAGES) ## Fill the running system with players (PLAYERS=200000) and game sessions (SESSIONS=1000000)
+	@$(LOCAL) seed
+
+test: lint ## Check and test everything; the last line is pytest's summary
+	@$(LOCAL) prerequisites test
+	@$(BIN)/python -m pytest tests --ignore=tests/bench
+
+lint: $(PACKAGES) $(NODE_PACKAGES) ## Check style, types and imports
+	@$(BIN)/ruff check $(CODE)
+	@$(BIN)/ruff format --check $(CODE)
+	@$(BIN)/mypy $(CODE)
+	@$(BIN)/lint-imports --no-logo
+	@cd tests/frontend && node_modules/.bin/tsc --noEmit -p .
+
+fmt: $(PACKAGES) ## Format the Python code
+	@$(BIN)/ruff check --fix-only --quiet $(CODE)
+	@$(BIN)/ruff format $(CODE)
+
+lock: $(PACKAGES) ## Write the lock files from pyproject.toml (UPGRADE=1: with the newest versions)
+	@$(COMPILE) $(if $(UPGRADE),--upgrade) --output-file services/requirements.lock
+	@$(COMPILE) $(if $(UPGRADE),--upgrade) --extra dev --constraints services/requirements.lock --output-file requirements.lock
+
+clean: ## Delete what can be made again: packages and caches, never data or secrets
+	@rm -rf .venv tests/frontend/node_modules .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	@find $(CODE) -name __pycache__ -prune -exec rm -rf {} +
+
+$(PACKAGES): requirements.lock
+	@sh services/local/venv.sh
+
+$(NODE_PACKAGES): tests/frontend/package-lock.json | $(PACKAGES)
+	@$(LOCAL) prerequisites lint
+	@cd tests/frontend && npm ci --loglevel=error --no-audit --no-fund >/dev/null
+	@touch $@

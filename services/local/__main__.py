@@ -1,0 +1,65 @@
+"""`python -m services.local`: what the Makefile's targets call."""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from services.local import ROOT, prerequisites
+from services.local.errors import LocalError
+from services.local.run import run
+from services.local.seed.command import seed
+from services.local.seed.target import find_target
+from services.local.terminal import Progress, complain, stop_signals
+
+
+def main() -> int:
+    """Do what the command line says. 0 when done or stopped, 1 when something went wrong, which is then said."""
+    arguments = _parser().parse_args()
+    try:
+        match arguments.command:
+            case "run" | "dev":
+                run(arguments.folder, arguments.env_file, reload=arguments.command == "dev")
+            case "prerequisites":
+                progress = Progress()
+                try:
+                    prerequisites.require(prerequisites.OF[arguments.purpose], progress.step)
+                finally:
+                    progress.done()
+            case "seed":
+                target = find_target(arguments.folder, arguments.env_file)
+                complain(f"Filling {target.database} at {target.host}:{target.port}")
+                with stop_signals():
+                    seed(target, arguments.players, arguments.sessions)
+    except LocalError as error:
+        complain(str(error))
+        return 1
+    except KeyboardInterrupt:
+        complain("Stopped")
+        return 130
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m services.local", description="The whole system on this machine, without containers."
+    )
+    parser.add_argument("--folder", type=Path, default=ROOT / ".local", help="where data, logs and state are (default: .local)")
+    parser.add_argument(
+        "--env-file", type=Path, default=ROOT / ".env", help="where the secrets are, made on first use (default: .env)"
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("run", help="run it until Ctrl-C; PORT and BIND_ADDRESS choose where it listens (8080, 127.0.0.1)")
+    commands.add_parser("dev", help="the same, with reload on change and the services' logs on the terminal")
+    needed = commands.add_parser("prerequisites", help="install programs that are in no lock file, or say which")
+    needed.add_argument("purpose", choices=sorted(prerequisites.OF))
+    seeding = commands.add_parser("seed", help="fill a running system with realistic data")
+    seeding.add_argument("--players", type=int, default=os.environ.get("PLAYERS") or "200000", help="players to add (PLAYERS)")
+    seeding.add_argument(
+        "--sessions", type=int, default=os.environ.get("SESSIONS") or "1000000", help="game sessions to add (SESSIONS)"
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

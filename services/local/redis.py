@@ -1,0 +1,86 @@
+"""A private Redis server: a cache that keeps nothing on the disk, reachable from this machine only."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+from redis.retry import Retry
+
+from services.local.errors import LocalError, MissingPrerequisite
+from services.local.files import write_private
+from services.local.ports import LOOPBACK, free_port
+from services.local.processes import Process
+from services.local.programs import find_program
+
+
+class RedisServer(Process):
+    """Started alone by tests, which also stop, hang and restart it: the port stays the same."""
+
+    start_seconds = 20.0
+    stop_seconds = 5.0
+
+    def __init__(
+        self, folder: Path, password: str, *, log: Path | None = None, port: int | None = None, memory: str = "256mb"
+    ) -> None:
+        super().__init__("redis", log or folder / "redis.log")
+        self.folder = folder
+        self.host = LOOPBACK
+        self.port = port or free_port()
+        self._password = password
+        self._memory = memory
+
+    @property
+    def url(self) -> str:
+        """Where it is, without the password."""
+        return f"redis://{self.host}:{self.port}/0"
+
+    def client(self, timeout: float = 2.0) -> Redis:
+        """A client that does not retry. Who asks closes it."""
+        return Redis(
+            host=self.host,
+            port=self.port,
+            password=self._password,
+            socket_timeout=timeout,
+            socket_connect_timeout=timeout,
+            retry=Retry(NoBackoff(), 0),
+        )
+
+    def prepare(self) -> None:
+        """Write the configuration: the password is in this file, so that it is on no command line."""
+        if any(character in self._password for character in '"\\\n'):
+            raise LocalError("REDIS_PASSWORD must not have quotes, backslashes or line ends")
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        settings = [
+            f"bind {self.host}",
+            f"port {self.port}",
+            "protected-mode yes",
+            f'requirepass "{self._password}"',
+            f'dir "{self.folder}"',
+            'save ""',
+            "appendonly no",
+            f"maxmemory {self._memory}",
+            # Pages, which expire anyway, make room; what has no expiry never goes unnoticed: full of it, Redis says no.
+            "maxmemory-policy volatile-lru",
+            "daemonize no",
+        ]
+        write_private(self._configuration, "".join(f"{line}\n" for line in settings))
+
+    def command(self) -> Sequence[str]:
+        program = find_program("redis-server", "valkey-server")
+        if program is None:
+            raise MissingPrerequisite("Redis is not installed: `make run` installs it or names the package")
+        return [program, str(self._configuration)]
+
+    def is_ready(self) -> bool:
+        """Whether it lets us in and answers."""
+        try:
+            with self.client(timeout=1.0) as client:
+                return bool(client.ping())
+        except RedisError:
+            return False
+
+    @property
+    def _configuration(self) -> Path:
+        return self.folder / "redis.conf"
