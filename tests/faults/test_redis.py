@@ -237,6 +237,24 @@ async def test_an_older_dataset_put_back_by_a_quick_restart_is_not_believed(
     assert await leader(process) == 2
 
 
+async def test_an_older_dataset_behind_connections_that_never_broke_is_not_believed(
+    process: httpx.AsyncClient, redis: RedisServer, accounts: Accounts
+) -> None:
+    ada = accounts.new("Ada", 1)
+    await submit(process, ada, 1)
+    assert await leader(process) == 1
+    with redis.client() as client:
+        older = {key: client.get(key) for key in client.keys()}
+        await submit(process, ada, 1)
+        assert await leader(process) == 2
+        for key, value in older.items():
+            client.set(key, value)
+        # As after a promotion: the dataset is another one, and no client was told.
+        client.replicaof("127.0.0.1", 1)
+        client.replicaof("NO", "ONE")
+    assert await leader(process) == 2
+
+
 async def test_a_late_write_to_a_hung_server_brings_no_old_page_back(
     make_process: Callable[..., Awaitable[httpx.AsyncClient]], redis: RedisServer, accounts: Accounts
 ) -> None:
