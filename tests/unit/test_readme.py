@@ -5,6 +5,7 @@ import re
 import pytest
 from pydantic import SecretStr
 from pydantic_core import PydanticUndefined
+from pydantic_settings import BaseSettings
 
 from migrations.settings import MigrationSettings
 from services.auth.settings import AuthSettings
@@ -17,7 +18,11 @@ ROWS = {
     name: (default.strip("`"), owners)
     for name, default, owners in re.findall(r"^\| `([A-Z0-9_]+)` \| (.+?) \| (.+?) \|", README, re.MULTILINE)
 }
-SETTINGS = {"auth": AuthSettings, "leaderboard": LeaderboardSettings, "migration": MigrationSettings}
+SETTINGS: dict[str, type[BaseSettings]] = {
+    "auth": AuthSettings,
+    "leaderboard": LeaderboardSettings,
+    "migration": MigrationSettings,
+}
 
 
 def test_every_setting_is_in_the_table_and_nothing_else() -> None:

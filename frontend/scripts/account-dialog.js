@@ -1,0 +1,83 @@
+import { createCredentialsForm } from "./credentials-form.js";
+import { emit, part, setText } from "./dom.js";
+
+/** @import { AccountMode, Failure } from "./types.d.ts" */
+
+/**
+ * @typedef {object} AccountDialogData
+ * @property {AccountMode} mode
+ * @property {string | null} notice why the dialog is here, when the person did not ask for it
+ * @property {boolean} busy
+ * @property {Failure | null} failure
+ */
+
+const WORDS = {
+  "sign-in": { title: "Welcome back", question: "New here?", other: "Create an account" },
+  "sign-up": { title: "Create your account", question: "Have an account already?", other: "Sign in instead" },
+};
+
+/**
+ * Signing in and signing up.
+ *
+ * @param {HTMLElement} root
+ */
+export function createAccountDialog(root) {
+  if (!(root instanceof HTMLDialogElement)) throw new TypeError("the account dialog is not a dialog");
+  const title = part(root, "title", HTMLElement);
+  const notice = part(root, "notice", HTMLElement);
+  const forms = {
+    "sign-in": createCredentialsForm(part(root, "sign-in", HTMLFormElement), { action: "Sign in", busyAction: "Signing in…" }),
+    "sign-up": createCredentialsForm(part(root, "sign-up", HTMLFormElement), {
+      action: "Create account",
+      busyAction: "Creating account…",
+    }),
+  };
+  const switchText = part(root, "switch-text", HTMLElement);
+  const switchButton = part(root, "switch", HTMLButtonElement);
+  /** @type {AccountMode} */
+  let mode = "closed";
+
+  part(root, "close", HTMLButtonElement).addEventListener("click", () => root.close());
+  root.addEventListener("close", () => {
+    if (mode !== "closed") emit(root, "account:close", null);
+  });
+  root.addEventListener("credentials:submit", ({ detail }) => {
+    if (mode !== "closed") emit(root, "account:submit", { mode, credentials: detail });
+  });
+  switchButton.addEventListener("click", () => {
+    emit(root, "account:open", { mode: mode === "sign-in" ? "sign-up" : "sign-in" });
+  });
+
+  return {
+    /** @param {AccountDialogData} data */
+    update(data) {
+      const turned = data.mode !== mode;
+      const before = mode;
+      mode = data.mode;
+      for (const [name, form] of Object.entries(forms)) {
+        const shown = name === mode;
+        form.update({ shown, busy: shown && data.busy, failure: shown ? data.failure : null });
+      }
+      setText(notice, data.notice ?? "");
+      notice.hidden = data.notice === null;
+
+      if (mode === "closed") {
+        if (root.open) root.close();
+        return;
+      }
+      setText(title, WORDS[mode].title);
+      setText(switchText, WORDS[mode].question);
+      setText(switchButton, WORDS[mode].other);
+      if (turned) {
+        if (before !== "closed") forms[mode].setUsername(forms[before].username);
+        if (!root.open) root.showModal();
+        forms[mode].focus();
+      }
+    },
+
+    /** Forgets what was typed, passwords above all. */
+    clear() {
+      for (const form of Object.values(forms)) form.clear();
+    },
+  };
+}

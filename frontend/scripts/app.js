@@ -1,0 +1,283 @@
+/** The page: what it knows, what its components are told, and what happens when they ask for something. */
+
+import { createAccountDialog } from "./account-dialog.js";
+import { createAccountMenu } from "./account-menu.js";
+import * as api from "./api.js";
+import { BoardPages, pageCount } from "./board-pages.js";
+import { createBoard } from "./board.js";
+import { createConnectionBanner } from "./connection-banner.js";
+import { component, setText } from "./dom.js";
+import { explain, inForm } from "./failures.js";
+import { count, number, place } from "./format.js";
+import { createGame } from "./game.js";
+import { Poller } from "./poller.js";
+import { createScoreForm } from "./score-form.js";
+import { Session, SessionEnded } from "./session.js";
+import { createStandingCard } from "./standing-card.js";
+
+/** @import { AccountDialogData } from "./account-dialog.js" */
+/** @import { ScoreFormData } from "./score-form.js" */
+/** @import { Credentials, Standing } from "./types.d.ts" */
+
+/** @type {AccountDialogData} */
+const ACCOUNT_CLOSED = { mode: "closed", notice: null, busy: false, failure: null };
+
+const session = new Session();
+const pages = new BoardPages();
+const poller = new Poller(refresh, (failure) => {
+  state.connection = failure;
+  render();
+});
+
+const state = {
+  /** @type {Standing | null} */
+  standing: null,
+  /** @type {api.Unreachable | null} */
+  connection: null,
+  signingOut: false,
+  signOutFailed: false,
+  account: ACCOUNT_CLOSED,
+  /** @type {ScoreFormData} */
+  score: { draft: { score: null }, busy: false, failure: null, result: "" },
+};
+/** Grows with everything that makes an older answer about the standing out of date. */
+let standingTurn = 0;
+/** The submission whose outcome is not known yet: the same score sent again is the same submission. @type {{ score: number, key: string } | null} */
+let attempt = null;
+/** The score that waits for its player to sign in. @type {number | null} */
+let waitingScore = null;
+
+const body = document.body;
+const announcer = component("announcer");
+const menu = createAccountMenu(component("account-menu"));
+const banner = createConnectionBanner(component("connection-banner"));
+const card = createStandingCard(component("standing-card"));
+const scoreForm = createScoreForm(component("score-form"));
+const board = createBoard(component("board"));
+const dialog = createAccountDialog(component("account-dialog"));
+createGame(component("game"));
+
+function render() {
+  const { status, user, expired } = session;
+  menu.update({ status, user });
+  banner.update({ failure: state.connection, signOutFailed: state.signOutFailed });
+  card.update({ status, expired, standing: state.standing, players: pages.shown?.total_players ?? null });
+  scoreForm.update(state.score);
+  board.update({
+    shown: pages.shown,
+    page: pages.page,
+    turning: pages.turning,
+    live: state.connection === null,
+    callerId: user?.user_id ?? null,
+  });
+  dialog.update(state.account);
+}
+
+/** @param {string} text for those who hear the page */
+function announce(text) {
+  setText(announcer, text);
+}
+
+/** Everything that others can change: the board, and where the caller stands. */
+async function refresh() {
+  const outcomes = await Promise.allSettled([pages.load().finally(render), loadStanding().finally(render)]);
+  const errors = outcomes.flatMap((outcome) => (outcome.status === "rejected" ? [outcome.reason] : []));
+  if (errors.length > 0) throw errors.find((error) => error instanceof api.Unreachable) ?? errors[0];
+}
+
+async function loadStanding() {
+  if (session.status === "signed-out") return;
+  const turn = ++standingTurn;
+  try {
+    const standing = await session.authorized(api.myStanding);
+    if (turn === standingTurn && standing.user_id === session.user?.user_id) state.standing = standing;
+  } catch (error) {
+    if (!(error instanceof SessionEnded)) throw error;
+  }
+}
+
+/**
+ * For what a person asked for outside of a form: nobody answering shows in the banner, and the poller sees to the rest.
+ *
+ * @param {() => Promise<void>} work
+ */
+async function patiently(work) {
+  try {
+    await work();
+  } catch (error) {
+    if (!(error instanceof api.Unreachable)) throw error;
+    state.connection = error;
+    poller.now();
+  } finally {
+    render();
+  }
+}
+
+async function showPage() {
+  render();
+  await patiently(async () => {
+    await pages.load();
+    if (pages.shown) announce(`Page ${number(pages.page)} of ${number(pageCount(pages.shown.total_players))}`);
+  });
+}
+
+async function jumpToCaller() {
+  await patiently(async () => {
+    await loadStanding();
+    const { standing } = state;
+    if (standing === null || standing.rank === null) return;
+    pages.turnTo(await pages.pageOf({ ...standing, rank: standing.rank }));
+    render();
+    await pages.load();
+    render();
+    if (board.focusCaller()) announce(`You are ${place(standing.rank)}, on page ${number(pages.page)}`);
+  });
+}
+
+/** @param {number} score */
+async function submitScore(score) {
+  if (session.status === "signed-out") {
+    askToSignIn(score);
+    return;
+  }
+  attempt = attempt?.score === score ? attempt : { score, key: newKey() };
+  const { key } = attempt;
+  state.score = { ...state.score, busy: true, failure: null, result: "" };
+  render();
+  try {
+    const standing = await session.authorized((token) => api.submit(token, score, key));
+    standingTurn += 1;
+    state.standing = standing;
+    const rank = standing.rank === null ? "" : ` You are ${place(standing.rank)} now.`;
+    state.score = { draft: { score: null }, busy: false, failure: null, result: `${count(score, "point")} added.${rank}` };
+    attempt = null;
+    poller.now();
+  } catch (error) {
+    state.score = { ...state.score, busy: false };
+    if (error instanceof SessionEnded) {
+      askToSignIn(score);
+    } else if (error instanceof api.Unreachable) {
+      state.score.failure = inForm("No answer came back, so this score may or may not have counted. Look at your total before you send it again.");
+      poller.now();
+    } else {
+      attempt = null;
+      state.score.failure = explain(error);
+    }
+  }
+  render();
+}
+
+/** @param {number} score */
+function askToSignIn(score) {
+  waitingScore = score;
+  const notice = session.expired
+    ? `Your session has ended. Sign in again and your ${count(score, "point")} will be added.`
+    : `Your ${count(score, "point")} will go on the board as soon as you are in.`;
+  state.account = { mode: session.expired ? "sign-in" : "sign-up", notice, busy: false, failure: null };
+  render();
+}
+
+/**
+ * @param {"sign-in" | "sign-up"} mode
+ * @param {Credentials} credentials
+ */
+async function enter(mode, credentials) {
+  state.account = { ...state.account, busy: true, failure: null };
+  render();
+  let registered = false;
+  try {
+    if (mode === "sign-up") {
+      await api.register(credentials);
+      registered = true;
+    }
+    await session.signIn(credentials);
+  } catch (error) {
+    const failure = explain(error);
+    if (registered) {
+      const text = `Your account is ready, but you are not signed in yet. ${failure.form ?? ""}`;
+      state.account = { ...state.account, mode: "sign-in", busy: false, failure: inForm(text) };
+    } else {
+      state.account = { ...state.account, busy: false, failure };
+    }
+    render();
+    return;
+  }
+  const score = waitingScore;
+  waitingScore = null;
+  dialog.clear();
+  state.account = ACCOUNT_CLOSED;
+  render();
+  card.focus();
+  announce(`Signed in as ${session.user?.username}`);
+  if (score === null) poller.now();
+  else await submitScore(score);
+}
+
+async function signOut() {
+  if (state.signingOut) return;
+  state.signingOut = true;
+  try {
+    await session.signOut();
+    menu.focus();
+    announce("Signed out");
+  } catch (error) {
+    if (!(error instanceof api.Unreachable)) throw error;
+    state.signOutFailed = true;
+  } finally {
+    state.signingOut = false;
+    render();
+  }
+}
+
+/** 128 random bits, as hex. (Browsers keep `crypto.randomUUID` from pages that came over plain HTTP from elsewhere.) */
+function newKey() {
+  const bytes = [...crypto.getRandomValues(new Uint8Array(16))];
+  return bytes.map((byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+session.addEventListener("change", () => {
+  standingTurn += 1;
+  state.standing = null;
+  state.signOutFailed = false;
+  state.score = { ...state.score, result: "" };
+  attempt = null;
+  if (session.status === "signed-in" && !state.account.busy) {
+    // Signed in from another tab: there is nothing left to ask for here.
+    waitingScore = null;
+    state.account = ACCOUNT_CLOSED;
+  }
+  render();
+});
+
+body.addEventListener("account:open", ({ detail }) => {
+  // Turning from one form to the other keeps the reason why they are open.
+  const notice = state.account.mode === "closed" ? null : state.account.notice;
+  state.account = { mode: detail.mode, notice, busy: false, failure: null };
+  render();
+});
+body.addEventListener("account:close", () => {
+  waitingScore = null;
+  state.account = ACCOUNT_CLOSED;
+  render();
+});
+body.addEventListener("account:submit", ({ detail }) => void enter(detail.mode, detail.credentials));
+body.addEventListener("account:sign-out", () => void signOut());
+body.addEventListener("connection:retry", () => poller.now());
+body.addEventListener("game:end", ({ detail }) => {
+  state.score = { ...state.score, draft: { score: detail.score }, failure: null, result: "" };
+  render();
+});
+body.addEventListener("score:submit", ({ detail }) => void submitScore(detail.score));
+body.addEventListener("board:page", ({ detail }) => {
+  pages.turnTo(detail.page);
+  void showPage();
+});
+body.addEventListener("board:jump", () => void jumpToCaller());
+window.addEventListener("popstate", () => {
+  pages.followAddress();
+  void showPage();
+});
+
+component("late").hidden = true;
+render();
+poller.start();

@@ -1,0 +1,220 @@
+/** Who is signed in. The access token lives in memory only; the refresh token is a cookie that no script can read. */
+
+import * as api from "./api.js";
+
+/** @import { AccessToken, Credentials, SessionStatus, User } from "./types.d.ts" */
+
+/**
+ * @typedef {{ value: string, expiresAt: number }} Token
+ * @typedef {{ kind: "token", token: Token, user: User } | { kind: "signed-out", expired: boolean }} TabMessage
+ */
+
+const LOCK = "session";
+const CHANNEL = "session";
+/** When a refresh began that has not been heard of since. A time, never a token. */
+const UNSETTLED_KEY = "session-refresh-began";
+const UNSETTLED_MS = 2_000;
+/** A token this near its end could expire on the way. */
+const MARGIN_MS = 10_000;
+
+/** The session is over and only the person can start another one. */
+export class SessionEnded extends Error {
+  constructor() {
+    super("the session has ended");
+    this.name = "SessionEnded";
+  }
+}
+
+/**
+ * Begins with the session that the refresh cookie stands for, if there is one; the first call in the person's name finds
+ * out. Fires "change" when somebody signs in or out, here or in another tab.
+ */
+export class Session extends EventTarget {
+  /** @type {SessionStatus} */
+  status = "restoring";
+  /** @type {User | null} */
+  user = null;
+  /** Whether the last session ended by itself and not by the person's wish. */
+  expired = false;
+
+  /** @type {Token | null} */
+  #token = null;
+  /** @type {Promise<Token> | null} */
+  #refreshing = null;
+  #tabs = new BroadcastChannel(CHANNEL);
+
+  constructor() {
+    super();
+    this.#tabs.addEventListener("message", ({ data }) => this.#hear(data));
+  }
+
+  /** @param {Credentials} credentials */
+  async signIn(credentials) {
+    await exclusively(async () => {
+      const token = keep(await api.login(credentials));
+      this.#begin(token, await api.me(token.value));
+    });
+  }
+
+  async signOut() {
+    await exclusively(async () => {
+      await api.logout();
+      this.#end(false);
+      this.#tell({ kind: "signed-out", expired: false });
+    });
+  }
+
+  /**
+   * Makes a call in the name of the person: renews the token when it is about to expire or was refused, once.
+   * Rejects with SessionEnded when that is no longer possible.
+   *
+   * @template T
+   * @param {(token: string) => Promise<T>} call
+   * @returns {Promise<T>}
+   */
+  async authorized(call) {
+    const token = await this.#freshToken();
+    try {
+      return await call(token.value);
+    } catch (error) {
+      if (!(error instanceof api.Refused && error.status === 401)) throw error;
+      if (this.#token === token) this.#token = null;
+      const renewed = await this.#freshToken();
+      return call(renewed.value);
+    }
+  }
+
+  /** The token in hand, or a new one; all who ask meanwhile share the one request. */
+  #freshToken() {
+    if (this.status === "signed-out") return Promise.reject(new SessionEnded());
+    if (usable(this.#token)) return Promise.resolve(this.#token);
+    this.#refreshing ??= exclusively(() => this.#refresh()).finally(() => {
+      this.#refreshing = null;
+    });
+    return this.#refreshing;
+  }
+
+  /** @returns {Promise<Token>} */
+  async #refresh() {
+    // Another tab may have done it, or signed out, while this one waited for its turn.
+    if (this.status === "signed-out") throw new SessionEnded();
+    if (usable(this.#token)) return this.#token;
+    await settled();
+    try {
+      note(UNSETTLED_KEY, String(Date.now()));
+      const token = keep(await api.refresh());
+      note(UNSETTLED_KEY, null);
+      const user = this.user ?? (await api.me(token.value));
+      this.#begin(token, user);
+      return token;
+    } catch (error) {
+      if (!(error instanceof api.Refused && error.status === 401)) throw error;
+      note(UNSETTLED_KEY, null);
+      const expired = this.status === "signed-in";
+      this.#end(expired);
+      this.#tell({ kind: "signed-out", expired });
+      throw new SessionEnded();
+    }
+  }
+
+  /**
+   * @param {Token} token
+   * @param {User} user
+   */
+  #begin(token, user) {
+    this.#adopt(token, user);
+    this.#tell({ kind: "token", token, user });
+  }
+
+  /**
+   * @param {Token} token
+   * @param {User} user
+   */
+  #adopt(token, user) {
+    const known = this.status === "signed-in" && this.user?.user_id === user.user_id;
+    this.#token = token;
+    this.user = user;
+    this.status = "signed-in";
+    this.expired = false;
+    if (!known) this.dispatchEvent(new Event("change"));
+  }
+
+  /** @param {boolean} expired */
+  #end(expired) {
+    if (this.status === "signed-out") return;
+    this.#token = null;
+    this.user = null;
+    this.status = "signed-out";
+    this.expired = expired;
+    this.dispatchEvent(new Event("change"));
+  }
+
+  /** @param {TabMessage} message */
+  #tell(message) {
+    this.#tabs.postMessage(message);
+  }
+
+  /** @param {TabMessage} message */
+  #hear(message) {
+    if (message.kind === "token") this.#adopt(message.token, message.user);
+    else this.#end(message.expired);
+  }
+}
+
+/**
+ * @param {AccessToken} answer
+ * @returns {Token}
+ */
+const keep = (answer) => ({ value: answer.access_token, expiresAt: Date.now() + answer.expires_in * 1000 });
+
+/**
+ * @param {Token | null} token
+ * @returns {token is Token}
+ */
+const usable = (token) => token !== null && Date.now() < token.expiresAt - MARGIN_MS;
+
+/**
+ * One tab at a time: each refresh uses up the cookie that all tabs share, and using it twice ends the session.
+ * Browsers keep the Web Locks API from pages that came over plain HTTP from elsewhere than this machine.
+ *
+ * @template T
+ * @param {() => Promise<T>} work
+ * @returns {Promise<T>}
+ */
+async function exclusively(work) {
+  return navigator.locks ? navigator.locks.request(LOCK, work) : work();
+}
+
+/**
+ * A page that was reloaded in the middle of a refresh has let go of the lock while its request went on. Its answer
+ * brings a new cookie; until then the old one, already used, is the wrong one to send.
+ */
+async function settled() {
+  const began = Number(noted(UNSETTLED_KEY));
+  const left = began + UNSETTLED_MS - Date.now();
+  if (left > 0 && left <= UNSETTLED_MS) await new Promise((resolve) => setTimeout(resolve, left));
+}
+
+/**
+ * Storage can be forbidden; then nothing is noted.
+ *
+ * @param {string} key
+ * @param {string | null} value
+ */
+function note(key, value) {
+  try {
+    if (value === null) localStorage.removeItem(key);
+    else localStorage.setItem(key, value);
+  } catch {
+    return;
+  }
+}
+
+/** @param {string} key */
+function noted(key) {
+  try {
+    return localStorage.getItem(key);
+  } catch {
+    return null;
+  }
+}

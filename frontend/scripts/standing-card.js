@@ -1,0 +1,85 @@
+import { emit, part, setText } from "./dom.js";
+import { count, number, ordinalSuffix, topShare } from "./format.js";
+
+/** @import { SessionStatus, Standing } from "./types.d.ts" */
+
+/**
+ * @typedef {object} StandingCardData
+ * @property {SessionStatus} status
+ * @property {boolean} expired
+ * @property {Standing | null} standing null until it is known
+ * @property {number | null} players null until it is known
+ */
+
+const INVITATION = {
+  title: "Claim your place",
+  text: "A free account puts your scores on the board and shows your exact rank.",
+  action: "Create account",
+};
+const EXPIRED = {
+  title: "Your session has ended",
+  text: "Your scores are safe. Sign in again to play on.",
+  action: "Sign in again",
+};
+
+/**
+ * Where the caller stands, or the invitation to join.
+ *
+ * @param {HTMLElement} root
+ */
+export function createStandingCard(root) {
+  const wait = part(root, "wait", HTMLElement);
+  const invite = part(root, "invite", HTMLElement);
+  const inviteTitle = part(root, "invite-title", HTMLElement);
+  const inviteText = part(root, "invite-text", HTMLElement);
+  const enter = part(root, "enter", HTMLButtonElement);
+  const box = part(root, "standing", HTMLElement);
+  const title = part(root, "title", HTMLElement);
+  const rank = part(root, "rank", HTMLElement);
+  const suffix = part(root, "suffix", HTMLElement);
+  const of = part(root, "of", HTMLElement);
+  const total = part(root, "total", HTMLElement);
+  const jump = part(root, "jump", HTMLButtonElement);
+
+  let wasExpired = false;
+
+  enter.addEventListener("click", () => emit(root, "account:open", { mode: wasExpired ? "sign-in" : "sign-up" }));
+  jump.addEventListener("click", () => emit(root, "board:jump", null));
+
+  return {
+    /** @param {StandingCardData} data */
+    update({ status, expired, standing, players }) {
+      wait.hidden = status !== "restoring";
+      invite.hidden = status !== "signed-out";
+      box.hidden = status !== "signed-in";
+      wasExpired = expired;
+      const words = expired ? EXPIRED : INVITATION;
+      setText(inviteTitle, words.title);
+      setText(inviteText, words.text);
+      setText(enter, words.action);
+
+      const place = standing?.rank ?? null;
+      root.dataset.rank = String(place ?? "none");
+      setText(rank, place !== null ? number(place) : standing === null ? "…" : "No rank yet");
+      setText(suffix, place === null ? "" : ordinalSuffix(place));
+      setText(of, standing === null ? "" : position(place, players));
+      setText(total, standing === null ? "–" : number(standing.total_score));
+      jump.hidden = place === null;
+    },
+
+    focus() {
+      title.focus();
+    },
+  };
+}
+
+/**
+ * @param {number | null} rank
+ * @param {number | null} players
+ */
+function position(rank, players) {
+  if (rank === null) return "Your first score puts you on the board.";
+  if (players === null || players < rank) return "";
+  const of = `of ${count(players, "player")}`;
+  return players >= 20 && rank <= players / 2 ? `${of}, top ${topShare(rank, players)}` : of;
+}

@@ -1,0 +1,186 @@
+"""Staying signed in, in one tab and in several, and what the page does when the network or the session fails."""
+
+import asyncio
+from contextlib import closing
+
+from playwright.async_api import BrowserContext, Page, Request, Route, expect
+
+from services.local.stack import Stack
+from tests.e2e.visitor import create_account, dialog, expect_signed_in, expect_signed_out, fill_in, sign_in, submit_score
+from tests.system import PASSWORD
+
+
+async def refuse(route: Route) -> None:
+    """Answer as the leaderboard does when the access token has expired."""
+    await route.fulfill(status=401, content_type="application/problem+json", body='{"type": "urn:problem:unauthenticated"}')
+
+
+async def test_a_reload_keeps_the_player_signed_in(page: Page) -> None:
+    username = await create_account(page)
+    await expect_signed_in(page, username)
+    await page.reload()
+    await expect_signed_in(page, username)
+
+
+async def test_a_reload_while_the_session_is_being_renewed_keeps_the_player_signed_in(page: Page, stack: Stack) -> None:
+    """The page is gone before the answer with the next cookie has come; the one after it must not send the old cookie."""
+    username = await create_account(page)
+    await expect_signed_in(page, username)
+    with closing(stack.mysql.connect(database="leaderboard")) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT * FROM refresh_tokens FOR UPDATE")
+        async with page.expect_request("**/auth/refresh"):
+            await page.reload()
+        await page.reload()
+        connection.rollback()
+    await expect_signed_in(page, username)
+
+
+async def test_a_player_signs_out_and_in_again(page: Page) -> None:
+    username = await create_account(page)
+    await page.get_by_role("button", name="Sign out").click()
+    await expect_signed_out(page)
+    await page.reload()
+    await expect_signed_out(page)
+    await sign_in(page, username)
+    await expect_signed_in(page, username)
+
+
+async def test_tokens_are_kept_from_storage_and_from_scripts(page: Page) -> None:
+    async with page.expect_response("**/auth/login") as login:
+        username = await create_account(page)
+    await expect_signed_in(page, username)
+    token = (await (await login.value).json())["access_token"]
+    stored = await page.evaluate("JSON.stringify([{...localStorage}, {...sessionStorage}, document.cookie])")
+    assert token not in stored
+    assert "eyJ" not in stored
+    cookies = {cookie["name"]: cookie for cookie in await page.context.cookies(page.url + "auth/refresh")}
+    assert cookies["refresh_token"]["httpOnly"] is True
+    assert cookies["refresh_token"]["sameSite"] == "Strict"
+
+
+async def test_tabs_share_who_is_signed_in(page: Page, context: BrowserContext) -> None:
+    username = await create_account(page)
+    await expect_signed_in(page, username)
+    second = await context.new_page()
+    await second.goto("/")
+    await expect_signed_in(second, username)
+    await expect_signed_in(page, username)
+    await second.get_by_role("button", name="Sign out").click()
+    await expect_signed_out(second)
+    await expect_signed_out(page)
+
+
+async def test_an_expired_access_token_is_renewed_unseen(page: Page) -> None:
+    username = await create_account(page)
+    await expect_signed_in(page, username)
+    refreshes: list[str] = []
+    page.on("request", lambda request: refreshes.append(request.url) if request.url.endswith("/auth/refresh") else None)
+
+    await page.route("**/api/leaderboard/submit", refuse, times=1)
+    await submit_score(page, "12")
+    await expect(page.get_by_text("12 points added.")).to_be_visible()
+    assert len(refreshes) == 1
+
+
+async def test_tabs_that_renew_at_once_all_stay_signed_in(page: Page, context: BrowserContext) -> None:
+    """Each renewal uses up the cookie they share, and a cookie used twice would end the session."""
+    username = await create_account(page)
+    await expect_signed_in(page, username)
+    tabs = [page, *[await context.new_page() for _ in range(2)]]
+    for tab in tabs[1:]:
+        await tab.goto("/")
+        await expect_signed_in(tab, username)
+
+    refused: list[Route] = []
+    all_refused = asyncio.Event()
+
+    async def refuse_and_count(route: Route) -> None:
+        await refuse(route)
+        refused.append(route)
+        if len(refused) == len(tabs):
+            all_refused.set()
+
+    async def renew_after_all_were_refused(route: Route) -> None:
+        await all_refused.wait()
+        await route.continue_()
+
+    await context.route("**/auth/refresh", renew_after_all_were_refused)
+    for tab in tabs:
+        await tab.route("**/api/leaderboard/submit", refuse_and_count, times=1)
+    await asyncio.gather(*[submit_score(tab, "5") for tab in tabs])
+    for tab in tabs:
+        await expect(tab.get_by_text("5 points added.")).to_be_visible()
+
+
+async def test_a_session_that_ended_asks_to_sign_in_again_and_keeps_the_score(page: Page, context: BrowserContext) -> None:
+    username = await create_account(page)
+    await expect_signed_in(page, username)
+
+    await context.clear_cookies()
+    await page.route("**/api/leaderboard/submit", refuse, times=1)
+    await submit_score(page, "77")
+    await expect(dialog(page)).to_contain_text("Your session has ended. Sign in again and your 77 points will be added.")
+    await fill_in(page, username, PASSWORD)
+    await expect(page.get_by_text("77 points added.")).to_be_visible()
+
+
+async def test_being_offline_is_said_and_heals_by_itself(page: Page, context: BrowserContext) -> None:
+    username = await create_account(page)
+    await expect_signed_in(page, username)
+    await context.set_offline(True)
+    await expect(page.get_by_text("You are offline.")).to_be_visible()
+    await expect_signed_in(page, username)
+    await context.set_offline(False)
+    await expect(page.get_by_text("You are offline.")).to_be_hidden()
+
+
+async def test_a_server_that_does_not_answer_is_said_and_tried_again(page: Page) -> None:
+    async def unavailable(route: Route) -> None:
+        await route.fulfill(status=503, headers={"Retry-After": "1"}, content_type="application/problem+json", body="{}")
+
+    await page.route("**/api/leaderboard/top*", unavailable)
+    await page.reload()
+    await expect(page.get_by_text("The server is not answering right now.")).to_be_visible()
+    await page.unroute("**/api/leaderboard/top*")
+    await expect(page.get_by_text("The server is not answering right now.")).to_be_hidden()
+    await expect(page.get_by_text("Live", exact=True)).to_be_visible()
+
+
+async def test_a_module_lost_on_the_way_is_fetched_again(page: Page) -> None:
+    starts = 0
+
+    def count_navigation(request: Request) -> None:
+        nonlocal starts
+        starts += request.is_navigation_request()
+
+    async def lose_the_first(route: Route) -> None:
+        await (route.abort("internetdisconnected") if starts < 2 else route.continue_())
+
+    page.on("request", count_navigation)
+    await page.route("**/scripts/board.js", lose_the_first)
+    await page.goto("/")
+    await expect_signed_out(page)
+    assert starts == 2
+
+
+async def test_a_page_that_cannot_start_offers_to_be_loaded_again(context: BrowserContext) -> None:
+    page = await context.new_page()
+    await page.route("**/scripts/board.js", lambda route: route.abort("internetdisconnected"))
+    await page.goto("/")
+    await expect(page.get_by_text("This page did not load completely.")).to_be_visible()
+    again = page.get_by_role("button", name="Load again")
+    await page.unroute("**/scripts/board.js")
+    await again.click()
+    await expect_signed_out(page)
+
+
+async def test_a_page_whose_scripts_never_come_offers_to_be_loaded_again(context: BrowserContext) -> None:
+    page = await context.new_page()
+    await page.route("**/scripts/*.js", lambda route: route.abort("internetdisconnected"))
+    await page.goto("/")
+    again = page.get_by_role("link", name="Load the page again")
+    await expect(again).to_be_visible()
+    await page.unroute("**/scripts/*.js")
+    await again.click()
+    await expect_signed_out(page)
+    await expect(again).to_be_hidden()

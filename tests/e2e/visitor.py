@@ -1,0 +1,57 @@
+"""What a visitor of the page does, and where a visitor looks."""
+
+import secrets
+
+from playwright.async_api import Locator, Page, expect
+
+from tests.system import PASSWORD
+
+
+def new_name() -> str:
+    return f"e2e_{secrets.token_hex(6)}"
+
+
+def dialog(page: Page) -> Locator:
+    return page.get_by_role("dialog")
+
+
+async def fill_in(page: Page, username: str, password: str) -> None:
+    """Fill in the form that is open and send it with Enter."""
+    await dialog(page).get_by_label("Username").filter(visible=True).fill(username)
+    field = dialog(page).get_by_role("textbox", name="Password").filter(visible=True)
+    await field.fill(password)
+    await field.press("Enter")
+
+
+async def create_account(page: Page, username: str | None = None, password: str = PASSWORD) -> str:
+    username = new_name() if username is None else username
+    await page.get_by_role("button", name="Create account").click()
+    await fill_in(page, username, password)
+    return username
+
+
+async def sign_in(page: Page, username: str, password: str = PASSWORD) -> None:
+    await page.get_by_role("banner").get_by_role("button", name="Sign in").click()
+    await fill_in(page, username, password)
+
+
+async def submit_score(page: Page, score: str) -> None:
+    await page.get_by_label("Score", exact=True).fill(score)
+    await page.get_by_role("button", name="Submit score").click()
+
+
+async def expect_signed_in(page: Page, username: str) -> None:
+    await expect(page.get_by_role("banner").get_by_text(username)).to_be_visible()
+    await expect(page.get_by_role("button", name="Sign out")).to_be_visible()
+
+
+async def expect_signed_out(page: Page) -> None:
+    await expect(page.get_by_role("banner").get_by_role("button", name="Sign in")).to_be_visible()
+
+
+def own_row(page: Page) -> Locator:
+    return page.get_by_role("table").locator("tr[aria-current=true]")
+
+
+def place(page: Page) -> Locator:
+    return page.get_by_role("navigation", name="Pages of the board").locator("p")
