@@ -244,7 +244,7 @@ async def test_an_older_dataset_behind_connections_that_never_broke_is_not_belie
     await submit(process, ada, 1)
     assert await leader(process) == 1
     with redis.client() as client:
-        older = {key: client.get(key) for key in client.keys()}
+        older = {key: client.get(key) for key in client.scan_iter()}
         await submit(process, ada, 1)
         assert await leader(process) == 2
         for key, value in older.items():

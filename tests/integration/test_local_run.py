@@ -32,7 +32,7 @@ class Runner:
         arguments = ["--folder", str(self.folder), "--env-file", str(home / ".env"), command]
         environment = {**os.environ, **QUICK_PASSWORDS, "PORT": str(port)}
         with self._output.open("wb") as output, self._errors.open("wb") as errors:
-            self.process = subprocess.Popen(  # noqa: S603  # our own program
+            self.process = subprocess.Popen(  # our own program
                 [sys.executable, "-m", "services.local", *arguments],
                 cwd=ROOT,
                 env=environment,
@@ -248,7 +248,7 @@ def test_dev_shows_the_services_logs_behind_their_names(start: Start) -> None:
 def test_seed_fills_the_running_system_and_says_that_the_sums_agree(running: Runner) -> None:
     options = ["--folder", str(running.folder), "--env-file", str(running.home / ".env")]
     command = [sys.executable, "-m", "services.local", *options, "seed", "--players", "200", "--sessions", "2000"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603  # our own program
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)  # our own program
     assert done.returncode == 0, done.stderr
     assert "Checked 200 players against 2,000 game sessions" in done.stdout
     page = httpx.get(f"{running.url}/api/leaderboard/top?limit=3").json()
@@ -262,7 +262,7 @@ def test_seed_says_that_nothing_runs(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "services.local", "--folder", str(tmp_path), "--env-file", str(tmp_path / ".env"), "seed"]
     # Nor is there a docker, whose containers may well be running.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MYSQL_")} | {"PATH": str(tmp_path)}
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert done.stderr.startswith("Nothing runs here to fill")
     assert done.stderr.count("\n") == 1

@@ -126,7 +126,7 @@ def test_processes_end_when_the_one_that_started_them_is_killed(tmp_path: Path) 
         "script = Script(Path(sys.argv[1]), UNTIL_KILLED)\nscript.start()\nprint(script.pid, flush=True)\ntime.sleep(600)\n"
     )
     command = [sys.executable, "-c", code, str(tmp_path)]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as runner:  # noqa: S603  # the code above
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as runner:  # the code above
         assert runner.stdout is not None
         child = int(runner.stdout.readline())
         assert started_at(child) is not None

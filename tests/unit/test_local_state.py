@@ -56,14 +56,14 @@ def test_a_killed_holder_holds_no_more(tmp_path: Path) -> None:
         "import sys, os, signal\nfrom pathlib import Path\nfrom services.local.state import Lock\n"
         "lock = Lock(Path(sys.argv[1]))\nlock.acquire()\nos.kill(os.getpid(), signal.SIGKILL)\n"
     )
-    subprocess.run([sys.executable, "-c", code, str(tmp_path)], cwd=ROOT, check=False)  # noqa: S603  # the code above
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], cwd=ROOT, check=False)  # the code above
     Lock(tmp_path).probe()
 
 
 def test_leftovers_are_ended_and_a_number_used_again_is_left_alone() -> None:
     ignoring = "import signal, time; signal.signal(signal.SIGHUP, signal.SIG_IGN); time.sleep(600)"
     command = [sys.executable, "-c", ignoring]
-    children = [subprocess.Popen(command, start_new_session=True) for _ in range(2)]  # noqa: S603  # the code above
+    children = [subprocess.Popen(command, start_new_session=True) for _ in range(2)]  # the code above
     try:
         left, other = children
         started = started_at(left.pid)
