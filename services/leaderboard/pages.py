@@ -100,6 +100,8 @@ class PageCache:
         Twice, because a change that was committed before the first renewal was over knew only that Redis is left alone:
         the second outdates what was read before that change, and every change after the first is told by its writer.
         """
+        # Connections from before the outage may be dead, and each would open the breaker anew when a request meets it.
+        await self._redis.connection_pool.disconnect(inuse_connections=False)
         if not all([await self._send_renewal(at) for at in everywhere]):
             return False
         self._breaker.recover()

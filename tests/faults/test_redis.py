@@ -300,12 +300,17 @@ async def test_its_going_and_its_coming_are_logged_once_each(
     def said(event: str) -> int:
         return sum(event in record.getMessage() for record in caplog.records)
 
+    async def play() -> None:
+        await asyncio.gather(*(submit(process, accounts.new(), 1) for _ in range(10)))
+        await asyncio.gather(*(process.get(f"{API}/top?offset={offset}") for offset in range(10)))
+
+    await play()  # over many connections, which all break
     redis.kill()
-    for _ in range(10):
-        await submit(process, accounts.new("Ada", 1), 1)
-        await leader(process)
+    await play()
     redis.start()
     await redis_in_use(process)
+    await play()
+    await play()
     assert said("redis unavailable") == 1
     assert said("redis available") == 1
 

@@ -95,7 +95,7 @@ def test_redis_wants_its_password_and_keeps_nothing(redis_server: RedisServer, f
     assert (folder / "redis.conf").stat().st_mode & 0o777 == 0o600
     with redis_server.client() as client:
         client.set("key", "value")
-        assert client.config_get("maxmemory-policy") == {"maxmemory-policy": "noeviction"}
+        assert client.config_get("maxmemory-policy") == {"maxmemory-policy": "volatile-lru"}
     with RedisServer(folder, "wrong", port=redis_server.port).client() as stranger, pytest.raises(AuthenticationError):
         stranger.ping()
     port = redis_server.port
