@@ -10,7 +10,7 @@ import jwt
 import pytest
 
 from services.auth.tokens import AccessTokenIssuer
-from services.common.tokens import InvalidKeys, InvalidToken, KeyRing, Principal, TokenVerifier
+from services.common.tokens import CLOCK_SKEW_SECONDS, InvalidKeys, InvalidToken, KeyRing, Principal, TokenVerifier
 
 KEY = secrets.token_bytes(64)  # long enough for HS512 too, which must be refused for its name
 OTHER_KEY = secrets.token_bytes(64)
@@ -108,6 +108,35 @@ now = datetime.now(UTC)
 def test_any_other_token_is_refused(token: str) -> None:
     with pytest.raises(InvalidToken):
         VERIFIER.verify(token)
+
+
+def test_a_token_is_looked_at_once_and_again_when_it_has_expired(monkeypatch: pytest.MonkeyPatch) -> None:
+    verifier = TokenVerifier(RING, "issuer", "audience")
+    expires_at = datetime.now(UTC) + timedelta(seconds=60)
+    token = signed(exp=expires_at)
+    assert verifier.verify(token) == Principal(7, "Ada")
+    looked_at = []
+
+    def check(seen: str) -> tuple[Principal, float]:
+        looked_at.append(seen)
+        return Principal(7, "Ada"), 0.0
+
+    monkeypatch.setattr(verifier, "_check", check)
+    last_moment = int(expires_at.timestamp()) + CLOCK_SKEW_SECONDS
+    monkeypatch.setattr("services.common.tokens.time", lambda: last_moment - 0.001)
+    verifier.verify(token)
+    assert looked_at == []
+    monkeypatch.setattr("services.common.tokens.time", lambda: last_moment)
+    verifier.verify(token)
+    assert looked_at == [token]
+
+
+def test_no_more_tokens_are_remembered_than_the_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.common.tokens.MAX_REMEMBERED", 3)
+    verifier = TokenVerifier(RING, "issuer", "audience")
+    for user_id in range(1, 10):
+        assert verifier.verify(signed(sub=str(user_id))).user_id == user_id
+    assert len(verifier._remembered) == 3
 
 
 def test_a_kid_that_is_not_a_string_is_refused() -> None:
