@@ -9,7 +9,7 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from contextvars import Context
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, cast
 
 K = TypeVar("K")
 R = TypeVar("R")
@@ -91,6 +91,8 @@ class Gather(Generic[K, R]):
         while members := self._take():
             self._start_lane()  # for those who found no place in this one
             await self._round_trip(members)
+        # Here and not only when the loop tells that the task is done: who was answered last may ask again before that.
+        self._tasks.discard(cast("asyncio.Task[None]", asyncio.current_task()))
 
     def _take(self) -> list[tuple[K, "asyncio.Future[R]"]]:
         """Those who go now: first come, first served."""

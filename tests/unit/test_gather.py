@@ -245,3 +245,13 @@ def test_whatever_happens_everyone_who_stays_gets_the_answer_of_one_round_trip_t
             assert member in began[number]
 
     asyncio.run(play())
+
+
+async def test_one_who_was_answered_last_can_ask_again_in_that_very_turn() -> None:
+    async def answer(members: list[str]) -> list[str]:
+        await asyncio.sleep(0)
+        return members
+
+    gather = Gather(answer, most=100)
+    async with asyncio.timeout(5):
+        assert [await gather.ask(member) for member in "abc"] == list("abc")
