@@ -1,7 +1,7 @@
 """The leaderboard service's application."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 
@@ -15,9 +15,12 @@ from services.common.web import build_app
 from services.leaderboard.breaker import Breaker
 from services.leaderboard.follower import Follower
 from services.leaderboard.pages import PageCache
+from services.leaderboard.repository import BoardPeriod
 from services.leaderboard.routes import PREFIX, router
-from services.leaderboard.service import LeaderboardService
+from services.leaderboard.service import MAIN, LeaderboardService
+from services.leaderboard.sessions import count_ahead_of_each
 from services.leaderboard.settings import LeaderboardSettings
+from services.leaderboard.writer import Writer
 
 
 def create_app(settings: LeaderboardSettings | None = None) -> FastAPI:
@@ -37,15 +40,26 @@ def create_app(settings: LeaderboardSettings | None = None) -> FastAPI:
         breaker = Breaker()
         cache = PageCache(settings, breaker)
         follower = Follower(writes, cache, breaker, settings)
+
+        async def announce(at: BoardPeriod, _: object) -> bool:
+            return await cache.renew(at)
+
+        async def ranks(at: BoardPeriod, scores: Collection[int]) -> dict[int, int]:
+            async with reads.reading() as connection:
+                ahead = await count_ahead_of_each(connection, at, scores)
+            return {score: 1 + players for score, players in ahead.items()}
+
+        writer = Writer(writes, settings, MAIN, announce=announce, ranks=ranks, told=follower.told)
         app.state.writes = writes
         app.state.cache = cache
         app.state.verifier = TokenVerifier(keys, settings.jwt_issuer, settings.jwt_audience)
-        app.state.service = LeaderboardService(writes, reads, cache, follower, lambda: datetime.now(UTC))
+        app.state.service = LeaderboardService(writes, reads, cache, writer, lambda: datetime.now(UTC))
         await follower.round()  # so that the first request finds Redis in use, if it is there
         following = asyncio.create_task(follower.run())
         try:
             yield
         finally:
+            await writer.drain()  # what was accepted is stored, also when nobody waits for the answer any more
             following.cancel()
             with suppress(asyncio.CancelledError):
                 await following

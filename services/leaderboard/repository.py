@@ -2,13 +2,11 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
-from sqlalchemy import ColumnElement, Integer, and_, case, delete, func, insert, literal, select, text, union
-from sqlalchemy.dialects.mysql import insert as mysql_insert
+from sqlalchemy import ColumnElement, Integer, delete, func, insert, literal, select, text, union
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.leaderboard.models import Board, GameSession, Outbox, Player, Standing
+from services.leaderboard.models import Board, Outbox, Player, Standing
 
 _DELETED_AT_ONCE = 1000
 
@@ -32,65 +30,6 @@ async def get_max_score(connection: AsyncConnection, board_id: int) -> int:
     """The greatest score that the board takes of one session."""
     max_score: int = (await connection.execute(select(Board.max_score).where(Board.id == board_id))).scalar_one()
     return max_score
-
-
-async def add_session(
-    connection: AsyncConnection, user_id: int, submission_key: bytes, group_id: bytes, score: int, submitted_at: datetime
-) -> int:
-    """Store a game session and give its id."""
-    statement = insert(GameSession).values(
-        user_id=user_id, submission_key=submission_key, group_id=group_id, score=score, submitted_at=submitted_at
-    )
-    return (await connection.execute(statement)).lastrowid
-
-
-async def keep_player(connection: AsyncConnection, user_id: int, username: str) -> None:
-    """Keep the name that the player's token carries now."""
-    new = mysql_insert(Player).values(user_id=user_id, username=username)
-    await connection.execute(new.on_duplicate_key_update(username=new.inserted.username))
-
-
-async def add_to_standing(connection: AsyncConnection, at: BoardPeriod, user_id: int, score: int, session_id: int) -> int:
-    """Count a session on a total board and give the new total: `ranking.add`, in one statement under the row's lock.
-
-    MySQL assigns from left to right and reads what it has assigned, so the score comes after all that reads it.
-    """
-    new = mysql_insert(Standing).values(
-        board_id=at.board_id,
-        period_id=at.period_id,
-        user_id=user_id,
-        score=score,
-        sessions=1,
-        reached_session_id=session_id,
-        version=1,
-    )
-    old, inserted = Standing, new.inserted
-    reached = case(
-        (old.score.is_(None), inserted.reached_session_id),
-        (and_(inserted.score == 0, old.score == 0), func.least(old.reached_session_id, inserted.reached_session_id)),
-        (inserted.score == 0, old.reached_session_id),
-        (old.score == 0, inserted.reached_session_id),
-        else_=func.greatest(old.reached_session_id, inserted.reached_session_id),
-    )
-    await connection.execute(
-        new.on_duplicate_key_update(
-            [
-                ("reached_session_id", reached),
-                ("sessions", case((old.score.is_(None), 1), else_=old.sessions + 1)),
-                ("version", old.version + 1),
-                ("score", func.coalesce(old.score, 0) + inserted.score),
-            ]
-        )
-    )
-    total = (await connection.execute(select(Standing.score).where(*_standing(at, user_id)))).scalar_one()
-    assert total is not None  # written just now, under the lock that this transaction holds
-    return total
-
-
-async def add_outbox(connection: AsyncConnection, at: BoardPeriod, user_id: int) -> int:
-    """Note a change for Redis, in the transaction of the change. Gives the note's id."""
-    statement = insert(Outbox).values(changed=[[at.board_id, at.period_id, user_id]])
-    return (await connection.execute(statement)).lastrowid
 
 
 async def find_score(connection: AsyncConnection, at: BoardPeriod, user_id: int) -> PlayerScore | None:

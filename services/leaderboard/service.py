@@ -10,15 +10,17 @@ from services.common.database import Database
 from services.common.problems import FieldError, InvalidRequest
 from services.common.tokens import Principal
 from services.leaderboard import ranking, repository
-from services.leaderboard.errors import PlayerNotFound, TotalTooLarge
-from services.leaderboard.follower import Follower
+from services.leaderboard.errors import PlayerNotFound
 from services.leaderboard.pages import PageCache
 from services.leaderboard.repository import BoardPeriod, PlayerScore
 from services.leaderboard.schemas import OwnRank, PlayerRank, RankedPlayer, SubmittedSession, TopPage
+from services.leaderboard.sessions import Submission
 from services.leaderboard.single_flight import SingleFlight
+from services.leaderboard.writer import Writer
 
-# Submission keys made here begin with this; no client's can.
+# What submission keys begin with: those made here, and clients'. So no client can guess or take one of ours.
 _SERVER_KEY = b"s:"
+_CLIENT_KEY = b"c:"
 
 MAIN = BoardPeriod(ranking.MAIN_BOARD_ID, ranking.ALL_TIME)
 
@@ -30,20 +32,21 @@ class LeaderboardService:
     """
 
     def __init__(
-        self, writes: Database, reads: Database, cache: PageCache, follower: Follower, clock: Callable[[], datetime]
+        self, writes: Database, reads: Database, cache: PageCache, writer: Writer, clock: Callable[[], datetime]
     ) -> None:
         self._writes = writes
         self._reads = reads
         self._cache = cache
-        self._follower = follower
+        self._writer = writer
         self._clock = clock
         self._flights: SingleFlight[bytes] = SingleFlight()
         self._max_score: int | None = None
 
-    async def submit(self, player: Principal, score: int) -> SubmittedSession:
-        """Store a session, grow the player's total with it, outdate what Redis keeps, then answer.
+    async def submit(self, player: Principal, score: int, key: str | None) -> tuple[bytes, bool]:
+        """Store a session and count it; what the player sent before with the same ``key`` is the same session.
 
-        Raises InvalidRequest when the board does not take such a score, and TotalTooLarge.
+        Gives the answer as JSON (`SubmittedSession`), and whether the session was stored before. Raises InvalidRequest when
+        the board does not take such a score, TotalTooLarge, KeyReused, QueueFull and ServiceUnavailable.
         """
         if self._max_score is None:
             async with self._writes.reading() as connection:
@@ -51,24 +54,16 @@ class LeaderboardService:
         if score > self._max_score:
             detail = f"this board takes scores up to {self._max_score}"
             raise InvalidRequest(detail, errors=[FieldError(detail=detail, pointer="#/score")])
-        submission_key, group_id, now = _SERVER_KEY + uuid.uuid4().bytes, uuid.uuid4().bytes, self._clock()
-
-        async def store(connection: AsyncConnection) -> tuple[int, int, int]:
-            session_id = await repository.add_session(connection, player.user_id, submission_key, group_id, score, now)
-            await repository.keep_player(connection, player.user_id, player.username)
-            total = await repository.add_to_standing(connection, MAIN, player.user_id, score, session_id)
-            if total > ranking.MAX_TOTAL:
-                raise TotalTooLarge(f"A total stays below 2^53; with {score} more this one would be {total}.")
-            return session_id, total, await repository.add_outbox(connection, MAIN, player.user_id)
-
-        session_id, total, note = await self._writes.transaction(store)
-        if await self._cache.renew(MAIN):
-            self._follower.told(note)
-        async with self._reads.reading() as connection:
-            ahead = await repository.count_ahead(connection, MAIN, total)
-        return SubmittedSession(
-            session_id=session_id, user_id=player.user_id, username=player.username, total_score=total, rank=1 + ahead
+        submission_key = _SERVER_KEY + uuid.uuid4().bytes if key is None else _CLIENT_KEY + key.encode("ascii")
+        submitted = await self._writer.submit(Submission(player.user_id, player.username, submission_key, score, self._clock()))
+        answer = SubmittedSession(
+            session_id=submitted.session_id,
+            user_id=player.user_id,
+            username=player.username,
+            total_score=submitted.total_score,
+            rank=submitted.rank,
         )
+        return answer.model_dump_json().encode(), submitted.replayed
 
     async def top(self, limit: int, offset: int) -> bytes:
         """A page of the board as JSON (`TopPage`), read through the cache."""

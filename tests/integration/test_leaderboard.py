@@ -108,7 +108,7 @@ async def test_sessions_at_once_are_all_counted_and_each_standing_is_the_fold_of
         folded = fold(sessions[user_id])
         assert folded is not None
         assert tally == [folded.score, folded.sessions, folded.reached_session_id]
-        assert version == 30
+        assert 1 <= version <= 30  # one change a group
 
 
 @pytest.mark.parametrize(
