@@ -9,6 +9,7 @@ from services.common.authentication import authenticated
 from services.common.requests import DECIMAL, json_body
 from services.common.tokens import MAX_USER_ID, Principal
 from services.leaderboard.errors import InvalidKey
+from services.leaderboard.rankings import Rankings
 from services.leaderboard.schemas import ScoreSubmission
 from services.leaderboard.service import LeaderboardService
 
@@ -37,10 +38,19 @@ def _idempotency_key(request: Request) -> str | None:
     return keys[0]
 
 
+def _rankings(request: Request) -> Rankings:
+    rankings: Rankings = request.app.state.rankings
+    return rankings
+
+
 Service = Annotated[LeaderboardService, Depends(_service)]
+Reads = Annotated[Rankings, Depends(_rankings)]
 Caller = Annotated[Principal, Depends(authenticated)]
 Submission = Annotated[ScoreSubmission, Depends(json_body(ScoreSubmission))]
 Key = Annotated[str | None, Depends(_idempotency_key)]
 Limit = Annotated[int, Query(ge=1, le=100, description="players on the page, at most"), DECIMAL]
 Offset = Annotated[int, Query(ge=0, le=MAX_OFFSET, description="players before the page"), DECIMAL]
+Radius = Annotated[int, Query(ge=1, le=50, description="players on either side, at most"), DECIMAL]
+Sessions = Annotated[int, Query(ge=1, le=100, description="sessions on the page, at most"), DECIMAL]
+Cursor = Annotated[str | None, Query(max_length=64, description="`next_cursor` of the page before")]
 UserId = Annotated[int, Path(ge=1, le=MAX_USER_ID), DECIMAL]

@@ -1,6 +1,6 @@
 """HTTP of the leaderboard service."""
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 
 from services.common.problems import (
     BodyTooLarge,
@@ -15,15 +15,27 @@ from services.leaderboard.dependencies import (
     IDEMPOTENCY_KEY,
     KEY_PATTERN,
     Caller,
+    Cursor,
     Key,
     Limit,
     Offset,
+    Radius,
+    Reads,
     Service,
+    Sessions,
     Submission,
     UserId,
 )
 from services.leaderboard.errors import InvalidKey, KeyReused, PlayerNotFound, QueueFull, TotalTooLarge
-from services.leaderboard.schemas import OwnRank, PlayerRank, ScoreSubmission, SubmittedSession, TopPage
+from services.leaderboard.schemas import (
+    OwnRank,
+    OwnSessions,
+    PlayerRank,
+    PlayersAround,
+    ScoreSubmission,
+    SubmittedSession,
+    TopPage,
+)
 
 PREFIX = "/api/leaderboard"
 REPLAYED = "Idempotent-Replayed"
@@ -90,10 +102,35 @@ async def submit(caller: Caller, key: Key, submission: Submission, service: Serv
     "/top",
     summary="A page of the board",
     response_model=TopPage,
-    responses=documented(InvalidRequest, ServiceUnavailable),
+    responses={
+        **documented(InvalidRequest, ServiceUnavailable),
+        200: {"headers": {"ETag": {"description": "names this very page", "schema": {"type": "string"}}}},
+        304: {"description": "The page is still the one that `If-None-Match` names"},
+    },
+    openapi_extra={
+        "parameters": [
+            {
+                "name": "If-None-Match",
+                "in": "header",
+                "description": "the `ETag` of the page that the client has",
+                "schema": {"type": "string"},
+            }
+        ],
+    },
 )
-async def top(service: Service, limit: Limit = 10, offset: Offset = 0) -> Response:
-    return _rendered(await service.top(limit, offset))
+async def top(request: Request, rankings: Reads, limit: Limit = 10, offset: Offset = 0) -> Response:
+    page = await rankings.top(limit, offset)
+    # May be kept, but not be shown again without asking.
+    headers = {"Cache-Control": "no-cache", "ETag": page.etag}
+    if _names(request.headers.getlist("if-none-match"), page.etag):
+        return Response(status_code=304, headers=headers)
+    return Response(page.body, media_type=JSON, headers=headers)
+
+
+def _names(if_none_match: list[str], etag: str) -> bool:
+    """Whether the header names the page. RFC 9110, section 13.1.2: compared weakly; a star is any page."""
+    tags = [tag.strip() for each in if_none_match for tag in each.split(",")]
+    return "*" in tags or etag.removeprefix("W/") in (tag.removeprefix("W/") for tag in tags)
 
 
 # Before /rank/{user_id}, which would read "me" as an id.
@@ -103,8 +140,8 @@ async def top(service: Service, limit: Limit = 10, offset: Offset = 0) -> Respon
     response_model=OwnRank,
     responses=documented(Unauthenticated, ServiceUnavailable),
 )
-async def own_rank(caller: Caller, service: Service) -> Response:
-    return _rendered(await service.own_rank(caller))
+async def own_rank(caller: Caller, rankings: Reads) -> Response:
+    return _rendered(await rankings.own_rank(caller))
 
 
 @router.get(
@@ -113,5 +150,35 @@ async def own_rank(caller: Caller, service: Service) -> Response:
     response_model=PlayerRank,
     responses=documented(PlayerNotFound, InvalidRequest, ServiceUnavailable),
 )
-async def rank(user_id: UserId, service: Service) -> Response:
-    return _rendered(await service.rank(user_id))
+async def rank(user_id: UserId, rankings: Reads) -> Response:
+    return _rendered(await rankings.rank(user_id))
+
+
+@router.get(
+    "/around/me",
+    summary="Me among those who stand next to me",
+    response_model=PlayersAround,
+    responses=documented(Unauthenticated, PlayerNotFound, InvalidRequest, ServiceUnavailable),
+)
+async def around_me(caller: Caller, rankings: Reads, radius: Radius = 5) -> Response:
+    return _rendered(await rankings.around(caller.user_id, radius))
+
+
+@router.get(
+    "/around/{user_id}",
+    summary="A player among those who stand next to them",
+    response_model=PlayersAround,
+    responses=documented(PlayerNotFound, InvalidRequest, ServiceUnavailable),
+)
+async def around(user_id: UserId, rankings: Reads, radius: Radius = 5) -> Response:
+    return _rendered(await rankings.around(user_id, radius))
+
+
+@router.get(
+    "/sessions/me",
+    summary="My game sessions, newest first",
+    response_model=OwnSessions,
+    responses=documented(Unauthenticated, InvalidRequest, ServiceUnavailable),
+)
+async def own_sessions(caller: Caller, rankings: Reads, limit: Sessions = 20, cursor: Cursor = None) -> Response:
+    return _rendered((await rankings.own_sessions(caller, limit, cursor)).model_dump_json().encode())

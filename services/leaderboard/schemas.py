@@ -1,5 +1,7 @@
 """What the leaderboard service is sent and what it answers, one schema a direction."""
 
+from datetime import datetime
+
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.leaderboard.ranking import MAX_SESSION_SCORE
@@ -40,6 +42,25 @@ class TopPage(BaseModel):
     limit: int
     offset: int
     total_players: int = Field(description="how many players are ranked")
+
+
+class PlayersAround(BaseModel):
+    """A player among those who stand next to them, in the board's order: fewer on one side at an end of the board."""
+
+    players: list[RankedPlayer]
+
+
+class OwnSession(BaseModel):
+    session_id: int
+    score: int
+    submitted_at: datetime
+
+
+class OwnSessions(BaseModel):
+    """A page of the caller's game sessions, newest first."""
+
+    sessions: list[OwnSession]
+    next_cursor: str | None = Field(description="what the next page is asked for with; null when there is none")
 
 
 class PlayerRank(BaseModel):

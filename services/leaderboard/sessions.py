@@ -5,7 +5,7 @@ than MySQL does. Values are always bound.
 """
 
 import json
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -46,7 +46,7 @@ SELECT s.user_id, p.username, s.score, s.reached_session_id, s.version
 FROM standings AS s JOIN players AS p ON p.user_id = s.user_id
 WHERE s.board_id = %s AND s.period_id = %s AND s.user_id IN ({rows})"""
 _NOTE = "INSERT INTO outbox (changed) VALUES (%s)"
-_COUNT_AHEAD = "SELECT %s, COUNT(*) FROM standings WHERE board_id = %s AND period_id = %s AND score > %s"
+_COUNT_AHEAD = "SELECT %s, COUNT(*) FROM standings WHERE board_id = %s AND period_id = %s AND score > %s AND user_id <> %s"
 
 # By whether it is MariaDB: what follows the rows of an upsert, and how it then calls the value of a new row's column.
 _NEW_ROW = {True: ("", "VALUES({})"), False: (" AS new", "new.{}")}
@@ -142,9 +142,12 @@ async def store(
     return stored, note
 
 
-async def count_ahead_of_each(connection: AsyncConnection, at: BoardPeriod, scores: Iterable[int]) -> dict[int, int]:
-    """How many players are strictly ahead of each score, all at one moment."""
-    counted = [(score, *_place(at), score) for score in sorted(set(scores))]
+async def count_ahead_of_each(connection: AsyncConnection, at: BoardPeriod, scores: Mapping[int, int]) -> dict[int, int]:
+    """How many others are strictly ahead of each player with this score, all at one moment.
+
+    Others: the player's own total may have grown since, and nobody is ahead of themselves.
+    """
+    counted = [(user_id, *_place(at), score, user_id) for user_id, score in scores.items()]
     if not counted:
         return {}
     statement = " UNION ALL ".join([_COUNT_AHEAD] * len(counted))

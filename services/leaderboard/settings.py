@@ -30,9 +30,7 @@ class LeaderboardSettings(ServiceSettings):
         0.075,
         description="seconds Redis may take for one answer; after that MySQL answers and Redis is left alone until it is back",
     )
-    cache_ttl: Seconds = Field(
-        10.0, description="seconds a rendered page is kept, at most; a new session outdates it at once"
-    )
+    cache_ttl: Seconds = Field(10.0, description="seconds a rendered page is kept, at most; a new session outdates it at once")
     follower_interval: Seconds = Field(
         0.25, description="seconds between two looks for changes that another process could not tell Redis of"
     )

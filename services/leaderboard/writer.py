@@ -7,7 +7,7 @@ its way, while the INSERT waits for it.
 
 import asyncio
 import uuid
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from time import monotonic
@@ -29,8 +29,8 @@ log = structlog.get_logger(__name__)
 
 Announce = Callable[[BoardPeriod, Sequence[Change]], Awaitable[bool]]
 """Tells Redis how standings are now. False when Redis could not be told; it does not raise because of Redis."""
-Ranks = Callable[[BoardPeriod, Collection[int]], Awaitable[Mapping[int, int]]]
-"""The rank that each of these scores has now."""
+Ranks = Callable[[BoardPeriod, Mapping[int, int]], Awaitable[Mapping[int, int]]]
+"""The rank that each of these players has with this score, among the others as they are now."""
 
 # Two: while MySQL writes one group to the disk, the next is being put together, or told to Redis.
 LANES = 2
@@ -129,7 +129,7 @@ class Writer:
                 answers.append(KeyReused(f"Another session was sent with this key: one that scored {stored.score}."))
             else:
                 total = standings[submission.user_id].score
-                rank = None if total is None else ranks.get(total)
+                rank = None if total is None else ranks.get(submission.user_id)
                 answers.append(Submitted(stored.session_id, total or 0, rank, stored.replayed or submission is not first))
         return answers
 
@@ -146,7 +146,7 @@ class Writer:
 
     async def _find_ranks(self, standings: Iterable[Change]) -> Mapping[int, int]:
         """Without them the answers still say that the sessions are stored: an error would have them sent again."""
-        scores = {each.score for each in standings if each.score is not None}
+        scores = {each.user_id: each.score for each in standings if each.score is not None}
         if not scores:
             return {}
         try:
@@ -190,7 +190,8 @@ class _Group:
                         await self.store([member])
 
     def _give_up(self, members: Sequence[Submission], error: Exception) -> None:
-        log.warning("sessions not stored", sessions=len(members), error=str(getattr(error, "orig", None) or error))
+        reason = str(getattr(error, "orig", None) or error) or type(error).__name__
+        log.warning("sessions not stored", sessions=len(members), error=reason)
         self.errors |= dict.fromkeys(members, ServiceUnavailable("The database did not answer. Try again in a moment."))
 
     async def _store_together(self, members: Sequence[Submission]) -> None:
