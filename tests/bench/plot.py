@@ -30,8 +30,10 @@ _STYLE = """
   .ground { fill: var(--ground); }
   .axis { stroke: var(--line); }
   .spread { stroke: var(--ink); stroke-width: 1.5; }
-  .floor { stroke: var(--poor); stroke-width: 2; }
-  .aim { stroke: var(--good); stroke-width: 2; stroke-dasharray: 3 2; }
+  .floor { stroke: var(--ink); stroke-width: 2.5; }
+  .aim { stroke: var(--ink); stroke-width: 2; stroke-dasharray: 3 2; }
+  rect { fill-opacity: 0.6; }
+  .ground { fill-opacity: 1; }
   .good { fill: var(--good); } .fair { fill: var(--fair); } .poor { fill: var(--poor); } .told { fill: var(--told); }
 """
 _FILL = {Verdict.AIM: "good", Verdict.FLOOR: "fair", Verdict.BELOW: "poor", Verdict.TOLD: "told"}
@@ -65,10 +67,14 @@ def _heading(report: Report) -> Iterator[str]:
     note = " – a smoke run, whose figures mean nothing" if report.smoke else ""
     yield _text(24, 58, f"{report.began:%Y-%m-%d}: {settings}{note}", "faint")
     x = 24
-    for kind, words, gap in (("floor", "floor", 70), ("aim", "aim", 62), ("spread", "spread of the rounds", 0)):
+    for kind, words, gap in (("floor", "floor", 64), ("aim", "aim", 58), ("spread", "spread of the rounds", 164)):
         yield _line(kind, x + 6, 70, x + 6, 84) if kind != "spread" else _line(kind, x, 77, x + 14, 77)
         yield _text(x + 20, 81, words, "faint")
         x += gap
+    for verdict in (Verdict.AIM, Verdict.FLOOR, Verdict.BELOW, Verdict.TOLD):
+        yield f'<rect class="{_FILL[verdict]}" x="{x}" y="71" width="12" height="12" rx="2"/>'
+        yield _text(x + 18, 81, verdict.value, "faint")
+        x += 116
 
 
 def _panel(title: str, outcomes: Sequence[Outcome], scales: Sequence[float], top: int, axis: float = 0) -> Iterator[str]:
