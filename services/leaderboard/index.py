@@ -43,7 +43,8 @@ LEASE_SECONDS = 5.0
 """A build whose builder has not been heard of for so long is another's to begin anew."""
 
 _GATHERED = 100
-_APPLY, _BEGIN, _FINISH, _STATUS = Script("apply"), Script("begin"), Script("finish"), Script("status")
+APPLY = Script("apply")
+_BEGIN, _FINISH, _STATUS = Script("begin"), Script("finish"), Script("status")
 _PAGE, _RANKS, _AROUND, _ENTRIES = Script("page"), Script("ranks"), Script("around"), Script("entries")
 # The alphabet of base64 in the order of its digits' values, and one whose bytes are in that order.
 _DIGITS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
@@ -98,7 +99,7 @@ class IndexWriter:
                     fields += ("", "", "")
                 else:
                     fields += (board_score(row.score), sort_key(row.reached_session_id), row.username)
-            answer = await self._redis.run(_APPLY, keys(at), [token, _nonce(), _LEASE_MS, json.dumps(fields)])
+            answer = await self._redis.run(APPLY, keys(at), [token, _nonce(), _LEASE_MS, json.dumps(fields)])
             applied = Applied(answer.decode())
             if applied is not Applied.OK:
                 return applied
