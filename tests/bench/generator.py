@@ -20,6 +20,7 @@ from services.local.programs import find_program, version_line
 from tests.bench.machine import Meter
 
 CONNECTIONS = 32
+_TIMEOUT_SECONDS = 5
 _SCRIPT = Path(__file__).with_name("load.lua")
 _ERRORS = {
     "connect": "connections refused",
@@ -107,7 +108,14 @@ def run(load: Load, urls: Sequence[str], seconds: int, folder: Path, meter: Mete
     """
     wrk = _program()
     request, values = load.write(folder)
-    options = ["-t1", f"-c{max(1, CONNECTIONS // len(urls))}", f"-d{seconds}s", "-s", str(_SCRIPT)]
+    options = [
+        "-t1",
+        f"-c{max(1, CONNECTIONS // len(urls))}",
+        f"-d{seconds}s",
+        f"--timeout={_TIMEOUT_SECONDS}s",
+        "-s",
+        str(_SCRIPT),
+    ]
     with meter.watching() as watched:
         spent = _children_seconds()
         running = [

@@ -93,7 +93,8 @@ class System:
     def fill(self, players: int, sessions: int) -> None:
         """Add players who have played, the same ones each time, and wait until the index has them."""
         seed(self.target, players, sessions, Random(players))
-        self.wait_for_index()
+        # What is seeded is news to the services, which hear of it by the outbox: until then the index is whole without it.
+        self._wait_for_index(len(self.player_ids()))
 
     def player_ids(self) -> list[str]:
         """Everyone who is ranked."""
@@ -116,10 +117,10 @@ class System:
 
     # The index, seen from outside.
 
-    def wait_for_index(self) -> None:
-        """Return when Redis holds every player. Raises NoIndex when nobody builds one, TimeoutError when it takes too long."""
+    def _wait_for_index(self, players: int) -> None:
+        """Return when Redis holds all of them. Raises NoIndex when nobody builds one, TimeoutError when it takes too long."""
         began = time.monotonic()
-        while not self._index_is_complete():
+        while not self._index_is_complete(players):
             waited = time.monotonic() - began
             if waited > _INDEX_SECONDS:
                 raise TimeoutError(f"The ranking index was not complete after {_INDEX_SECONDS:.0f} s")
@@ -130,18 +131,20 @@ class System:
     def time_rebuild(self) -> tuple[float, float]:
         """Empty Redis under the running services. Gives the seconds until the index is whole again, and its bytes a player."""
         with self.stack.redis.client(timeout=60) as redis:
+            players = redis.zcard(_ORDER_KEY)
             redis.flushall()
             began = time.monotonic()
             empty = redis.info("memory")["used_memory"]
-            self.wait_for_index()
+            self._wait_for_index(players)
             seconds = time.monotonic() - began
-            return seconds, (redis.info("memory")["used_memory"] - empty) / redis.zcard(_ORDER_KEY)
+            return seconds, (redis.info("memory")["used_memory"] - empty) / players
 
-    def _index_is_complete(self) -> bool:
+    def _index_is_complete(self, players: int) -> bool:
         with self.stack.redis.client() as redis:
             complete, count = redis.hmget(_PLAYERS_KEY, ["#complete", "#count"])
             replid = redis.info("replication")["master_replid"]
-            return complete == replid.encode() and count is not None and int(count) == redis.zcard(_ORDER_KEY)
+            found: int = redis.zcard(_ORDER_KEY)
+            return bool(complete == replid.encode() and int(count or 0) == found == players)
 
     def _index_has_begun(self) -> bool:
         with self.stack.redis.client() as redis:
