@@ -8,7 +8,7 @@ NODE_PACKAGES := tests/frontend/node_modules/.installed
 CODE := services migrations tests
 COMPILE := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes --no-header
 
-.PHONY: help run dev up down reset seed test lint fmt lock clean
+.PHONY: help run dev up down reset seed test bench lint fmt lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
@@ -35,6 +35,10 @@ seed: $(PACKAGES) ## Fill the running system with players (PLAYERS=200000) and g
 test: lint ## Check and test everything; the last line is pytest's summary
 	@$(LOCAL) prerequisites test
 	@$(BIN)/python -m pytest tests --ignore=tests/bench
+
+bench: $(PACKAGES) ## Measure it against what its framework could do at most (QUICK=1: a smoke run; SCALE=1: a million players)
+	@$(LOCAL) prerequisites bench
+	@$(BIN)/python -m tests.bench
 
 lint: $(PACKAGES) $(NODE_PACKAGES) ## Check style, types and imports
 	@$(BIN)/ruff check $(CODE)

@@ -80,7 +80,13 @@ def migration_settings(stack: Stack, secrets: Mapping[str, str], worker_id: str)
 
 @pytest.fixture
 def mysql(stack: Stack, migration_settings: MigrationSettings) -> Iterator["pymysql.Connection[pymysql.cursors.Cursor]"]:
-    """The administrator's connection to that database, with no rows in it but the default board."""
+    """The administrator's connection to that database, with no rows in it but the default board, and nothing in its Redis.
+
+    Both, because an index that is complete is believed: rows which had been truncated would be older than what it has.
+    """
+    with stack.redis.client() as redis:
+        redis.execute_command("SELECT", 1)
+        redis.flushdb()
     connection = stack.mysql.connect(database=migration_settings.mysql_database, autocommit=True)
     with connection.cursor() as cursor:
         cursor.execute("SET foreign_key_checks = 0, lock_wait_timeout = 20")
@@ -131,13 +137,8 @@ async def auth(auth_settings: AuthSettings, mysql: object) -> AsyncIterator[http
 
 
 @pytest.fixture
-async def leaderboard(
-    leaderboard_settings: LeaderboardSettings, mysql: object, stack: Stack
-) -> AsyncIterator[httpx.AsyncClient]:
+async def leaderboard(leaderboard_settings: LeaderboardSettings, mysql: object) -> AsyncIterator[httpx.AsyncClient]:
     """The leaderboard service inside the test, on an empty database and an empty Redis."""
-    with stack.redis.client() as redis:
-        redis.execute_command("SELECT", 1)
-        redis.flushdb()
     async with serving(create_leaderboard(leaderboard_settings)) as client:
         yield client
 

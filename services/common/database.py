@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeVar
 
 from sqlalchemy import URL, Dialect, text
 from sqlalchemy.dialects.mysql import BIGINT, DATETIME
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.types import TypeDecorator
 
@@ -22,7 +22,7 @@ _SESSION = (
     "sql_mode = 'STRICT_TRANS_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'"
 )
 # 1213: deadlock, the transaction is rolled back. 1205: lock wait timeout, only the statement is. Both ask to be run again.
-_RETRYABLE = frozenset({1213, 1205})
+RETRYABLE = frozenset({1213, 1205})
 _ATTEMPTS = 5
 
 UnsignedBigInt = BIGINT(unsigned=True)
@@ -66,6 +66,10 @@ def error_code(error: BaseException) -> int | None:
     return args[0] if args and isinstance(args[0], int) else None
 
 
+class CommitUnknown(Exception):
+    """The connection failed while a COMMIT was under way: it may have happened, it may happen yet, or never."""
+
+
 class Database:
     """MySQL as one service's account sees it. Under REPEATABLE READ, what one connection reads is of one moment."""
 
@@ -103,9 +107,27 @@ class Database:
                     async with self.engine.begin() as connection:
                         return await work(connection)
                 except OperationalError as error:
-                    if error_code(error) not in _RETRYABLE or attempt == _ATTEMPTS:
+                    if error_code(error) not in RETRYABLE or attempt == _ATTEMPTS:
                         raise
         raise AssertionError("unreachable")
+
+    async def attempt(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+        """Run ``work`` in a transaction and commit it, once.
+
+        Raises what ``work`` raises, with the transaction rolled back, and OperationalError or TimeoutError when MySQL does
+        not answer in time: then nothing was stored. Raises CommitUnknown when it was the COMMIT that was not answered.
+        """
+        committing = False
+        try:
+            async with asyncio.timeout(self._timeout), self.engine.connect() as connection:
+                result = await work(connection)
+                committing = True
+                await connection.commit()
+        except (SQLAlchemyError, TimeoutError, OSError) as error:
+            if committing:
+                raise CommitUnknown from error
+            raise
+        return result
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:

@@ -14,10 +14,14 @@ from services.common.tokens import InvalidKeys, KeyRing, TokenVerifier
 from services.common.web import build_app
 from services.leaderboard.breaker import Breaker
 from services.leaderboard.follower import Follower
+from services.leaderboard.index import RankingIndex
 from services.leaderboard.pages import PageCache
+from services.leaderboard.rankings import MAIN, Rankings
 from services.leaderboard.routes import PREFIX, router
+from services.leaderboard.scripting import RedisConnection
 from services.leaderboard.service import LeaderboardService
 from services.leaderboard.settings import LeaderboardSettings
+from services.leaderboard.writer import Writer
 
 
 def create_app(settings: LeaderboardSettings | None = None) -> FastAPI:
@@ -35,21 +39,28 @@ def create_app(settings: LeaderboardSettings | None = None) -> FastAPI:
         writes = Database(settings, *account)
         reads = Database(settings, *account, pool_size=settings.ranking_pool_size, isolation_level="REPEATABLE READ")
         breaker = Breaker()
-        cache = PageCache(settings, breaker)
-        follower = Follower(writes, cache, breaker, settings)
+        redis = RedisConnection(settings)
+        index = RankingIndex(redis, breaker)
+        pages = PageCache(settings, index)
+        rankings = Rankings(reads, index, pages)
+        follower = Follower(writes, redis, breaker, settings)
+        writer = Writer(writes, settings, MAIN, announce=index.announce, ranks=rankings.ranks, told=follower.told)
         app.state.writes = writes
-        app.state.cache = cache
+        app.state.follower = follower
         app.state.verifier = TokenVerifier(keys, settings.jwt_issuer, settings.jwt_audience)
-        app.state.service = LeaderboardService(writes, reads, cache, follower, lambda: datetime.now(UTC))
-        await follower.round()  # so that the first request finds Redis in use, if it is there
+        app.state.service = LeaderboardService(writes, writer, lambda: datetime.now(UTC))
+        app.state.rankings = rankings
+        await follower.start()
         following = asyncio.create_task(follower.run())
         try:
             yield
         finally:
+            await writer.drain()  # what was accepted is stored, also when nobody waits for the answer any more
             following.cancel()
             with suppress(asyncio.CancelledError):
                 await following
-            await cache.aclose()
+            await pages.aclose()
+            await redis.aclose()
             await reads.dispose()
             await writes.dispose()
 
@@ -61,5 +72,5 @@ def create_app(settings: LeaderboardSettings | None = None) -> FastAPI:
         lifespan=lifespan,
         router=router,
         needed={"mysql": lambda app: app.state.writes.ping},
-        helpful={"redis": lambda app: app.state.cache.require_in_use},
+        helpful={"redis": lambda app: app.state.follower.require_in_use},
     )

@@ -7,8 +7,9 @@ import structlog
 
 log = structlog.get_logger(__name__)
 
-# Redis is read only while the follower's last round is not older than this.
-FOLLOWED_SECONDS = 1.0
+# Redis is read only while the follower's last round did not begin longer ago than this. A round hears of what was noted a
+# quarter of a second before it began, so what another process could not tell shows within a second.
+FOLLOWED_SECONDS = 0.75
 
 
 class State(Enum):
@@ -39,9 +40,9 @@ class Breaker:
     def readable(self) -> bool:
         return self.state is State.CLOSED and monotonic() - self._followed_at < FOLLOWED_SECONDS
 
-    def followed(self) -> None:
-        """The follower has been round: Redis has heard of all changes that another process could not tell it."""
-        self._followed_at = monotonic()
+    def followed(self, began: float) -> None:
+        """The follower has been round, and has left nothing untold that was noted before that round ``began``."""
+        self._followed_at = began
 
     def open(self, error: BaseException) -> None:
         """Redis failed. Said once, however many requests find out."""

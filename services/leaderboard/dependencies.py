@@ -1,5 +1,6 @@
 """What the leaderboard service's routes are handed."""
 
+import re
 from typing import Annotated
 
 from fastapi import Depends, Path, Query, Request
@@ -7,10 +8,16 @@ from fastapi import Depends, Path, Query, Request
 from services.common.authentication import authenticated
 from services.common.requests import DECIMAL, json_body
 from services.common.tokens import MAX_USER_ID, Principal
+from services.leaderboard.errors import InvalidKey
+from services.leaderboard.rankings import Rankings
 from services.leaderboard.schemas import ScoreSubmission
 from services.leaderboard.service import LeaderboardService
 
 MAX_OFFSET = 2**31 - 1
+IDEMPOTENCY_KEY = "Idempotency-Key"
+KEY_PATTERN = "^[!-~]{1,64}$"
+
+_KEY = re.compile(r"[!-~]{1,64}")
 
 
 def _service(request: Request) -> LeaderboardService:
@@ -18,9 +25,32 @@ def _service(request: Request) -> LeaderboardService:
     return service
 
 
+def _idempotency_key(request: Request) -> str | None:
+    """What the client calls this submission by, taken as it is. draft-ietf-httpapi-idempotency-key-header, section 2.
+
+    FastAPI's own header parameter would answer 422 to a bad one, and take the last of several.
+    """
+    keys = request.headers.getlist(IDEMPOTENCY_KEY)
+    if not keys:
+        return None
+    if len(keys) > 1 or not _KEY.fullmatch(keys[0]):
+        raise InvalidKey(f"Send one {IDEMPOTENCY_KEY} of 1 to 64 visible ASCII characters, or none.")
+    return keys[0]
+
+
+def _rankings(request: Request) -> Rankings:
+    rankings: Rankings = request.app.state.rankings
+    return rankings
+
+
 Service = Annotated[LeaderboardService, Depends(_service)]
+Reads = Annotated[Rankings, Depends(_rankings)]
 Caller = Annotated[Principal, Depends(authenticated)]
 Submission = Annotated[ScoreSubmission, Depends(json_body(ScoreSubmission))]
+Key = Annotated[str | None, Depends(_idempotency_key)]
 Limit = Annotated[int, Query(ge=1, le=100, description="players on the page, at most"), DECIMAL]
 Offset = Annotated[int, Query(ge=0, le=MAX_OFFSET, description="players before the page"), DECIMAL]
+Radius = Annotated[int, Query(ge=1, le=50, description="players on either side, at most"), DECIMAL]
+Sessions = Annotated[int, Query(ge=1, le=100, description="sessions on the page, at most"), DECIMAL]
+Cursor = Annotated[str | None, Query(max_length=64, description="`next_cursor` of the page before")]
 UserId = Annotated[int, Path(ge=1, le=MAX_USER_ID), DECIMAL]

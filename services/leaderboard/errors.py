@@ -1,6 +1,6 @@
 """What the leaderboard service refuses, and why."""
 
-from services.common.problems import Problem
+from services.common.problems import Problem, ServiceUnavailable
 
 
 class PlayerNotFound(Problem):
@@ -15,3 +15,22 @@ class TotalTooLarge(Problem):
     status = 409
     type = "urn:problem:total-too-large"
     title = "The player's total cannot grow that far"
+
+
+class InvalidKey(Problem):
+    status = 400
+    type = "urn:problem:invalid-idempotency-key"
+    title = "The Idempotency-Key is not valid"
+
+
+class KeyReused(Problem):
+    """Not a repeat: the key came before, with another body. draft-ietf-httpapi-idempotency-key-header, section 2.7."""
+
+    status = 422
+    type = "urn:problem:idempotency-key-reused"
+    title = "The Idempotency-Key was used for another session"
+
+
+class QueueFull(ServiceUnavailable):
+    type = "urn:problem:queue-full"
+    title = "Too many sessions wait to be stored"

@@ -44,13 +44,18 @@ def fold(sessions: Iterable[Session]) -> Tally | None:
 
 def add(tally: Tally | None, session: Session) -> Tally:
     """``tally`` with one more session. Adding in any order gives the same."""
+    return merge(tally, Tally(session.score, 1, session.session_id))
+
+
+def merge(tally: Tally | None, more: Tally) -> Tally:
+    """The tally of two sets of sessions that have none in common."""
     if tally is None:
-        return Tally(session.score, 1, session.session_id)
-    if session.score == 0:
-        reached = tally.reached_session_id if tally.score else min(tally.reached_session_id, session.session_id)
+        return more
+    if more.score == 0:
+        reached = tally.reached_session_id if tally.score else min(tally.reached_session_id, more.reached_session_id)
     else:
-        reached = max(tally.reached_session_id, session.session_id) if tally.score else session.session_id
-    return Tally(tally.score + session.score, tally.sessions + 1, reached)
+        reached = max(tally.reached_session_id, more.reached_session_id) if tally.score else more.reached_session_id
+    return Tally(tally.score + more.score, tally.sessions + more.sessions, reached)
 
 
 def ranks(scores: Sequence[int], offset: int, ahead: int) -> list[int]:

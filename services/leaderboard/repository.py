@@ -1,14 +1,13 @@
-"""All SQL of the leaderboard service."""
+"""SQL of boards and of the outbox. That of sessions is in sessions.py, that of standings in standings.py."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Integer, and_, case, delete, func, insert, literal, select, text, union
-from sqlalchemy.dialects.mysql import insert as mysql_insert
+from sqlalchemy import Integer, delete, insert, literal, select, text, union
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.leaderboard.models import Board, GameSession, Outbox, Player, Standing
+from services.leaderboard.models import Board, Outbox, Standing
 
 _DELETED_AT_ONCE = 1000
 
@@ -28,124 +27,30 @@ class PlayerScore:
     score: int
 
 
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A row of the outbox: whose standings changed, None if everything may have."""
+
+    id: int
+    changed: list[tuple[BoardPeriod, int]] | None
+    created_at: datetime
+
+
 async def get_max_score(connection: AsyncConnection, board_id: int) -> int:
     """The greatest score that the board takes of one session."""
     max_score: int = (await connection.execute(select(Board.max_score).where(Board.id == board_id))).scalar_one()
     return max_score
 
 
-async def add_session(
-    connection: AsyncConnection, user_id: int, submission_key: bytes, group_id: bytes, score: int, submitted_at: datetime
-) -> int:
-    """Store a game session and give its id."""
-    statement = insert(GameSession).values(
-        user_id=user_id, submission_key=submission_key, group_id=group_id, score=score, submitted_at=submitted_at
-    )
-    return (await connection.execute(statement)).lastrowid
-
-
-async def keep_player(connection: AsyncConnection, user_id: int, username: str) -> None:
-    """Keep the name that the player's token carries now."""
-    new = mysql_insert(Player).values(user_id=user_id, username=username)
-    await connection.execute(new.on_duplicate_key_update(username=new.inserted.username))
-
-
-async def add_to_standing(connection: AsyncConnection, at: BoardPeriod, user_id: int, score: int, session_id: int) -> int:
-    """Count a session on a total board and give the new total: `ranking.add`, in one statement under the row's lock.
-
-    MySQL assigns from left to right and reads what it has assigned, so the score comes after all that reads it.
-    """
-    new = mysql_insert(Standing).values(
-        board_id=at.board_id,
-        period_id=at.period_id,
-        user_id=user_id,
-        score=score,
-        sessions=1,
-        reached_session_id=session_id,
-        version=1,
-    )
-    old, inserted = Standing, new.inserted
-    reached = case(
-        (old.score.is_(None), inserted.reached_session_id),
-        (and_(inserted.score == 0, old.score == 0), func.least(old.reached_session_id, inserted.reached_session_id)),
-        (inserted.score == 0, old.reached_session_id),
-        (old.score == 0, inserted.reached_session_id),
-        else_=func.greatest(old.reached_session_id, inserted.reached_session_id),
-    )
-    await connection.execute(
-        new.on_duplicate_key_update(
-            [
-                ("reached_session_id", reached),
-                ("sessions", case((old.score.is_(None), 1), else_=old.sessions + 1)),
-                ("version", old.version + 1),
-                ("score", func.coalesce(old.score, 0) + inserted.score),
-            ]
-        )
-    )
-    total = (await connection.execute(select(Standing.score).where(*_standing(at, user_id)))).scalar_one()
-    assert total is not None  # written just now, under the lock that this transaction holds
-    return total
-
-
-async def add_outbox(connection: AsyncConnection, at: BoardPeriod, user_id: int) -> int:
-    """Note a change for Redis, in the transaction of the change. Gives the note's id."""
-    statement = insert(Outbox).values(changed=[[at.board_id, at.period_id, user_id]])
-    return (await connection.execute(statement)).lastrowid
-
-
-async def find_score(connection: AsyncConnection, at: BoardPeriod, user_id: int) -> PlayerScore | None:
-    """A player's name and score, unless they never played or were removed."""
-    statement = (
-        select(Standing.user_id, Player.username, Standing.score)
-        .join(Player, Player.user_id == Standing.user_id)
-        .where(*_standing(at, user_id), Standing.score.is_not(None))
-    )
-    row = (await connection.execute(statement)).one_or_none()
-    return _player(*row) if row else None
-
-
-async def count_ahead(connection: AsyncConnection, at: BoardPeriod, score: int) -> int:
-    """How many players are strictly ahead of ``score``."""
-    statement = select(func.count()).select_from(Standing).where(*_at(at), Standing.score > score)
-    ahead: int = (await connection.execute(statement)).scalar_one()
-    return ahead
-
-
-async def count_players(connection: AsyncConnection, at: BoardPeriod) -> int:
-    """How many players are ranked."""
-    statement = select(func.count()).select_from(Standing).where(*_at(at), Standing.score.is_not(None))
-    players: int = (await connection.execute(statement)).scalar_one()
-    return players
-
-
-async def list_page(connection: AsyncConnection, at: BoardPeriod, limit: int, offset: int) -> list[PlayerScore]:
-    """Players in board order. The order's index alone finds them; only their names are looked up in `players`."""
-    page = (
-        select(Standing.user_id, Standing.score, Standing.reached_session_id)
-        .where(*_at(at), Standing.score.is_not(None))
-        .order_by(Standing.score.desc(), Standing.reached_session_id)
-        .limit(limit)
-        .offset(offset)
-        .subquery()
-    )
-    statement = (
-        select(page.c.user_id, Player.username, page.c.score)
-        .join(Player, Player.user_id == page.c.user_id)
-        .order_by(page.c.score.desc(), page.c.reached_session_id)
-    )
-    return [_player(*row) for row in await connection.execute(statement)]
-
-
-async def list_outbox(
-    connection: AsyncConnection, older_than_ms: int, limit: int
-) -> Sequence[tuple[int, list[BoardPeriod] | None]]:
-    """Notes older than that by the database's clock: their ids, and where something changed, None for everywhere."""
+async def list_outbox(connection: AsyncConnection, older_than_ms: int, limit: int) -> list[Note]:
+    """Notes older than that by the database's clock, read without a lock."""
     age = text(f"NOW(6) - INTERVAL {older_than_ms * 1000:d} MICROSECOND")
-    statement = select(Outbox.id, Outbox.changed).where(Outbox.created_at <= age).order_by(Outbox.id).limit(limit)
-    return [
-        (row.id, None if row.changed is None else [BoardPeriod(board, period) for board, period, _ in row.changed])
-        for row in await connection.execute(statement)
-    ]
+    statement = select(Outbox.id, Outbox.changed, Outbox.created_at).where(Outbox.created_at <= age)
+    notes = []
+    for row in await connection.execute(statement.order_by(Outbox.id).limit(limit)):
+        changed = row.changed and [(BoardPeriod(board, period), user_id) for board, period, user_id in row.changed]
+        notes.append(Note(row.id, changed, row.created_at))
+    return notes
 
 
 async def list_outbox_ids(connection: AsyncConnection) -> Sequence[int]:
@@ -170,17 +75,5 @@ async def list_board_periods(connection: AsyncConnection) -> list[BoardPeriod]:
     """Everywhere that players are or could be ranked."""
     boards = select(Board.id, literal(0, Integer))
     standings = select(Standing.board_id, Standing.period_id).group_by(Standing.board_id, Standing.period_id)
-    return [BoardPeriod(*row) for row in await connection.execute(union(boards, standings))]
-
-
-def _player(user_id: int, username: str, score: int | None) -> PlayerScore:
-    assert score is not None  # every query here leaves removed players out
-    return PlayerScore(user_id, username, score)
-
-
-def _at(at: BoardPeriod) -> tuple[ColumnElement[bool], ...]:
-    return Standing.board_id == at.board_id, Standing.period_id == at.period_id
-
-
-def _standing(at: BoardPeriod, user_id: int) -> tuple[ColumnElement[bool], ...]:
-    return *_at(at), Standing.user_id == user_id
+    # MariaDB gives a union of two integer types as a decimal.
+    return [BoardPeriod(*map(int, row)) for row in await connection.execute(union(boards, standings))]

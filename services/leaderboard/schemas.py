@@ -1,5 +1,7 @@
 """What the leaderboard service is sent and what it answers, one schema a direction."""
 
+from datetime import datetime
+
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.leaderboard.ranking import MAX_SESSION_SCORE
@@ -14,11 +16,16 @@ class ScoreSubmission(BaseModel):
 
 
 class SubmittedSession(BaseModel):
+    """A session that is stored. A repeat is answered with the same session, and the total and the rank of now."""
+
     session_id: int
     user_id: int
     username: str
     total_score: int = Field(description="the player's total, this session included")
-    rank: int = Field(description="1 + the number of players strictly ahead: equal totals share a rank")
+    rank: int | None = Field(
+        description="1 + the number of players strictly ahead: equal totals share a rank. Null if it cannot be told just now, "
+        "or if the player was removed from the board after the session was first stored"
+    )
 
 
 class RankedPlayer(BaseModel):
@@ -35,6 +42,25 @@ class TopPage(BaseModel):
     limit: int
     offset: int
     total_players: int = Field(description="how many players are ranked")
+
+
+class PlayersAround(BaseModel):
+    """A player among those who stand next to them, in the board's order: fewer on one side at an end of the board."""
+
+    players: list[RankedPlayer]
+
+
+class OwnSession(BaseModel):
+    session_id: int
+    score: int
+    submitted_at: datetime
+
+
+class OwnSessions(BaseModel):
+    """A page of the caller's game sessions, newest first."""
+
+    sessions: list[OwnSession]
+    next_cursor: str | None = Field(description="what the next page is asked for with; null when there is none")
 
 
 class PlayerRank(BaseModel):

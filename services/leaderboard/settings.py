@@ -16,18 +16,21 @@ class LeaderboardSettings(ServiceSettings):
         le=1000,
         description="rankings read from MySQL at once, at most; a pool of its own, so that reads never keep writes waiting",
     )
+    submission_queue: int = Field(
+        2000, ge=1, le=1_000_000, description="sessions that wait to be stored, at most; one more is answered 503"
+    )
+    submission_group: int = Field(200, ge=1, le=1000, description="sessions stored in one transaction, at most")
 
     redis_url: str = Field(
         "redis://127.0.0.1:6379/0", pattern=r"^(rediss?|unix)://", description="where Redis is, without its password"
     )
     redis_password: SecretStr | None = Field(None, description="password of Redis, if it has one")
+    redis_cluster: bool = Field(False, description="whether REDIS_URL names one node of a Redis Cluster")
     redis_timeout: Seconds = Field(
         0.075,
         description="seconds Redis may take for one answer; after that MySQL answers and Redis is left alone until it is back",
     )
-    cache_ttl: Seconds = Field(
-        10.0, description="seconds a cached page or rank is kept, at most; a new session outdates it at once"
-    )
+    cache_ttl: Seconds = Field(10.0, description="seconds a rendered page is kept, at most; a new session outdates it at once")
     follower_interval: Seconds = Field(
         0.25, description="seconds between two looks for changes that another process could not tell Redis of"
     )

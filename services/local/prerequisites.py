@@ -60,7 +60,9 @@ TO_TEST = (
     Prerequisite("Chromium", lambda: find_browser() is not None, ("chromium",), "chromium", "--cask chromium"),
 )
 
-OF = {"run": TO_RUN, "lint": TO_LINT, "test": TO_TEST}
+TO_BENCH = (*TO_RUN, Prerequisite("wrk", lambda: find_program("wrk") is not None, ("wrk",), "wrk", "wrk"))
+
+OF = {"bench": TO_BENCH, "run": TO_RUN, "lint": TO_LINT, "test": TO_TEST}
 
 
 def find_browser() -> str | None:

@@ -46,6 +46,7 @@ class Stack:
         address: str = LOOPBACK,
         port: int | None = None,
         leaderboards: int = 1,
+        redis_memory: str = "256mb",
         environment: Mapping[str, str] | None = None,
         reload: bool = False,
         report: Callable[[str], None] = lambda step: None,
@@ -59,7 +60,9 @@ class Stack:
         self._started: list[Process] = []
 
         self.mysql = MySqlServer(self.folder / "mysql", self._secrets["MYSQL_ADMIN_PASSWORD"], log=self.log_of("mysql"))
-        self.redis = RedisServer(self.folder / "redis", self._secrets["REDIS_PASSWORD"], log=self.log_of("redis"))
+        self.redis = RedisServer(
+            self.folder / "redis", self._secrets["REDIS_PASSWORD"], log=self.log_of("redis"), memory=redis_memory
+        )
         self.migrations = Migrations(self.log_of("migrations"), self._environment_of("migrate"))
         self.auth = Service(
             "auth",

@@ -81,6 +81,6 @@ async def test_every_answer_carries_a_request_id(leaderboard: httpx.AsyncClient)
 
 
 async def test_answers_that_may_not_be_kept_say_so(leaderboard: httpx.AsyncClient, accounts: Accounts) -> None:
-    for path in ("/api/leaderboard/top", "/api/leaderboard/rank/me"):
-        answer = await leaderboard.get(path, headers=accounts.new())
-        assert answer.headers["cache-control"] == "no-store"
+    for path, said in (("top", "no-cache"), ("rank/me", "no-store"), ("sessions/me", "no-store")):
+        answer = await leaderboard.get(f"/api/leaderboard/{path}", headers=accounts.new())
+        assert answer.headers["cache-control"] == said

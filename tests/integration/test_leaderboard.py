@@ -108,7 +108,7 @@ async def test_sessions_at_once_are_all_counted_and_each_standing_is_the_fold_of
         folded = fold(sessions[user_id])
         assert folded is not None
         assert tally == [folded.score, folded.sessions, folded.reached_session_id]
-        assert version == 30
+        assert 1 <= version <= 30  # one change a group
 
 
 @pytest.mark.parametrize(
@@ -134,9 +134,12 @@ async def test_a_removed_player_is_nowhere_and_starts_anew(
         cursor.execute("UPDATE standings SET score = NULL, version = version + 1 WHERE user_id = 1")
         cursor.execute("INSERT INTO outbox (changed) VALUES (NULL)")
     await submit(leaderboard, bob, 0)
-    page = await top(leaderboard)
-    assert [(p["rank"], p["username"]) for p in page["top"]] == [(1, "bob")]
-    assert page["total_players"] == 1
+
+    async def gone() -> bool:
+        page = await top(leaderboard)
+        return [(p["rank"], p["username"]) for p in page["top"]] == [(1, "bob")] and page["total_players"] == 1
+
+    await eventually(gone)
     assert_problem(await leaderboard.get(f"{API}/rank/1"), 404)
     anew = await submit(leaderboard, ada, 0)
     assert (anew["total_score"], anew["rank"]) == (0, 2)

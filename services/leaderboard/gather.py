@@ -1,0 +1,124 @@
+"""Gathering: what is asked at the same time shares one round trip to a server.
+
+What arrives while a round trip is under way shares the next one. Nothing joins a round trip that began before it arrived,
+so every answer is as fresh as if it had asked alone, and nothing sleeps so that more may come: groups grow with the load
+alone, and one alone waits for nobody.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from contextvars import Context
+from typing import Generic, TypeVar, cast
+
+K = TypeVar("K")
+R = TypeVar("R")
+
+
+class GatherFull(Exception):
+    """As many wait already as may. Nothing was done for this one."""
+
+
+class GatherClosed(Exception):
+    """It is being drained, so that the process can leave. Nothing was done for this one."""
+
+
+class Gather(Generic[K, R]):
+    """Round trips that their members share.
+
+    ``run`` is given the members of one, in order of arrival, and gives each one's answer or error in the same order; an
+    error that it raises reaches each of them. ``most``: members a round trip. ``queue``: how many may wait for the next,
+    None for any number. ``lanes``: round trips under way at once. ``keep``: whether a member is still taken along when its
+    caller has gone; what is under way goes on either way.
+    """
+
+    def __init__(
+        self,
+        run: Callable[[list[K]], Awaitable[Sequence[R | BaseException]]],
+        *,
+        most: int,
+        queue: int | None = None,
+        lanes: int = 1,
+        keep: bool = False,
+    ) -> None:
+        self._run = run
+        self._most = most
+        self._queue = queue
+        self._lanes = lanes
+        self._keep = keep
+        self._waiting: deque[tuple[K, asyncio.Future[R]]] = deque()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._starting = False
+        self._closed = False
+
+    @property
+    def waiting(self) -> int:
+        """How many wait for a round trip to begin."""
+        return len(self._waiting)
+
+    async def ask(self, member: K) -> R:
+        """Take ``member`` along in a round trip that begins after this call, and give its answer, or raise its error.
+
+        Raises GatherFull and GatherClosed.
+        """
+        if self._closed:
+            raise GatherClosed
+        if self._queue is not None and len(self._waiting) >= self._queue:
+            raise GatherFull
+        answer: asyncio.Future[R] = asyncio.get_running_loop().create_future()
+        self._waiting.append((member, answer))
+        self._start_lane()
+        return await answer  # a caller that is cancelled cancels its own future and nothing else
+
+    async def drain(self) -> None:
+        """Refuse new members, and return when all that were accepted have their answers."""
+        self._closed = True
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
+    def _start_lane(self) -> None:
+        """Begin a round trip, if one may. It begins with the loop's next turn: all that arrives in this one shares it."""
+        if self._waiting and not self._starting and len(self._tasks) < self._lanes:
+            self._starting = True
+            # Not in the context of whoever happened to ask first: its request id would be in every later log line.
+            task = asyncio.create_task(self._travel(), context=Context())
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _travel(self) -> None:
+        """One round trip after the other, while anyone waits."""
+        self._starting = False
+        while members := self._take():
+            self._start_lane()  # for those who found no place in this one
+            await self._round_trip(members)
+        # Here and not only when the loop tells that the task is done: who was answered last may ask again before that.
+        self._tasks.discard(cast("asyncio.Task[None]", asyncio.current_task()))
+
+    def _take(self) -> list[tuple[K, "asyncio.Future[R]"]]:
+        """Those who go now: first come, first served."""
+        members: list[tuple[K, asyncio.Future[R]]] = []
+        while self._waiting and len(members) < self._most:
+            member, answer = self._waiting.popleft()
+            if self._keep or not answer.done():
+                members.append((member, answer))
+        return members
+
+    async def _round_trip(self, members: list[tuple[K, "asyncio.Future[R]"]]) -> None:
+        results: Sequence[R | BaseException]
+        try:
+            results = await self._run([member for member, _ in members])
+            if len(results) != len(members):
+                raise RuntimeError(f"{len(results)} answers to {len(members)} members")  # noqa: TRY301 - reaches each of them
+        except asyncio.CancelledError:  # the loop is being closed
+            for _, answer in members:
+                answer.cancel()
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is the answer to each of them
+            results = [error] * len(members)
+        for (_, answer), result in zip(members, results, strict=True):
+            if answer.done():
+                continue  # its caller has gone
+            if isinstance(result, BaseException):
+                answer.set_exception(result)
+            else:
+                answer.set_result(result)

@@ -1,0 +1,67 @@
+-- ARGV: token ('' = live), nonce, lease in milliseconds, and a JSON array of strings, five for each player: user, version, score
+-- ('' = removed), key, username. One argument and not a thousand, because clients take longer to send those than this takes.
+-- Gives OK, INCOMPLETE (live, and there is no index that could be kept up to date) or STALE (another builds, or nobody).
+
+local token, nonce, lease = ARGV[1], ARGV[2], tonumber(ARGV[3])
+local row = cjson.decode(ARGV[4])
+local WIDTH, MOST = 5, 200
+
+-- What a script wrote before an error stays written: so everything is checked first.
+if #row % WIDTH ~= 0 or #row > WIDTH * MOST or not lease or nonce == '' then
+  return redis.error_reply('ERR rows of ' .. WIDTH .. ', at most ' .. MOST)
+end
+local users = {}
+for i = 1, #row, WIDTH do
+  local live = row[i + 2] ~= ''
+  if
+    not string.match(row[i], '^[1-9]%d*$')
+    or not string.match(row[i + 1], '^%d+$')
+    or live and not (string.match(row[i + 2], '^%-?%d+$') and string.match(row[i + 3], '^[0-;][%w_-]*$') and #row[i + 3] == key_length(row[i + 3]))
+  then
+    return redis.error_reply('ERR malformed row of player ' .. row[i])
+  end
+  users[#users + 1] = row[i]
+end
+
+if token == '' then
+  if not (complete or builder) then
+    return 'INCOMPLETE'
+  end
+elseif builder ~= token then
+  return 'STALE'
+end
+
+local old = #users > 0 and redis.call('HMGET', players, unpack(users)) or {}
+local written, changed, more = {}, false, 0
+for n, user in ipairs(users) do
+  local i = 1 + WIDTH * (n - 1)
+  local version, score, key, username = row[i + 1], row[i + 2], row[i + 3], row[i + 4]
+  local known, old_key = string.match(written[user] or old[n] or '', '^(%d+) ?(%S*)')
+  -- Versions are counters of one row's changes: doubles are exact for longer than any row lives.
+  if not known or tonumber(version) > tonumber(known) then
+    local was = known and old_key ~= ''
+    local live = score ~= ''
+    local value = live and version .. ' ' .. key .. ' ' .. username or version
+    -- First what needs memory: full, the server refuses it before anything has changed.
+    redis.call('HSET', players, user, value)
+    if live then
+      redis.call('ZADD', order, score, key .. user)
+    end
+    if was and not (live and old_key == key) then
+      redis.call('ZREM', order, old_key .. user)
+    end
+    -- Counted by what the hash says, so that members which got lost without the hash are still missed.
+    more = more + (live and 1 or 0) - (was and 1 or 0)
+    written[user], changed = value, true
+  end
+end
+
+if more ~= 0 then
+  redis.call('HSET', players, '#count', integer(count + more))
+end
+if token ~= '' then
+  redis.call('HSET', players, '#until', integer(milliseconds() + lease))
+elseif changed and complete then
+  redis.call('HSET', players, '#generation', nonce)
+end
+return 'OK'

@@ -1,0 +1,60 @@
+-- Goes before every script. KEYS: players, order.
+-- players: HASH user -> "version key username" (removed: "version"), and the fields with # that are read here.
+-- order: ZSET of key .. user by score; ZRANGE gives the board's order. A key's first character says how many follow it,
+-- '0' none (index.py says why).
+-- Numbers that are scores stay strings: tostring and the concatenation of numbers print 14 digits.
+
+local players, order = KEYS[1], KEYS[2]
+
+local function key_length(key)
+  return string.byte(key) - 47
+end
+
+-- Changes on a restart and on a promotion: what is complete under another one may lack what was acknowledged since.
+local replid = string.match(redis.call('INFO', 'replication'), 'master_replid:(%x+)')
+local kept = redis.call('HMGET', players, '#complete', '#token', '#until', '#count', '#generation', '#cause')
+local count = tonumber(kept[4])
+-- Whether neither key was evicted or deleted without the other.
+local sound = count ~= nil and redis.call('ZCARD', order) == count
+local complete = sound and kept[1] == replid
+local generation = kept[5]
+
+-- The token of whoever builds the index under this replid, or nil.
+local builder = nil
+if count and kept[2] and string.sub(kept[2], 1, #replid + 1) == replid .. ':' then
+  builder = string.sub(kept[2], #replid + 2)
+end
+
+local function milliseconds()
+  local time = redis.call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+
+local function integer(number)
+  return string.format('%.0f', number)
+end
+
+-- How many stand strictly before a score.
+local function ahead_of(score)
+  return redis.call('ZCOUNT', order, '-inf', '(' .. score)
+end
+
+-- {how many are ahead of the first, user, score, value, user, score, value, ...} from one place to another.
+local function rows(first, last)
+  local found = redis.call('ZRANGE', order, first, last, 'WITHSCORES')
+  if #found == 0 then
+    return {0}
+  end
+  local users = {}
+  for i = 1, #found, 2 do
+    users[#users + 1] = string.sub(found[i], key_length(found[i]) + 1)
+  end
+  local values = redis.call('HMGET', players, unpack(users))
+  local answer = {ahead_of(found[2])}
+  for n, user in ipairs(users) do
+    answer[#answer + 1] = user
+    answer[#answer + 1] = found[2 * n]
+    answer[#answer + 1] = values[n]
+  end
+  return answer
+end

@@ -1,0 +1,37 @@
+"""Answers as JSON, written straight from what was read: the schemas say what they look like, and tests hold the two together.
+
+A page is rendered once and sent many times, but a rank is rendered for each request, and there Pydantic would cost more than
+finding the rank does.
+"""
+
+from json.encoder import encode_basestring  # the C one where there is one; like Pydantic it leaves non-ASCII as it is
+
+from services.leaderboard import ranking
+from services.leaderboard.repository import PlayerScore
+from services.leaderboard.standings import Neighbours
+
+
+def top(found: Neighbours, limit: int, total_players: int) -> bytes:
+    """`TopPage`."""
+    return f'{{"top":[{_rows(found)}],"limit":{limit},"offset":{found.offset},"total_players":{total_players}}}'.encode()
+
+
+def around(found: Neighbours) -> bytes:
+    """`PlayersAround`."""
+    return f'{{"players":[{_rows(found)}]}}'.encode()
+
+
+def rank(player: PlayerScore, ahead: int | None) -> bytes:
+    """`PlayerRank`, or an `OwnRank` without a rank."""
+    place = "null" if ahead is None else 1 + ahead
+    name = encode_basestring(player.username)
+    return f'{{"user_id":{player.user_id},"username":{name},"total_score":{player.score},"rank":{place}}}'.encode()
+
+
+def _rows(found: Neighbours) -> str:
+    ranks = ranking.ranks([player.score for player in found.players], found.offset, found.ahead)
+    return ",".join(
+        f'{{"rank":{place},"user_id":{player.user_id},"username":{encode_basestring(player.username)},'
+        f'"total_score":{player.score}}}'
+        for place, player in zip(ranks, found.players, strict=True)
+    )

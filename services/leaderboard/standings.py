@@ -1,0 +1,147 @@
+"""SQL that reads standings: pages, ranks and neighbours, and the rows that the ranking index is made of. And own sessions."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, Row, Select, func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.leaderboard.models import GameSession, Player, Standing
+from services.leaderboard.repository import BoardPeriod, PlayerScore
+from services.leaderboard.sessions import Change
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbours:
+    """Players in board order, how many stand before the first of them, and how many of those are strictly ahead of it."""
+
+    players: list[PlayerScore]
+    offset: int
+    ahead: int
+
+
+async def list_rows(connection: AsyncConnection, at: BoardPeriod, user_ids: Collection[int]) -> list[Change]:
+    """The standings of these players, removed ones too."""
+    return await _rows(connection, _ROW.where(*_at(at), Standing.user_id.in_(sorted(user_ids))))
+
+
+async def scan_rows(connection: AsyncConnection, at: BoardPeriod, after: int, limit: int) -> list[Change]:
+    """The next standings by primary key after a player, removed ones too: a page of a pass over all of them."""
+    return await _rows(connection, _ROW.where(*_at(at), Standing.user_id > after).order_by(Standing.user_id).limit(limit))
+
+
+async def list_scores(connection: AsyncConnection, at: BoardPeriod, user_ids: Collection[int]) -> list[PlayerScore]:
+    """Names and scores of those of these players who are ranked."""
+    statement = (
+        select(Standing.user_id, Player.username, Standing.score)
+        .join(Player, Player.user_id == Standing.user_id)
+        .where(*_at(at), Standing.user_id.in_(sorted(user_ids)), Standing.score.is_not(None))
+    )
+    return _players(await connection.execute(statement))
+
+
+async def count_ahead(connection: AsyncConnection, at: BoardPeriod, score: int) -> int:
+    """How many players are strictly ahead of ``score``."""
+    return await _count(connection, *_at(at), Standing.score > score)
+
+
+async def count_players(connection: AsyncConnection, at: BoardPeriod) -> int:
+    """How many players are ranked."""
+    return await _count(connection, *_at(at), Standing.score.is_not(None))
+
+
+async def count_rows(connection: AsyncConnection, at: BoardPeriod) -> int:
+    """How many standings there are, removed players' too."""
+    return await _count(connection, *_at(at))
+
+
+async def list_page(connection: AsyncConnection, at: BoardPeriod, limit: int, offset: int) -> list[PlayerScore]:
+    """Players in board order. The order's index alone finds them; only their names are looked up in `players`."""
+    page = (
+        _PLACE.where(*_at(at), Standing.score.is_not(None))
+        .order_by(Standing.score.desc(), Standing.reached_session_id)
+        .limit(limit)
+        .offset(offset)
+        .subquery()
+    )
+    statement = (
+        select(page.c.user_id, Player.username, page.c.score)
+        .join(Player, Player.user_id == page.c.user_id)
+        .order_by(page.c.score.desc(), page.c.reached_session_id)
+    )
+    return _players(await connection.execute(statement))
+
+
+async def find_neighbours(connection: AsyncConnection, at: BoardPeriod, user_id: int, radius: int) -> Neighbours | None:
+    """A player between up to ``radius`` others on either side, or None if they never played or were removed.
+
+    Those of the same score and those of another are read apart: each is then one range of the order's index, and not more
+    of it is read than is shown, however many share a score.
+    """
+    found = await connection.execute(_PLACE.where(*_at(at), Standing.user_id == user_id, Standing.score.is_not(None)))
+    own = found.one_or_none()
+    if own is None:
+        return None
+    better, worse = Standing.score > own.score, Standing.score < own.score
+    earlier, later = (
+        (Standing.score == own.score) & each
+        for each in (Standing.reached_session_id < own.reached_session_id, Standing.reached_session_id > own.reached_session_id)
+    )
+    before = await _nearest(connection, at, (earlier, better), radius, upwards=True)
+    after = await _nearest(connection, at, (later, worse), radius, upwards=False)
+    rows = [*reversed(before), own, *after]
+    named = {player.user_id: player for player in await list_scores(connection, at, [row.user_id for row in rows])}
+    players = [named[row.user_id] for row in rows]
+    place = await _count(connection, *_at(at), better) + await _count(connection, *_at(at), earlier)
+    return Neighbours(players, place - len(before), await count_ahead(connection, at, players[0].score))
+
+
+async def list_own_sessions(
+    connection: AsyncConnection, user_id: int, before: int | None, limit: int
+) -> "Sequence[Row[int, int, datetime]]":
+    """A player's sessions, newest first, from before a session on."""
+    statement = select(GameSession.id, GameSession.score, GameSession.submitted_at).where(GameSession.user_id == user_id)
+    if before is not None:
+        statement = statement.where(GameSession.id < before)
+    return (await connection.execute(statement.order_by(GameSession.id.desc()).limit(limit))).all()
+
+
+async def _nearest(
+    connection: AsyncConnection, at: BoardPeriod, ranges: Sequence[ColumnElement[bool]], limit: int, *, upwards: bool
+) -> list[Row[int, int | None, int]]:
+    score, reached = Standing.score, Standing.reached_session_id
+    order = (score.asc(), reached.desc()) if upwards else (score.desc(), reached.asc())
+    rows: list[Row[int, int | None, int]] = []
+    for each in ranges:
+        if len(rows) < limit:
+            rows += await connection.execute(_PLACE.where(*_at(at), each).order_by(*order).limit(limit - len(rows)))
+    return rows
+
+
+async def _rows(connection: AsyncConnection, statement: "Select[int, str, int | None, int, int]") -> list[Change]:
+    return [Change(*row) for row in await connection.execute(statement)]
+
+
+async def _count(connection: AsyncConnection, *where: ColumnElement[bool]) -> int:
+    count: int = (await connection.execute(select(func.count()).select_from(Standing).where(*where))).scalar_one()
+    return count
+
+
+def _players(rows: object) -> list[PlayerScore]:
+    return [PlayerScore(*row) for row in rows]  # type: ignore[attr-defined]
+
+
+def _at(at: BoardPeriod) -> tuple[ColumnElement[bool], ...]:
+    return Standing.board_id == at.board_id, Standing.period_id == at.period_id
+
+
+_PLACE = select(Standing.user_id, Standing.score, Standing.reached_session_id)
+# A player whose account is gone has no name, and stays in the table all the same.
+_ROW = select(
+    Standing.user_id,
+    func.coalesce(Player.username, ""),
+    Standing.score,
+    Standing.reached_session_id,
+    Standing.version,
+).outerjoin(Player, Player.user_id == Standing.user_id)

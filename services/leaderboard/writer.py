@@ -1,0 +1,236 @@
+"""The writer: submissions that come at the same time share one transaction, and each is counted exactly once.
+
+A session has a key, and is stored with an INSERT that does nothing when it is there already. So a transaction of which it
+is not known whether it was committed is run again, whole, until it is: never looked up, since its COMMIT may still be on
+its way, while the INSERT waits for it.
+"""
+
+import asyncio
+import uuid
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from time import monotonic
+
+import structlog
+from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from services.common.database import RETRYABLE, CommitUnknown, Database, error_code
+from services.common.problems import ServiceUnavailable
+from services.leaderboard import sessions
+from services.leaderboard.errors import KeyReused, QueueFull, TotalTooLarge
+from services.leaderboard.gather import Gather, GatherClosed, GatherFull
+from services.leaderboard.repository import BoardPeriod
+from services.leaderboard.sessions import Change, Stored, Submission, TotalsTooLarge
+from services.leaderboard.settings import LeaderboardSettings
+
+log = structlog.get_logger(__name__)
+
+Announce = Callable[[BoardPeriod, Sequence[Change]], Awaitable[bool]]
+"""Tells Redis how standings are now. False when Redis could not be told; it does not raise because of Redis."""
+Ranks = Callable[[BoardPeriod, Mapping[int, int]], Awaitable[Mapping[int, int]]]
+"""The rank that each of these players has with this score, among the others as they are now."""
+
+# Two: while MySQL writes one group to the disk, the next is being put together, or told to Redis.
+LANES = 2
+_ATTEMPTS = 5
+_PAUSE_SECONDS = 0.05
+# How many of a transaction's time-outs are spent on finding out whether one was committed, before the answer is 503.
+_SETTLING = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """What a submission became, with the player's total and rank as they are now.
+
+    Without a rank if the player was removed since the session was first stored, or if it cannot be told just now.
+    """
+
+    session_id: int
+    total_score: int
+    rank: int | None
+    replayed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    submission: Submission
+    at: float
+
+
+class Writer:
+    """One process's writer, for one board and period.
+
+    ``told`` is given the outbox's note of each change that Redis has heard of.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        settings: LeaderboardSettings,
+        at: BoardPeriod,
+        *,
+        announce: Announce,
+        ranks: Ranks,
+        told: Callable[[int], None],
+    ) -> None:
+        self._database = database
+        self._timeout = settings.mysql_timeout
+        self._at = at
+        self._announce = announce
+        self._ranks = ranks
+        self._told = told
+        self._gather: Gather[_Asked, Submitted] = Gather(
+            self._write, most=settings.submission_group, queue=settings.submission_queue, lanes=LANES, keep=True
+        )
+
+    async def submit(self, submission: Submission) -> Submitted:
+        """Store ``submission``, also if the caller does not wait for it.
+
+        Raises TotalTooLarge, KeyReused, QueueFull and ServiceUnavailable.
+        """
+        try:
+            return await self._gather.ask(_Asked(submission, monotonic()))
+        except GatherFull:
+            raise QueueFull("More sessions wait to be stored than may. This one was not stored: send it again.") from None
+        except GatherClosed:
+            raise ServiceUnavailable("The service is being stopped. The session was not stored: send it again.") from None
+
+    async def drain(self) -> None:
+        """Refuse new submissions, and return when all that were accepted are stored."""
+        await self._gather.drain()
+
+    async def _write(self, asked: list[_Asked]) -> list[Submitted | BaseException]:
+        """One group: the transaction, then Redis, then the ranks."""
+        oldest = monotonic() - self._timeout
+        # The same session may have been sent more than once at the same time: the first is stored, the others find it so.
+        firsts: dict[tuple[int, bytes], Submission] = {}
+        for each in asked:
+            if each.at >= oldest:
+                firsts.setdefault(each.submission.identity, each.submission)
+        outcomes = _Group(self._database, self._at, self._timeout)
+        await outcomes.store(list(firsts.values()))
+        standings: dict[int, Change] = {}
+        for stored in outcomes.stored.values():
+            known = standings.get(stored.standing.user_id)
+            if known is None or known.version < stored.standing.version:
+                standings[stored.standing.user_id] = stored.standing
+        await self._tell(standings, outcomes.notes)
+        ranks = await self._find_ranks(standings.values())
+        answers: list[Submitted | BaseException] = []
+        for submission in (each.submission for each in asked):
+            first = firsts.get(submission.identity)
+            if first is None:
+                answers.append(ServiceUnavailable("The session waited too long and was not stored: send it again."))
+            elif first in outcomes.errors:
+                answers.append(outcomes.errors[first])
+            elif (stored := outcomes.stored[first]).score != submission.score:
+                answers.append(KeyReused(f"Another session was sent with this key: one that scored {stored.score}."))
+            else:
+                total = standings[submission.user_id].score
+                rank = None if total is None else ranks.get(submission.user_id)
+                answers.append(Submitted(stored.session_id, total or 0, rank, stored.replayed or submission is not first))
+        return answers
+
+    async def _tell(self, standings: Mapping[int, Change], notes: Iterable[int]) -> None:
+        """Tell Redis of the commit. Whatever goes wrong, the sessions are stored: the outbox remembers what to tell."""
+        if not standings:
+            return
+        try:
+            if await self._announce(self._at, list(standings.values())):
+                for note in notes:
+                    self._told(note)
+        except Exception:
+            log.exception("could not announce a change")
+
+    async def _find_ranks(self, standings: Iterable[Change]) -> Mapping[int, int]:
+        """Without them the answers still say that the sessions are stored: an error would have them sent again."""
+        scores = {each.user_id: each.score for each in standings if each.score is not None}
+        if not scores:
+            return {}
+        try:
+            return await self._ranks(self._at, scores)
+        except Exception:
+            log.exception("could not read ranks")
+            return {}
+
+
+class _Group:
+    """A group on its way into MySQL: what became of each member, over as many transactions as it takes."""
+
+    def __init__(self, database: Database, at: BoardPeriod, timeout: float) -> None:
+        self._database = database
+        self._at = at
+        self._timeout = timeout
+        self._began = monotonic()
+        self.stored: dict[Submission, Stored] = {}
+        self.errors: dict[Submission, BaseException] = {}
+        self.notes: list[int] = []
+        # Ids of transactions whose outcome is not known. Each attempt has its own, so that a later one can tell what an
+        # earlier one has stored, and counted, from what it has stored itself.
+        self._unknown: set[bytes] = set()
+
+    async def store(self, members: Sequence[Submission]) -> None:
+        """Store all of ``members``: together, unless that fails because of one of them, then one by one."""
+        try:
+            await self._store_together(members)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is the answer to those whose fault it is
+            if _is_away(error):
+                # Each alone would fail as well, and wait as long.
+                self._give_up(members, error)
+            elif len(members) == 1:
+                self.errors[members[0]] = error
+            else:
+                log.warning("storing a group of sessions one by one", sessions=len(members), error=str(error))
+                for member in members:
+                    if self._elapsed > self._timeout:
+                        self._give_up([member], error)
+                    else:
+                        await self.store([member])
+
+    def _give_up(self, members: Sequence[Submission], error: Exception) -> None:
+        reason = str(getattr(error, "orig", None) or error) or type(error).__name__
+        log.warning("sessions not stored", sessions=len(members), error=reason)
+        self.errors |= dict.fromkeys(members, ServiceUnavailable("The database did not answer. Try again in a moment."))
+
+    async def _store_together(self, members: Sequence[Submission]) -> None:
+        attempts = 0
+        while members:
+            attempts += 1
+            group_id = uuid.uuid4().bytes
+            work = partial(sessions.store, at=self._at, group=members, group_id=group_id, earlier=self._unknown)
+            try:
+                stored, note = await self._database.attempt(work)
+            except TotalsTooLarge as refused:
+                for member, total in refused.totals.items():
+                    detail = f"A total stays below 2^53; with {member.score} more this one would be {total}."
+                    self.errors[member] = TotalTooLarge(detail)
+                members = [member for member in members if member not in refused.totals]
+            except (CommitUnknown, SQLAlchemyError, TimeoutError, OSError) as error:
+                if isinstance(error, CommitUnknown):
+                    self._unknown.add(group_id)
+                if self._unknown and (isinstance(error, CommitUnknown) or _is_away(error)):
+                    if self._elapsed > _SETTLING * self._timeout:
+                        raise
+                    await asyncio.sleep(_PAUSE_SECONDS)
+                elif error_code(error) not in RETRYABLE or attempts >= _ATTEMPTS or self._elapsed > self._timeout:
+                    raise
+            else:
+                self.stored |= zip(members, stored, strict=True)
+                if note is not None:
+                    self.notes.append(note)
+                return
+
+    @property
+    def _elapsed(self) -> float:
+        return monotonic() - self._began
+
+
+def _is_away(error: Exception) -> bool:
+    """Whether it was MySQL that could not, rather than a row that it would not take."""
+    if isinstance(error, OperationalError):
+        code = error_code(error)
+        # 2000 to 2999 are the client's own: no connection, or one that was lost.
+        return code is None or code in RETRYABLE or 2000 <= code < 3000 or error.connection_invalidated
+    return isinstance(error, (CommitUnknown, InterfaceError, PoolTimeoutError, TimeoutError, OSError))

@@ -1,0 +1,155 @@
+"""The figures: what is divided by what, what each must not fall short of, and what it should come to."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from statistics import median
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure and its marks. A ratio is that of the answers a second of two loads in the same round."""
+
+    name: str
+    title: str
+    floor: float | None = None
+    aim: float | None = None
+    of: str = ""
+    against: str = ""
+    unit: Literal["", "s", "bytes"] = ""
+    less_is_better: bool = False
+
+
+class Verdict(Enum):
+    """How a figure stands to its marks."""
+
+    AIM = "aim reached"
+    FLOOR = "floor held"
+    BELOW = "below the floor"
+    TOLD = "told"
+    MISSING = "not there"
+    """What it is about does not answer as it should: it is not built yet, or is broken."""
+    FAILED = "not measured"
+    """Answers were errors or never came while it was measured."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a figure came to: the median of its rounds and their spread. None where nothing could be measured."""
+
+    figure: Figure
+    verdict: Verdict
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+
+    @property
+    def holds(self) -> bool:
+        """Whether the run may succeed with it."""
+        return self.verdict not in {Verdict.BELOW, Verdict.MISSING, Verdict.FAILED}
+
+
+ONE_PROCESS = (
+    Figure("top", "/top / bytes ceiling", 0.75, 0.9, "top", "bytes"),
+    Figure("top-busy", "/top while 200 sessions a second are submitted / bytes ceiling", 0.55, 0.75, "top-busy", "bytes"),
+    Figure("rank", "/rank/{random} / bytes ceiling", 0.7, 0.85, "rank", "bytes"),
+    Figure("around", "/around/{random}?radius=5 / bytes ceiling", 0.45, 0.6, "around", "bytes"),
+    Figure("submit", "/submit over 200 players / body-and-token ceiling", 0.75, 1.1, "submit", "checked"),
+    Figure("submit-one", "/submit of one player / over 200 players", 0.9, 1.0, "submit-one", "submit"),
+    Figure("submit-key", "/submit with an Idempotency-Key / without", of="submit-key", against="submit"),
+)
+
+GATEWAY = (
+    Figure("gateway-top", "/top through Traefik / bytes ceiling, direct", of="gateway-top", against="bytes"),
+    Figure("gateway-rank", "/rank/{random} through Traefik / bytes ceiling, direct", of="gateway-rank", against="bytes"),
+    Figure("gateway-around", "/around/{random} through Traefik / bytes ceiling, direct", of="gateway-around", against="bytes"),
+    Figure(
+        "gateway-submit", "/submit through Traefik / body-and-token ceiling, direct", of="gateway-submit", against="checked"
+    ),
+)
+
+# Floors: what a well-known Go server on PostgreSQL does on a machine like the reference, which it has to itself.
+_RIVAL = {"top": 0.65, "rank": 0.42, "submit": 1.45, "submit-one": 0.3}
+_BOX_TITLES = {
+    "top": "/top / bytes ceiling",
+    "rank": "/rank/{random} / bytes ceiling",
+    "submit": "/submit over 200 players / body-and-token ceiling",
+    "submit-one": "/submit of one player / body-and-token ceiling",
+}
+BOX_LOADS = tuple(_RIVAL)
+
+SCALE_LOADS = ("rank", "submit", "around")
+SCALE = (
+    *(
+        Figure(f"scale-{load}", f"/{load} at 1,000,000 players / at 10,000", 0.9, 0.95, f"{load}-many", f"{load}-few")
+        for load in SCALE_LOADS
+    ),
+    Figure("rebuild", "Rebuild of 1,000,000 players", 45, 20, unit="s", less_is_better=True),
+    Figure("index-bytes", "Index bytes a player at 1,000,000", 250, 200, unit="bytes", less_is_better=True),
+)
+
+
+def at(load: str, processes: int) -> str:
+    """The name of a load on so many service processes."""
+    return f"{load}-x{processes}"
+
+
+def box_figures(best: int, counts: Sequence[int]) -> list[Figure]:
+    """The whole machine against one process of the ceiling, with the number of processes that serves it ``best``."""
+    box = [
+        Figure(f"box-{load}", f"{_BOX_TITLES[load]}, {_processes(best)}", floor, None, at(load, best), _ceiling_of(load))
+        for load, floor in _RIVAL.items()
+    ]
+    return box + [
+        Figure(f"rank-x{count}", f"/rank/{{random}}, {_processes(count)} / one", of=at("rank", count), against=at("rank", 1))
+        for count in counts
+        if count > 1
+    ]
+
+
+def best_count(rates: Mapping[str, Sequence[float]], counts: Sequence[int]) -> int:
+    """The number of processes that serves the machine best: the greatest product of the medians of the loads."""
+
+    def worth(count: int) -> float:
+        product = 1.0
+        for load in BOX_LOADS:
+            product *= median(rates.get(at(load, count)) or (1.0,))
+        return product
+
+    return max(counts, key=worth)
+
+
+def judge(figure: Figure, values: Sequence[float], without: Verdict = Verdict.MISSING) -> Outcome:
+    """How the figure stands with ``values``, one a round; ``without`` any, it is that."""
+    if not values:
+        return Outcome(figure, without)
+    value = median(values)
+    sign = -1 if figure.less_is_better else 1
+
+    def reaches(mark: float | None) -> bool:
+        return mark is not None and sign * value >= sign * mark
+
+    if figure.floor is None:
+        verdict = Verdict.TOLD
+    elif not reaches(figure.floor):
+        verdict = Verdict.BELOW
+    else:
+        verdict = Verdict.AIM if reaches(figure.aim) else Verdict.FLOOR
+    return Outcome(figure, verdict, value, min(values), max(values))
+
+
+def judge_ratio(figure: Figure, rates: Mapping[str, Sequence[float]]) -> Outcome:
+    """How a ratio stands, given the answers a second of each load by round: none for one that failed."""
+    of, against = rates.get(figure.of), rates.get(figure.against)
+    if of is None or against is None:
+        return judge(figure, (), Verdict.MISSING)
+    return judge(figure, [one / other for one, other in zip(of, against, strict=False)], Verdict.FAILED)
+
+
+def _processes(count: int) -> str:
+    return f"{count} processes" if count > 1 else "1 process"
+
+
+def _ceiling_of(load: str) -> str:
+    return "checked" if load.startswith("submit") else "bytes"

@@ -1,0 +1,171 @@
+"""What is measured: a stack of its own with real players in it, the ceiling beside it, and the loads put on both."""
+
+import os
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from services.auth.tokens import AccessTokenIssuer
+from services.common.tokens import KeyRing
+from services.leaderboard.ranking import ALL_TIME, MAIN_BOARD_ID
+from services.local.mysql import ADMIN
+from services.local.processes import Process, without_secrets
+from services.local.secrets import SECRETS
+from services.local.seed.command import seed
+from services.local.seed.target import Target
+from services.local.stack import Stack
+from services.local.web import Service
+from tests.bench.generator import Load
+
+API = "/api/leaderboard"
+SUBMITTERS = 200
+# The names of the index, as every process writes them.
+_PLAYERS_KEY = f"lb:{{{MAIN_BOARD_ID}:{ALL_TIME}}}:players"
+_ORDER_KEY = f"lb:{{{MAIN_BOARD_ID}:{ALL_TIME}}}:order"
+_INDEX_SECONDS = 300.0
+# A process that keeps an index begins one long before.
+_INDEX_BEGINS_SECONDS = 10.0
+
+
+class NoIndex(Exception):
+    """Redis holds no ranking index, and nobody is building one."""
+
+
+@dataclass(frozen=True)
+class Player:
+    user_id: int
+    username: str
+
+
+class System:
+    """A stack with players in it."""
+
+    def __init__(self, folder: Path, *, leaderboards: int = 1, redis_memory: str = "256mb") -> None:
+        self.secrets = {name.upper(): make() for name, make in SECRETS.items()}
+        self.stack = Stack(folder, secrets=self.secrets, leaderboards=leaderboards, redis_memory=redis_memory)
+        self.ceiling = Service(
+            "ceiling",
+            module="tests.bench.ceiling",
+            ready_path="/bytes",
+            log=self.stack.log_of("ceiling"),
+            environment={**without_secrets(os.environ), "JWT_KEYS": self.secrets["JWT_KEYS"]},
+        )
+
+    @property
+    def target(self) -> Target:
+        """Its database."""
+        mysql = self.stack.mysql
+        return Target(mysql.host, mysql.port, self.stack.database, ADMIN, self.secrets["MYSQL_ADMIN_PASSWORD"])
+
+    @property
+    def url(self) -> str:
+        """The first leaderboard process, past the gateway."""
+        return self.stack.leaderboard.url
+
+    @property
+    def parts(self) -> Mapping[str, list[Process]]:
+        """Its processes, by what they are."""
+        return {
+            "service": [*self.stack.leaderboards],
+            "ceiling": [self.ceiling],
+            "gateway": [self.stack.gateway],
+            "mysql": [self.stack.mysql],
+            "redis": [self.stack.redis],
+        }
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """All of it, with the first leaderboard process alone: the others wait to be started."""
+        with self.stack:
+            for spare in self.stack.leaderboards[1:]:
+                spare.stop()
+            self.ceiling.start()
+            try:
+                yield
+            finally:
+                self.ceiling.stop()
+
+    def fill(self, players: int, sessions: int) -> None:
+        """Add players who have played, the same ones each time, and wait until the index has them."""
+        seed(self.target, players, sessions, Random(players))
+        # What is seeded is news to the services, which hear of it by the outbox: until then the index is whole without it.
+        self._wait_for_index(len(self.player_ids()))
+
+    def player_ids(self) -> list[str]:
+        """Everyone who is ranked."""
+        where = f"board_id = {MAIN_BOARD_ID} AND period_id = {ALL_TIME} AND score IS NOT NULL"
+        return [str(user_id) for (user_id,) in self._select(f"SELECT user_id FROM standings WHERE {where}")]
+
+    def tokens(self, count: int) -> list[str]:
+        """Access tokens of as many players, spread over the board, as the auth service issues them."""
+        keys = KeyRing.parse(self.secrets["JWT_KEYS"])
+        issuer = AccessTokenIssuer(keys, "leaderboard-auth", "leaderboard", timedelta(hours=12))
+        rows = self._select(f"SELECT user_id, username FROM players ORDER BY CRC32(user_id) LIMIT {count:d}")
+        return [issuer.issue(user_id, username, datetime.now(UTC)) for user_id, username in rows]
+
+    def versions(self) -> dict[str, str]:
+        """The servers that run, by name."""
+        ((mysql,),) = self._select("SELECT VERSION()")
+        with self.stack.redis.client() as redis:
+            info: dict[str, Any] = redis.info("server")
+        return {"MariaDB" if "maria" in mysql.lower() else "MySQL": mysql, "Redis": info["redis_version"]}
+
+    # The index, seen from outside.
+
+    def _wait_for_index(self, players: int) -> None:
+        """Return when Redis holds all of them. Raises NoIndex when nobody builds one, TimeoutError when it takes too long."""
+        began = time.monotonic()
+        while not self._index_is_complete(players):
+            waited = time.monotonic() - began
+            if waited > _INDEX_SECONDS:
+                raise TimeoutError(f"The ranking index was not complete after {_INDEX_SECONDS:.0f} s")
+            if waited > _INDEX_BEGINS_SECONDS and not self._index_has_begun():
+                raise NoIndex("the ranking index is not there")
+            time.sleep(0.05)
+
+    def time_rebuild(self) -> tuple[float, float]:
+        """Empty Redis under the running services. Gives the seconds until the index is whole again, and its bytes a player."""
+        with self.stack.redis.client(timeout=60) as redis:
+            players = redis.zcard(_ORDER_KEY)
+            redis.flushall()
+            began = time.monotonic()
+            empty = redis.info("memory")["used_memory"]
+            self._wait_for_index(players)
+            seconds = time.monotonic() - began
+            return seconds, (redis.info("memory")["used_memory"] - empty) / players
+
+    def _index_is_complete(self, players: int) -> bool:
+        with self.stack.redis.client() as redis:
+            complete, count = redis.hmget(_PLAYERS_KEY, ["#complete", "#count"])
+            replid = redis.info("replication")["master_replid"]
+            found: int = redis.zcard(_ORDER_KEY)
+            return bool(complete == replid.encode() and int(count or 0) == found == players)
+
+    def _index_has_begun(self) -> bool:
+        with self.stack.redis.client() as redis:
+            return bool(redis.exists(_PLAYERS_KEY))
+
+    def _select(self, query: str) -> list[tuple[Any, ...]]:
+        with self.target.connect() as connection, connection.cursor() as cursor:
+            cursor.execute(query)
+            return list(cursor.fetchall())
+
+
+def reads(ids: list[str]) -> list[Load]:
+    """What is asked of a service without a token."""
+    return [
+        Load("top", "GET", f"{API}/top"),
+        Load("rank", "GET", f"{API}/rank/{{value}}", values=ids),
+        Load("around", "GET", f"{API}/around/{{value}}?radius=5", values=ids),
+    ]
+
+
+def submission(name: str, tokens: list[str], path: str = f"{API}/submit", **headers: str) -> Load:
+    """A session that one of the tokens' owners submits."""
+    sent = {"Authorization": "Bearer {value}", "Content-Type": "application/json", **headers}
+    return Load(name, "POST", path, 201, sent, '{"score": 120}', tokens)

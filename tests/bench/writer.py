@@ -1,0 +1,79 @@
+"""A paced background writer, in a process of its own: ``python -m tests.bench.writer <url> <request> <values> <rate>``.
+
+Sends the request ``rate`` times a second, at even times whatever the answers take, until SIGTERM; then tells on standard
+output how that went. The files are those of the load generator, which knows no pace.
+"""
+
+import asyncio
+import json
+import signal
+import sys
+import time
+from itertools import cycle
+from pathlib import Path
+from secrets import token_hex
+from urllib.parse import urlsplit
+
+from services.local.terminal import say
+
+CONNECTIONS = 16
+STARTED = "started"
+
+Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+class Writer:
+    """The connections, and what came of the requests."""
+
+    def __init__(self, text: str, values: list[str]) -> None:
+        self._text = text
+        self._values = cycle(values)
+        self._idle: asyncio.Queue[Connection] = asyncio.Queue()
+        self._word = token_hex(8)
+        self.sent = 0
+        self.refused = 0
+        self.taken: list[float] = []
+
+    async def connect(self, host: str, port: int) -> None:
+        """Open all connections."""
+        for _ in range(CONNECTIONS):
+            self._idle.put_nowait(await asyncio.open_connection(host, port))
+
+    async def send(self, due: float) -> None:
+        """One request; its time counts from when it was due."""
+        self.sent += 1
+        request = self._text.replace("{value}", next(self._values)).replace("{key}", f"{self._word}{self.sent}")
+        connection = await self._idle.get()
+        reader, writer = connection
+        writer.write(request.encode())
+        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
+        await reader.readexactly(int(head.partition("content-length:")[2].partition("\r\n")[0]))
+        self._idle.put_nowait(connection)
+        self.taken.append(time.monotonic() - due)
+        self.refused += not head.split(" ", 2)[1].startswith("2")
+
+
+async def main(url: str, text: str, values: list[str], rate: float) -> None:
+    """Write until told to stop. A connection that breaks ends it with an error."""
+    parts = urlsplit(url)
+    writer = Writer(text, values)
+    await writer.connect(parts.hostname or "", parts.port or 80)
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    say(STARTED)
+    began = time.monotonic()
+    async with asyncio.TaskGroup() as sending:
+        while not stop.is_set():
+            due = began + writer.sent / rate
+            await asyncio.sleep(max(0.0, due - time.monotonic()))
+            sending.create_task(writer.send(due))
+            await asyncio.sleep(0)  # it counts itself when it begins
+        seconds = time.monotonic() - began
+    taken = sorted(writer.taken) or [0.0]
+    say(json.dumps({"rate": len(taken) / seconds, "refused": writer.refused, "p99": taken[int(len(taken) * 0.99)] * 1000}))
+
+
+if __name__ == "__main__":
+    _, target, request_file, values_file, pace = sys.argv
+    request = Path(request_file).read_bytes().decode("ascii")
+    asyncio.run(main(target, request, Path(values_file).read_text(encoding="ascii").split(), float(pace)))

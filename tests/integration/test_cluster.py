@@ -1,0 +1,101 @@
+"""The ranking index on a Redis Cluster of three nodes, and the service on it."""
+
+import asyncio
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from time import monotonic, sleep
+from typing import Any
+
+import pytest
+
+from services.leaderboard.app import create_app
+from services.leaderboard.repository import BoardPeriod
+from services.leaderboard.sessions import Change
+from services.leaderboard.settings import LeaderboardSettings
+from services.local.ports import free_port
+from services.local.redis import RedisServer
+from tests.ranked import indexing
+from tests.system import Accounts, serving
+
+API = "/api/leaderboard"
+SLOTS = 16_384
+NODES = 3
+
+
+class ClusterNode(RedisServer):
+    """A Redis server in cluster mode."""
+
+    def prepare(self) -> None:
+        super().prepare()
+        # By default the nodes talk on a port 10,000 higher, which there need not be.
+        self.bus_port = free_port()
+        path = self.folder / "redis.conf"
+        more = f"cluster-enabled yes\ncluster-config-file nodes.conf\ncluster-port {self.bus_port}\n"
+        path.write_text(path.read_text(encoding="utf-8") + more, encoding="utf-8")
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 20) -> None:
+    deadline = monotonic() + seconds
+    while not condition():
+        assert monotonic() < deadline
+        sleep(0.05)
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory, secrets: Mapping[str, str]) -> Iterator[list[ClusterNode]]:
+    nodes = [ClusterNode(tmp_path_factory.mktemp("node"), secrets["REDIS_PASSWORD"]) for _ in range(NODES)]
+    with ExitStack() as stack:
+        for node in nodes:
+            node.start()
+            stack.callback(node.stop)
+        clients: list[Any] = [stack.enter_context(node.client()) for node in nodes]
+        for number, client in enumerate(clients):
+            client.execute_command("CLUSTER ADDSLOTSRANGE", SLOTS * number // NODES, SLOTS * (number + 1) // NODES - 1)
+            clients[0].execute_command("CLUSTER MEET", nodes[number].host, nodes[number].port, nodes[number].bus_port)
+        wait_until(lambda: all(client.execute_command("CLUSTER INFO")["cluster_state"] == "ok" for client in clients))
+        wait_until(lambda: all(len(client.execute_command("CLUSTER SHARDS")) == NODES for client in clients))
+        yield nodes
+
+
+@pytest.fixture
+def settings(leaderboard_settings: LeaderboardSettings, cluster: list[ClusterNode]) -> LeaderboardSettings:
+    for node in cluster:
+        with node.client() as client:
+            client.flushall()
+    return leaderboard_settings.model_copy(update={"redis_url": cluster[0].url, "redis_cluster": True, "redis_timeout": 1.0})
+
+
+async def test_every_board_is_whole_on_whichever_node_it_is(settings: LeaderboardSettings, cluster: list[ClusterNode]) -> None:
+    boards = [BoardPeriod(board, 0) for board in range(1, 13)]
+    rows = [Change(user_id, f"player{user_id}", user_id % 7, user_id, 1) for user_id in range(1, 301)]
+    expected = [row.user_id for row in sorted(rows, key=lambda row: (-(row.score or 0), row.reached_session_id))]
+    async with indexing(settings) as (index, reads):
+        for at in boards:
+            assert await index.begin(at, "token") == "BEGUN"
+            assert await index.apply(at, rows, "token") == "OK"
+            assert await index.finish(at, "token") == "OK"
+        pages = await asyncio.gather(*(reads.page(at, 100, 50, b"") for at in boards))
+        for at, page in zip(boards, pages, strict=True):
+            assert page is not None
+            assert page.neighbours is not None
+            assert [player.user_id for player in page.neighbours.players] == expected[50:150]
+            await reads.keep_page(at, 100, 50, page.generation, b"{}", 60_000)
+            again = await reads.page(at, 100, 50, b"")
+            assert again is not None
+            assert again.body == b"{}"
+            around = await reads.around(at, expected[20], 2)
+            assert around is not None
+            assert around[0] is not None
+            assert [player.user_id for player in around[0].players] == expected[18:23]
+    # Spread out, or this would have shown nothing.
+    for node in cluster:
+        with node.client() as client:
+            assert client.dbsize()
+
+
+async def test_the_service_uses_a_cluster(settings: LeaderboardSettings, mysql: object, accounts: Accounts) -> None:
+    async with serving(create_app(settings)) as client:
+        ada = accounts.new("Ada", 1)
+        assert (await client.post(f"{API}/submit", json={"score": 5}, headers=ada)).json()["rank"] == 1
+        assert (await client.get(f"{API}/top")).json()["top"][0]["username"] == "Ada"
+        assert (await client.get(f"{API}/health/ready")).json()["checks"]["redis"] == "ok"

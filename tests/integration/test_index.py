@@ -1,0 +1,278 @@
+"""The ranking index on a real Redis: MySQL's order and ranks, what is newer wins, and nothing is read that may be wrong."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterator, Mapping
+from random import Random
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from redis import Redis
+from redis.exceptions import ResponseError
+
+from services.leaderboard.index import APPLY, IndexWriter, RankingIndex, keys, sort_key
+from services.leaderboard.ranking import MAX_TOTAL
+from services.leaderboard.rankings import MAIN
+from services.leaderboard.rebuild import build
+from services.leaderboard.scripting import RedisConnection
+from services.leaderboard.sessions import Change
+from services.leaderboard.settings import LeaderboardSettings
+from services.local.redis import RedisServer
+from tests.ranked import database_of, fill, indexing, put, random_standings, ranked
+
+PLAYERS, ORDER = keys(MAIN)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory, secrets: Mapping[str, str]) -> Iterator[RedisServer]:
+    server = RedisServer(tmp_path_factory.mktemp("redis"), secrets["REDIS_PASSWORD"])
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def redis(server: RedisServer) -> Iterator[Redis]:
+    with server.client() as client:
+        client.flushall()
+        yield client
+
+
+@pytest.fixture
+def settings(leaderboard_settings: LeaderboardSettings, server: RedisServer) -> LeaderboardSettings:
+    return leaderboard_settings.model_copy(update={"redis_url": server.url})
+
+
+@pytest.fixture
+async def both(settings: LeaderboardSettings, redis: Redis) -> AsyncIterator[tuple[IndexWriter, RankingIndex]]:
+    async with indexing(settings) as both:
+        yield both
+
+
+@pytest.fixture
+def index(both: tuple[IndexWriter, RankingIndex]) -> IndexWriter:
+    return both[0]
+
+
+@pytest.fixture
+def reads(both: tuple[IndexWriter, RankingIndex]) -> RankingIndex:
+    return both[1]
+
+
+def change(user_id: int, score: int | None, version: int = 1, *, reached: int = 0, name: str = "") -> Change:
+    return Change(user_id, name or f"player{user_id}", score, reached or user_id, version)
+
+
+async def top(reads: RankingIndex) -> list[tuple[int, int]] | None:
+    """Users and scores in the index's order; None when it is not to be read."""
+    page = await reads.page(MAIN, 100, 0, b"")
+    return None if page is None else [(p.user_id, p.score) for p in page.neighbours.players] if page.neighbours else []
+
+
+async def test_order_and_every_rank_are_those_of_mysql(
+    settings: LeaderboardSettings, redis: Redis, reads: RankingIndex, mysql: Any
+) -> None:
+    put(mysql, random_standings(20_000, Random(53)))
+    database = database_of(settings)
+    try:
+        assert await build(database, settings, MAIN) == "BEGUN"
+    finally:
+        await database.dispose()
+    expected = ranked(mysql)
+    members: Any = redis.zrange(ORDER, 0, -1)
+    assert [int(member[member[0] - 47 :]) for member in members] == [user_id for _, user_id, _ in expected]
+    for start in range(0, len(expected), 1000):
+        rows = expected[start : start + 1000]
+        aheads = await reads.ahead_of_each(MAIN, [(user_id, score) for _, user_id, score in rows])
+        assert aheads == [rank - 1 for rank, _, _ in rows]
+    places = await asyncio.gather(*(reads.rank(MAIN, user_id) for _, user_id, _ in expected[::40]))
+    assert [(p[0].ahead + 1, p[0].player.user_id, p[0].player.score) for p in places if p and p[0]] == expected[::40]
+
+
+async def test_scores_next_to_the_greatest_are_told_apart(index: IndexWriter, reads: RankingIndex) -> None:
+    scores = [MAX_TOTAL, MAX_TOTAL - 1, MAX_TOTAL - 2, 5 * 10**15, 0]
+    await fill(index, [change(number, score) for number, score in enumerate(scores, 1)])
+    assert await top(reads) == list(enumerate(scores, 1))
+    assert await reads.ahead_of_each(MAIN, list(enumerate(scores, 1))) == [0, 1, 2, 3, 4]
+
+
+@given(st.lists(st.integers(0, 2**64 - 1), min_size=2))
+def test_keys_sort_by_their_bytes_as_the_numbers_do(numbers: list[int]) -> None:
+    written = [sort_key(number).encode() + b"7" for number in numbers]
+    assert sorted(written) == [sort_key(number).encode() + b"7" for number in sorted(numbers)]
+
+
+async def test_what_is_not_newer_is_refused(index: IndexWriter, reads: RankingIndex) -> None:
+    await fill(index, [change(1, 10, 5), change(2, 20, 5)])
+    for version in (4, 5):
+        await index.apply(MAIN, [change(1, 99, version), change(2, None, version)])
+    assert await top(reads) == [(2, 20), (1, 10)]
+    await index.apply(MAIN, [change(1, 30, 6), change(1, 25, 10), change(1, 40, 9)])
+    assert await top(reads) == [(1, 25), (2, 20)]
+
+
+async def test_versions_compare_as_numbers(index: IndexWriter, reads: RankingIndex) -> None:
+    await fill(index, [change(1, 10, 9)])
+    await index.apply(MAIN, [change(1, 11, 10)])
+    assert await top(reads) == [(1, 11)]
+
+
+async def test_a_removed_player_is_absent_and_an_older_state_does_not_bring_them_back(
+    index: IndexWriter, reads: RankingIndex, redis: Redis
+) -> None:
+    await fill(index, [change(1, 10, 1), change(2, 20, 1)])
+    held = [change(2, 25, 2)]  # what a follower has read, and is about to tell
+    await index.apply(MAIN, [change(2, None, 3)])
+    await index.apply(MAIN, held)
+    assert await top(reads) == [(1, 10)]
+    assert await reads.rank(MAIN, 2) == (None,)
+    assert await reads.around(MAIN, 2, 5) == (None,)
+    assert (redis.hget(PLAYERS, "2"), redis.hget(PLAYERS, "#count")) == (b"3", b"1")
+    await index.apply(MAIN, [change(2, 5, 4)])
+    assert await top(reads) == [(1, 10), (2, 5)]
+
+
+async def test_only_what_changes_something_makes_a_new_generation(index: IndexWriter, redis: Redis) -> None:
+    await fill(index, [change(1, 10, 2)])
+    seen = [redis.hget(PLAYERS, "#generation")]
+    await index.apply(MAIN, [change(1, 9, 1)])
+    assert redis.hget(PLAYERS, "#generation") == seen[0]
+    for row in (change(1, 11, 3), change(1, None, 4), change(2, 1, 1)):
+        await index.apply(MAIN, [row])
+        seen.append(redis.hget(PLAYERS, "#generation"))
+    assert len(set(seen)) == 4
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        ["x", "1", "-5", "11", "name"],
+        ["#count", "1", "-5", "11", "name"],
+        ["1", "1.5", "-5", "11", "name"],
+        ["1", "1", "nan", "11", "name"],
+        ["1", "1", "-5", "31", "name"],
+        ["1", "1", "-5", "1 ", "name"],
+        ["1", "1", "-5", "", "name"],
+        ["1", "1", "-5"],
+    ],
+)
+async def test_a_malformed_row_changes_nothing_at_all(
+    settings: LeaderboardSettings, index: IndexWriter, redis: Redis, row: list[str]
+) -> None:
+    await fill(index, [change(1, 10)])
+    before = redis.hgetall(PLAYERS), redis.zrange(ORDER, 0, -1, withscores=True)
+    connection = RedisConnection(settings, 2.0)
+    rows = ["1", "2", "-50", "11", "name", *row]
+    with pytest.raises(ResponseError):
+        await connection.run(APPLY, keys(MAIN), ["", "nonce", 5000, json.dumps(rows)])
+    await connection.aclose()
+    assert (redis.hgetall(PLAYERS), redis.zrange(ORDER, 0, -1, withscores=True)) == before
+
+
+async def test_a_call_takes_two_hundred_players_and_a_longer_list_takes_more_calls(
+    settings: LeaderboardSettings, index: IndexWriter, reads: RankingIndex
+) -> None:
+    connection = RedisConnection(settings, 2.0)
+    row = ["1", "1", "-5", "11", "name"]
+    with pytest.raises(ResponseError):
+        await connection.run(APPLY, keys(MAIN), ["", "nonce", 5000, json.dumps(row * 201)])
+    await connection.aclose()
+    await fill(index, [change(user_id, user_id) for user_id in range(1, 402)])
+    page = await reads.page(MAIN, 1, 0, b"")
+    assert page is not None
+    assert page.total_players == 401
+
+
+async def test_without_an_index_there_is_nothing_to_tell_and_nothing_to_read(index: IndexWriter, reads: RankingIndex) -> None:
+    assert await index.apply(MAIN, [change(1, 10)]) == "INCOMPLETE"
+    assert await index.apply(MAIN, [change(1, 10)], "nobody's") == "STALE"
+    assert await index.finish(MAIN, "nobody's") == "STALE"
+    assert await top(reads) is None
+    assert await reads.rank(MAIN, 1) is None
+    assert await reads.ahead(MAIN, 1, 5) is None
+    assert await reads.around(MAIN, 1, 5) is None
+
+
+@pytest.mark.parametrize("lost", [[PLAYERS], [ORDER], [PLAYERS, ORDER]])
+async def test_half_an_index_is_not_read_and_is_built_again(
+    index: IndexWriter, reads: RankingIndex, redis: Redis, lost: list[str]
+) -> None:
+    await fill(index, [change(1, 10), change(2, 20)])
+    redis.delete(*lost)
+    assert await top(reads) is None
+    # What is told meanwhile must not make the halves look whole.
+    await index.apply(MAIN, [change(3, 30), change(2, 21, 2)])
+    assert await top(reads) is None
+    await fill(index, [change(1, 10), change(2, 21, 2), change(3, 30)])
+    assert await top(reads) == [(3, 30), (2, 21), (1, 10)]
+
+
+@pytest.mark.parametrize("lost", [PLAYERS, ORDER])
+@pytest.mark.parametrize("step", ["begun", "told"])
+async def test_a_key_that_is_lost_during_a_build_ends_it(
+    index: IndexWriter, reads: RankingIndex, redis: Redis, lost: str, step: str
+) -> None:
+    await index.begin(MAIN, "mine")
+    if step == "told":
+        await index.apply(MAIN, [change(1, 10)], "mine")
+    redis.delete(lost)
+    await index.apply(MAIN, [change(2, 20)], "mine")
+    finished = await index.finish(MAIN, "mine")
+    assert (finished == "OK") == ((step, lost) == ("begun", ORDER))  # there was nothing yet that could be lost
+    assert await top(reads) == ([(2, 20)] if finished == "OK" else None)
+
+
+async def test_what_was_complete_under_another_replication_id_is_not_read(
+    index: IndexWriter, reads: RankingIndex, redis: Redis
+) -> None:
+    await fill(index, [change(1, 10)])
+    redis.hset(PLAYERS, "#complete", "0" * 40)
+    assert await top(reads) is None
+    assert await index.apply(MAIN, [change(1, 11, 2)]) == "INCOMPLETE"
+    assert await index.begin(MAIN, "mine") == "BEGUN"
+
+
+async def test_one_builds_others_are_told_so_and_one_who_dies_is_replaced(index: IndexWriter, redis: Redis) -> None:
+    assert await index.begin(MAIN, "first") == "BEGUN"
+    assert await index.begin(MAIN, "second") == "HELD"
+    redis.hset(PLAYERS, "#until", "1")
+    assert await index.apply(MAIN, [change(1, 10)], "first") == "OK"  # which says that it is alive
+    assert await index.begin(MAIN, "second") == "HELD"
+    redis.hset(PLAYERS, "#until", "1")
+    assert await index.begin(MAIN, "second") == "BEGUN"
+    assert await index.apply(MAIN, [change(1, 10)], "first") == "STALE"
+    assert await index.finish(MAIN, "first") == "STALE"
+    assert await index.finish(MAIN, "second") == "OK"
+    assert await index.begin(MAIN, "third") == "COMPLETE"
+
+
+async def test_a_cause_has_a_complete_index_built_again_once(index: IndexWriter) -> None:
+    await fill(index, [change(1, 10)])
+    assert await index.begin(MAIN, "a", "restored") == "BEGUN"
+    assert await index.finish(MAIN, "a") == "OK"
+    assert await index.begin(MAIN, "b", "restored") == "COMPLETE"
+    assert await index.begin(MAIN, "c", "restored again") == "BEGUN"
+
+
+async def test_who_asks_the_same_at_once_is_answered_by_one_round_trip(
+    index: IndexWriter, reads: RankingIndex, redis: Redis
+) -> None:
+    await fill(index, [change(user_id, user_id) for user_id in range(1, 51)])
+    await reads.rank(MAIN, 1)  # the script is known, the connection is open
+    before = redis.info("commandstats")["cmdstat_evalsha"]["calls"]
+    places = await asyncio.gather(*(reads.rank(MAIN, user_id) for user_id in [*range(1, 51)] * 2))
+    assert [place[0].ahead for place in places if place and place[0]] == [50 - user_id for user_id in range(1, 51)] * 2
+    assert redis.info("commandstats")["cmdstat_evalsha"]["calls"] - before <= 2
+
+
+async def test_a_player_takes_no_more_memory_than_is_promised(index: IndexWriter, redis: Redis) -> None:
+    random = Random(7)
+    base = redis.info("memory")["used_memory"]
+    rows = [
+        change(n, random.randrange(10**6), 12, reached=10 * n, name=f"BraveOtter{n % 100}")
+        for n in range(10**6, 10**6 + 16_384)
+    ]
+    await fill(index, rows)
+    assert (redis.info("memory")["used_memory"] - base) / len(rows) <= 250
