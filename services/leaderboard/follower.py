@@ -48,6 +48,7 @@ class Follower:
 
     def __init__(self, database: Database, redis: RedisConnection, breaker: Breaker, settings: LeaderboardSettings) -> None:
         self._database = database
+        self._connection = redis
         self._index = IndexWriter(redis)
         self._breaker = breaker
         self._settings = settings
@@ -128,6 +129,7 @@ class Follower:
         async with self._database.reading() as connection:
             places = await repository.list_board_periods(connection)
         if not self._breaker.writable:
+            await self._connection.drop_idle()
             for at in places:
                 await self._redis(self._index.probe(at))
             # From here on every change is told by its writer. What was committed before knew only that Redis is left

@@ -56,6 +56,11 @@ class RedisConnection:
         async with asyncio.timeout(self._timeout):
             await self._client.execute_command("SET", key, value, "PX", milliseconds)
 
+    async def drop_idle(self) -> None:
+        """Close the connections that wait for use: from before an outage, each would be found dead by a call of its own."""
+        if isinstance(self._client, Redis):  # a cluster's client finds its nodes anew by itself
+            await self._client.connection_pool.disconnect(inuse_connections=False)
+
     async def aclose(self) -> None:
         """Close every connection."""
         await self._client.aclose()
