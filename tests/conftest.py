@@ -1,7 +1,7 @@
 """What every test can ask for. Servers are started when the first test needs them, on free ports, in a folder of their own."""
 
 import logging
-from collections.abc import AsyncIterator, Generator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
 from pathlib import Path
 
 import httpx
@@ -26,6 +26,17 @@ logging.getLogger("httpx").setLevel(logging.WARNING)
 PATIENCE = 30.0
 
 _LOGS = pytest.StashKey[Path]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--long", action="store_true", help="run the fault tests in their long form, as `make faults` does")
+
+
+@pytest.fixture(scope="session")
+def rounds(request: pytest.FixtureRequest) -> Callable[[int, int], int]:
+    """Which of two numbers of rounds to run: the fast form's or the long form's."""
+    long = bool(request.config.getoption("--long"))
+    return lambda fast, whole: whole if long else fast
 
 
 @pytest.hookimpl(wrapper=True)

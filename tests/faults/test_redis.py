@@ -244,11 +244,11 @@ async def test_an_older_dataset_behind_connections_that_never_broke_is_not_belie
     await submit(process, ada, 1)
     assert await leader(process) == 1
     with redis.client() as client:
-        older = {key: client.get(key) for key in client.scan_iter()}
+        older = {key: client.dump(key) for key in client.scan_iter()}
         await submit(process, ada, 1)
         assert await leader(process) == 2
         for key, value in older.items():
-            client.set(key, value)
+            client.restore(key, 0, value, replace=True)
         # As after a promotion: the dataset is another one, and no client was told.
         client.replicaof("127.0.0.1", 1)
         client.replicaof("NO", "ONE")

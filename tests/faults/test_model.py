@@ -1,0 +1,226 @@
+"""Random operations against a model in plain Python: every answer is compared, ties included, whatever fails meanwhile."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
+
+from services.leaderboard.ranking import Session, fold, ranks
+from services.local.stack import Stack
+from tests.system import Accounts
+
+API = "/api/leaderboard"
+PLAYERS = 8
+PROCESSES = 2
+
+players = st.integers(0, PLAYERS - 1)
+processes = st.integers(0, PROCESSES - 1)
+scores = st.sampled_from([0, 0, 1, 1, 2, 5, 1_000_000_000])
+
+
+class Model:
+    """What the system must say: the sessions of each player, and nothing else."""
+
+    def __init__(self, first_user_id: int) -> None:
+        self.users = [first_user_id + index for index in range(PLAYERS)]
+        self.sessions: dict[int, list[Session]] = {user: [] for user in self.users}
+        self.keys: dict[tuple[int, str], Session] = {}
+
+    def board(self) -> list[dict[str, Any]]:
+        """Everyone in order, with ranks: the definition, not the system's way."""
+        tallies = {user: tally for user, sessions in self.sessions.items() if (tally := fold(sessions))}
+        order = sorted(tallies, key=lambda user: (-tallies[user].score, tallies[user].reached_session_id))
+        shared = ranks([tallies[user].score for user in order], 0, 0)
+        return [
+            {"rank": rank, "user_id": user, "username": name(user), "total_score": tallies[user].score}
+            for rank, user in zip(shared, order, strict=True)
+        ]
+
+
+def name(user: int) -> str:
+    return f"model{user}"
+
+
+class Machine(RuleBasedStateMachine):
+    """One system, which keeps its state from one example to the next, as the model does."""
+
+    def __init__(self, stack: Stack, accounts: Accounts, model: Model) -> None:
+        super().__init__()
+        self.stack = stack
+        self.model = model
+        self.tokens = {user: accounts.new(name(user), user) for user in model.users}
+        self.clients = [httpx.Client(base_url=process.url, timeout=30) for process in stack.leaderboards]
+        self.settled = True
+
+    # Writing.
+
+    def submit(self, player: int, process: int, score: int, headers: Mapping[str, str] | None = None) -> httpx.Response:
+        token = self.tokens[self.model.users[player]]
+        return self.clients[process].post(f"{API}/submit", json={"score": score}, headers={**token, **(headers or {})})
+
+    @rule(player=players, process=processes, score=scores)
+    def play(self, player: int, process: int, score: int) -> None:
+        answer = self.submit(player, process, score)
+        assert answer.status_code == 201, answer.text
+        self.stored(player, answer.json(), score)
+
+    @rule(player=players, process=processes, score=scores, key=st.sampled_from("abc"))
+    def play_with_key(self, player: int, process: int, score: int, key: str) -> None:
+        user = self.model.users[player]
+        first = self.model.keys.get((user, key))
+        answer = self.submit(player, process, score, {"Idempotency-Key": key})
+        if first is None:
+            assert answer.status_code == 201, answer.text
+            assert "idempotent-replayed" not in answer.headers
+            self.stored(player, answer.json(), score)
+            self.model.keys[user, key] = self.model.sessions[user][-1]
+        elif first.score == score:
+            assert answer.status_code == 201, answer.text
+            assert answer.headers["idempotent-replayed"] == "true"
+            assert answer.json()["session_id"] == first.session_id
+        else:
+            assert answer.status_code == 422, answer.text
+
+    def stored(self, player: int, answer: dict[str, Any], score: int) -> None:
+        user = self.model.users[player]
+        self.model.sessions[user].append(Session(answer["session_id"], score))
+        [mine] = [row for row in self.model.board() if row["user_id"] == user]
+        assert (answer["total_score"], answer["rank"]) == (mine["total_score"], mine["rank"])
+
+    # Reading.
+
+    def holds(self, process: int, path: str, expected: Any, pick: str, headers: Mapping[str, str] | None = None) -> None:
+        """The answer is the model's: at once, or within the second that a change may take after a fault."""
+        deadline = time.monotonic() + (0 if self.settled else 1.5)
+        while True:
+            answer = self.clients[process].get(f"{API}/{path}", headers=headers)
+            assert answer.status_code == 200, answer.text
+            found = answer.json()[pick] if pick else answer.json()
+            if found == expected or time.monotonic() > deadline:
+                assert found == expected
+                return
+            time.sleep(0.02)  # a test of another process's view, which nothing announces
+
+    @rule(process=processes, limit=st.integers(1, 10), offset=st.integers(0, 9))
+    def top(self, process: int, limit: int, offset: int) -> None:
+        expected = self.model.board()[offset : offset + limit]
+        self.holds(process, f"top?limit={limit}&offset={offset}", expected, "top")
+
+    @rule(process=processes, player=players)
+    def rank(self, process: int, player: int) -> None:
+        user = self.model.users[player]
+        found = [row for row in self.model.board() if row["user_id"] == user]
+        if found:
+            self.holds(process, f"rank/{user}", found[0], "")
+        else:
+            assert self.clients[process].get(f"{API}/rank/{user}").status_code == 404
+
+    @rule(process=processes, player=players)
+    def own_rank(self, process: int, player: int) -> None:
+        """Own writes are seen at once by whichever process answers, whatever has failed."""
+        user = self.model.users[player]
+        board = {row["user_id"]: row for row in self.model.board()}
+        mine = board.get(user, {"rank": None, "user_id": user, "username": name(user), "total_score": 0})
+        answer = self.clients[process].get(f"{API}/rank/me", headers=self.tokens[user]).json()
+        assert (answer["total_score"], answer["username"]) == (mine["total_score"], mine["username"])
+        if self.settled:
+            assert answer["rank"] == mine["rank"]
+
+    @rule(process=processes, player=players, radius=st.integers(1, 4))
+    def around(self, process: int, player: int, radius: int) -> None:
+        user, board = self.model.users[player], self.model.board()
+        place = next((index for index, row in enumerate(board) if row["user_id"] == user), None)
+        if place is None:
+            assert self.clients[process].get(f"{API}/around/{user}?radius={radius}").status_code == 404
+            return
+        expected = board[max(0, place - radius) : place + radius + 1]
+        self.holds(process, f"around/{user}?radius={radius}", expected, "players")
+        self.holds(process, f"around/me?radius={radius}", expected, "players", self.tokens[user])
+
+    @rule(process=processes, player=players, limit=st.integers(1, 4))
+    def sessions(self, process: int, player: int, limit: int) -> None:
+        user = self.model.users[player]
+        found: list[tuple[int, int]] = []
+        cursor = ""
+        while True:
+            query = {"limit": limit} | ({"cursor": cursor} if cursor else {})
+            page = self.clients[process].get(f"{API}/sessions/me", params=query, headers=self.tokens[user]).json()
+            found += [(row["session_id"], row["score"]) for row in page["sessions"]]
+            cursor = page["next_cursor"]
+            if not cursor:
+                break
+        expected = [(session.session_id, session.score) for session in self.model.sessions[user]]
+        assert found == sorted(expected, reverse=True)
+
+    # Faults.
+
+    @rule()
+    def flush_redis(self) -> None:
+        if self.stack.redis.running:
+            with self.stack.redis.client() as redis:
+                redis.flushall()
+            self.settled = False
+
+    # No rule has a precondition: what may be drawn must not depend on a system that outlives the example.
+
+    @rule()
+    def stop_redis(self) -> None:
+        self.stack.redis.kill()
+        self.settled = False
+
+    @rule()
+    def start_redis(self) -> None:
+        if not self.stack.redis.running:
+            self.stack.redis.start()
+            self.settled = False
+
+    @rule(process=processes)
+    def kill_a_process(self, process: int) -> None:
+        self.stack.leaderboards[process].kill()
+        self.stack.leaderboards[process].start()
+        self.settled = False
+
+    @rule()
+    def settle(self) -> None:
+        """Wait until every process reads through Redis again; from then on every answer is right at once."""
+        if self.settled or not self.stack.redis.running:
+            return
+        for client in self.clients:
+            deadline = time.monotonic() + 15
+            while client.get(f"{API}/health/ready").json()["status"] != "ok":
+                assert time.monotonic() < deadline, "redis is not used again"
+                time.sleep(0.02)
+        time.sleep(0.6)  # the longest that another process's unannounced change may take
+        self.settled = True
+
+    def teardown(self) -> None:
+        self.start_redis()
+        self.settle()
+        for client in self.clients:
+            client.close()
+
+
+@pytest.fixture(scope="module")
+def own_stack(tmp_path_factory: pytest.TempPathFactory, secrets: Mapping[str, str]) -> Iterator[Stack]:
+    """A system that only the model's players play on."""
+    with Stack(tmp_path_factory.mktemp("model"), secrets=secrets, leaderboards=PROCESSES) as stack:
+        yield stack
+
+
+def test_every_answer_is_the_models(own_stack: Stack, accounts: Accounts, rounds: Callable[[int, int], int]) -> None:
+    model = Model(1_000)
+    examples = settings(
+        max_examples=rounds(6, 100),
+        stateful_step_count=40,
+        deadline=None,
+        derandomize=True,
+        phases=[Phase.generate],  # the system keeps its state, so a shorter history would not be the same one
+        suppress_health_check=list(HealthCheck),
+    )
+    machine: Any = lambda: Machine(own_stack, accounts, model)  # noqa: E731 - hypothesis calls it as it would the class
+    run_state_machine_as_test(machine, settings=examples)
