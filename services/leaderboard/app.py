@@ -1,8 +1,7 @@
 """The leaderboard service's application."""
 
-import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
 from fastapi import FastAPI
@@ -21,7 +20,7 @@ from services.leaderboard.routes import PREFIX, router
 from services.leaderboard.scripting import RedisConnection
 from services.leaderboard.service import LeaderboardService
 from services.leaderboard.settings import LeaderboardSettings
-from services.leaderboard.writer import Writer
+from services.leaderboard.writer import LANES, Writer
 
 
 def create_app(settings: LeaderboardSettings | None = None) -> FastAPI:
@@ -37,6 +36,7 @@ def create_app(settings: LeaderboardSettings | None = None) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         account = settings.leaderboard_mysql_user, settings.leaderboard_mysql_password.get_secret_value()
         writes = Database(settings, *account)
+        groups = Database(settings, *account, pool_size=LANES, lean=True)
         reads = Database(settings, *account, pool_size=settings.ranking_pool_size, isolation_level="REPEATABLE READ")
         breaker = Breaker()
         redis = RedisConnection(settings)
@@ -44,24 +44,22 @@ def create_app(settings: LeaderboardSettings | None = None) -> FastAPI:
         pages = PageCache(settings, index)
         rankings = Rankings(reads, index, pages)
         follower = Follower(writes, redis, breaker, settings)
-        writer = Writer(writes, settings, MAIN, announce=index.announce, ranks=rankings.ranks, told=follower.told)
+        writer = Writer(groups, settings, MAIN, announce=index.announce, ranks=rankings.ranks, told=follower.told)
         app.state.writes = writes
         app.state.follower = follower
         app.state.verifier = TokenVerifier(keys, settings.jwt_issuer, settings.jwt_audience)
         app.state.service = LeaderboardService(writes, writer, lambda: datetime.now(UTC))
         app.state.rankings = rankings
         await follower.start()
-        following = asyncio.create_task(follower.run())
         try:
             yield
         finally:
             await writer.drain()  # what was accepted is stored, also when nobody waits for the answer any more
-            following.cancel()
-            with suppress(asyncio.CancelledError):
-                await following
+            await follower.stop()
             await pages.aclose()
             await redis.aclose()
             await reads.dispose()
+            await groups.dispose()
             await writes.dispose()
 
     return build_app(

@@ -55,6 +55,8 @@ class Follower:
         self._interval = settings.follower_interval
         self._told: deque[int] = deque()
         self._builds: dict[BoardPeriod, asyncio.Task[None]] = {}
+        self._rounds: asyncio.Task[None] | None = None
+        self._stopping = False
         self._rounds_away = 0
         self._database_away = False
         self._left_nothing = False
@@ -70,24 +72,30 @@ class Follower:
             raise ConnectionError("the ranking index is not in use")
 
     async def start(self) -> None:
-        """Go round once, so that the first request finds the index in use if there is one, or if it is built in no time."""
+        """Begin to go round. The first request finds the index in use if there is one, or if it is built in no time."""
         await self.round()
         if self._builds:
             await asyncio.wait(self._builds.values(), timeout=_START_SECONDS)
             await self.round()
+        self._rounds = asyncio.create_task(self._go_round())
 
-    async def run(self) -> None:
-        """Go round until cancelled."""
-        try:
-            while True:
-                try:
-                    await self.round()
-                except Exception:  # a defect must not end the rounds: without them the index is never used again
-                    log.exception("follower round failed")
+    async def stop(self) -> None:
+        """End the rounds, and what they have begun."""
+        self._stopping = True  # a library on the way may make an error of its own of a cancellation
+        tasks = [task for task in (self._rounds, *self._builds.values()) if task is not None]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+
+    async def _go_round(self) -> None:
+        while not self._stopping:
+            try:
+                await self.round()
+            except Exception:  # a defect must not end the rounds: without them the index is never used again
+                log.exception("follower round failed")
+            if not self._stopping:
                 await asyncio.sleep(self._interval)
-        finally:
-            for task in self._builds.values():
-                task.cancel()
 
     async def round(self) -> None:
         """Remove notes that are done, tell the index of those that are not, and have it built where there is none.

@@ -111,12 +111,12 @@ async def store(
         connection, _ADD_SESSIONS, [(each.user_id, each.key, group_id, each.score, _utc(each.submitted_at)) for each in group]
     )
     # By reading them, never from the first id and the number of rows: others insert at the same time.
-    sessions = {
-        (user_id, key): (Session(session_id, score), stored_by)
-        for user_id, key, session_id, stored_by, score in await _read(
-            connection, _LIST_SESSIONS, [each.identity for each in group]
-        )
-    }
+    sessions: dict[tuple[int, bytes], tuple[Session, bytes]] = {}
+    names: dict[int, str | None] = {}
+    listed = await _read(connection, _LIST_SESSIONS, [each.identity for each in group])
+    for user_id, key, session_id, stored_by, score, username in listed:
+        sessions[user_id, key] = Session(session_id, score), stored_by
+        names[user_id] = username
     added: dict[int, list[tuple[Submission, Session]]] = {}
     for each in group:
         session, stored_by = sessions[each.identity]
@@ -125,8 +125,9 @@ async def store(
     # In the order of the primary key, so that two groups never wait for each other.
     players = sorted(added)
     if players:
-        # The name that came last.
-        await _write(connection, _KEEP_PLAYERS, [(user_id, added[user_id][-1][0].username) for user_id in players])
+        last = {user_id: added[user_id][-1][0].username for user_id in players}
+        if renamed := [(user_id, name) for user_id, name in last.items() if name != names[user_id]]:
+            await _write(connection, _KEEP_PLAYERS, renamed)
         await _write(connection, _COUNT_SESSIONS, [_tally(at, user_id, added[user_id]) for user_id in players])
     standings = await _list_standings(connection, at, {each.user_id for each in group})
     note = None

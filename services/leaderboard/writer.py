@@ -13,7 +13,7 @@ from functools import partial
 from time import monotonic
 
 import structlog
-from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from services.common.database import RETRYABLE, CommitUnknown, Database, error_code
@@ -214,7 +214,7 @@ class _Group:
                     if self._elapsed > _SETTLING * self._timeout:
                         raise
                     await asyncio.sleep(_PAUSE_SECONDS)
-                elif error_code(error) not in RETRYABLE or attempts >= _ATTEMPTS or self._elapsed > self._timeout:
+                elif not _is_passing(error, attempts) or self._elapsed > self._timeout:
                     raise
             else:
                 self.stored |= zip(members, stored, strict=True)
@@ -225,6 +225,13 @@ class _Group:
     @property
     def _elapsed(self) -> float:
         return monotonic() - self._began
+
+
+def _is_passing(error: Exception, attempts: int) -> bool:
+    """Whether the next attempt may well succeed: MySQL asked for it, or the connection was an old one, lost since."""
+    if error_code(error) in RETRYABLE:
+        return attempts < _ATTEMPTS
+    return attempts == 1 and isinstance(error, DBAPIError) and error.connection_invalidated
 
 
 def _is_away(error: Exception) -> bool:

@@ -1,7 +1,7 @@
 """`make bench`: start a system, measure it against the framework's ceiling, tell how it stands.
 
 Settings come from the environment: ROUNDS (3), ROUND_SECONDS for a load in a round (4), PLAYERS (200000), QUICK=1 for a smoke
-run of a minute, SCALE=1 for the figures up to a million players, OUTPUT for the folder of results.
+run of a minute, SCALE=1 for the figures up to a million players (some minutes more), OUTPUT for the folder of results.
 """
 
 import json

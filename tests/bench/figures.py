@@ -80,14 +80,6 @@ _BOX_TITLES = {
 BOX_LOADS = tuple(_RIVAL)
 
 SCALE_LOADS = ("rank", "submit", "around")
-SCALE = (
-    *(
-        Figure(f"scale-{load}", f"/{load} at 1,000,000 players / at 10,000", 0.9, 0.95, f"{load}-many", f"{load}-few")
-        for load in SCALE_LOADS
-    ),
-    Figure("rebuild", "Rebuild of 1,000,000 players", 45, 20, unit="s", less_is_better=True),
-    Figure("index-bytes", "Index bytes a player at 1,000,000", 250, 200, unit="bytes", less_is_better=True),
-)
 
 
 def at(load: str, processes: int) -> str:
@@ -105,6 +97,18 @@ def box_figures(best: int, counts: Sequence[int]) -> list[Figure]:
         Figure(f"rank-x{count}", f"/rank/{{random}}, {_processes(count)} / one", of=at("rank", count), against=at("rank", 1))
         for count in counts
         if count > 1
+    ]
+
+
+def scale_figures(few: int, many: int) -> list[Figure]:
+    """What ``many`` players cost beside ``few``. The marks are meant for a million beside ten thousand."""
+    return [
+        *(
+            Figure(f"scale-{load}", f"/{load} at {many:,} players / at {few:,}", 0.9, 0.95, f"{load}-many", f"{load}-few")
+            for load in SCALE_LOADS
+        ),
+        Figure("rebuild", f"Rebuild of {many:,} players", 45, 20, unit="s", less_is_better=True),
+        Figure("index-bytes", f"Index bytes a player at {many:,}", 250, 200, unit="bytes", less_is_better=True),
     ]
 
 

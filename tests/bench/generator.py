@@ -130,6 +130,8 @@ def run(load: Load, urls: Sequence[str], seconds: int, folder: Path, meter: Mete
         ]
         try:
             outputs = [process.communicate(timeout=seconds + 30)[0] for process in running]
+        except subprocess.TimeoutExpired:
+            raise GeneratorFailed("the generator did not come to an end") from None
         finally:
             for process in running:
                 process.kill()

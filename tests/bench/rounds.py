@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 from secrets import token_hex
 
@@ -53,7 +54,10 @@ def find_fault(case: Case) -> str | None:
     """
     key = token_hex(8)
     for url in case.urls:
-        answers = [ask(url, case.load, key) for _ in range(2)]
+        try:
+            answers = [ask(url, case.load, key) for _ in range(2)]
+        except (OSError, HTTPException) as error:
+            return f"{case.load.method} {case.load.path} is not answered: {error or type(error).__name__}"
         wrong = next((answer.status for answer in answers if answer.status != case.load.status), None)
         if wrong is not None:
             return f"{case.load.method} {case.load.path} answers {wrong}, not {case.load.status}"
@@ -110,6 +114,8 @@ def _writing(load: Load, url: str, folder: Path) -> Iterator[None]:
         yield
         writer.terminate()
         output, errors = writer.communicate(timeout=30)
+    except subprocess.TimeoutExpired:
+        raise GeneratorFailed("the background writer still waited for answers after 30 s") from None
     finally:
         writer.kill()
         writer.wait()

@@ -4,25 +4,26 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
-from tests.bench.figures import SCALE, SCALE_LOADS, Outcome, judge, judge_ratio
+from tests.bench.figures import SCALE_LOADS, judge, judge_ratio, scale_figures
 from tests.bench.machine import Meter
 from tests.bench.report import Report
 from tests.bench.rounds import Case, Plan, measure
 from tests.bench.system import SUBMITTERS, NoIndex, System, reads, submission
 
-FEW, MANY = 10_000, 1_000_000
+FEW, MANY, MANY_IN_A_SMOKE_RUN = 10_000, 1_000_000, 50_000
 _MANY_REDIS_MEMORY = "1gb"
 
 
-def add_scale(report: Report, plan: Plan, folder: Path, tell: Callable[[str], None], many: int = MANY) -> None:
+def add_scale(report: Report, plan: Plan, folder: Path, tell: Callable[[str], None]) -> None:
     """Measure the figures of scale and add them to the report."""
+    counts = {"few": FEW, "many": MANY_IN_A_SMOKE_RUN if report.smoke else MANY}
     systems = {"few": System(folder / "few"), "many": System(folder / "many", redis_memory=_MANY_REDIS_MEMORY)}
     with ExitStack() as stacks:
         cases: list[Case] = []
         for size, system in systems.items():
-            tell(f"Starting the system with {size} players")
+            players = counts[size]
+            tell(f"Starting a system with {players:,} players")
             stacks.enter_context(system.running())
-            players = FEW if size == "few" else many
             try:
                 system.fill(players, players + players // 5)
             except NoIndex as missing:
@@ -33,17 +34,17 @@ def add_scale(report: Report, plan: Plan, folder: Path, tell: Callable[[str], No
         meter = Meter({part: [*processes, *systems["few"].parts[part]] for part, processes in systems["many"].parts.items()})
         report.add(*measure(cases, plan, folder, meter, tell))
         tell("Rebuilding the index")
-        report.outcomes += _outcomes(report, _rebuild(systems["many"], report))
+        single = _rebuild(systems["many"], report)
+    report.outcomes += [
+        judge_ratio(figure, report.rates) if figure.of else judge(figure, single.get(figure.name, []))
+        for figure in scale_figures(**counts)
+    ]
 
 
 def _rebuild(system: System, report: Report) -> dict[str, list[float]]:
     try:
         seconds, size = system.time_rebuild()
-    except (NoIndex, TimeoutError) as error:
+    except NoIndex as error:
         report.faults.append(f"rebuild: {error}")
         return {}
     return {"rebuild": [seconds], "index-bytes": [size]}
-
-
-def _outcomes(report: Report, single: dict[str, list[float]]) -> list[Outcome]:
-    return [judge_ratio(figure, report.rates) if figure.of else judge(figure, single.get(figure.name, [])) for figure in SCALE]

@@ -33,7 +33,7 @@ _INDEX_BEGINS_SECONDS = 10.0
 
 
 class NoIndex(Exception):
-    """Redis holds no ranking index, and nobody is building one."""
+    """Redis does not hold the ranking index. The message says what was waited for."""
 
 
 @dataclass(frozen=True)
@@ -118,12 +118,12 @@ class System:
     # The index, seen from outside.
 
     def _wait_for_index(self, players: int) -> None:
-        """Return when Redis holds all of them. Raises NoIndex when nobody builds one, TimeoutError when it takes too long."""
+        """Return when Redis holds all of them. Raises NoIndex when nobody builds one, or it takes too long."""
         began = time.monotonic()
         while not self._index_is_complete(players):
             waited = time.monotonic() - began
             if waited > _INDEX_SECONDS:
-                raise TimeoutError(f"The ranking index was not complete after {_INDEX_SECONDS:.0f} s")
+                raise NoIndex(f"the ranking index was not whole after {_INDEX_SECONDS:.0f} s")
             if waited > _INDEX_BEGINS_SECONDS and not self._index_has_begun():
                 raise NoIndex("the ranking index is not there")
             time.sleep(0.05)

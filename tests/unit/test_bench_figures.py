@@ -11,7 +11,6 @@ from tests.bench.figures import (
     BOX_LOADS,
     GATEWAY,
     ONE_PROCESS,
-    SCALE,
     Figure,
     Outcome,
     Verdict,
@@ -20,6 +19,7 @@ from tests.bench.figures import (
     box_figures,
     judge,
     judge_ratio,
+    scale_figures,
 )
 from tests.bench.generator import Measurement
 from tests.bench.plot import draw
@@ -77,7 +77,7 @@ def test_every_number_of_processes_is_compared_and_the_best_is_held_against_the_
 
 
 def test_figures_have_names_of_their_own_and_an_aim_beyond_the_floor() -> None:
-    figures = [*ONE_PROCESS, *GATEWAY, *box_figures(2, [1, 2]), *SCALE]
+    figures = [*ONE_PROCESS, *GATEWAY, *box_figures(2, [1, 2]), *scale_figures(10_000, 1_000_000)]
     assert len({figure.name for figure in figures}) == len(figures)
     for figure in figures:
         if figure.floor is not None and figure.aim is not None:

@@ -1,0 +1,95 @@
+"""With and without Redis the answers are the same, field by field."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from random import Random
+from typing import Any
+
+import httpx
+import pytest
+
+from services.leaderboard.app import create_app
+from services.leaderboard.settings import LeaderboardSettings
+from services.local.ports import free_port
+from tests.ranked import put, random_standings, ranked
+from tests.system import Accounts, eventually, serving
+
+API = "/api/leaderboard"
+PLAYERS = 400
+
+
+@pytest.fixture
+async def both(leaderboard_settings: LeaderboardSettings, mysql: Any) -> AsyncIterator[list[httpx.AsyncClient]]:
+    """Two services on the same standings: one with Redis, one without."""
+    put(mysql, random_standings(PLAYERS, Random(4)))
+    nowhere = leaderboard_settings.model_copy(update={"redis_url": f"redis://127.0.0.1:{free_port()}/0"})
+    async with serving(create_app(leaderboard_settings)) as with_redis, serving(create_app(nowhere)) as without:
+        for client, wanted in ((with_redis, "ok"), (without, "unavailable")):
+
+            async def is_so(client: httpx.AsyncClient = client, wanted: str = wanted) -> bool:
+                return bool((await client.get(f"{API}/health/ready")).json()["checks"]["redis"] == wanted)
+
+            await eventually(is_so)
+        yield [with_redis, without]
+
+
+async def same(both: list[httpx.AsyncClient], path: str, **request: Any) -> Any:
+    """What both answer, which is held to be the same: status, type, tag and every field."""
+    one, other = await asyncio.gather(*(client.get(f"{API}{path}", **request) for client in both))
+    for header in ("content-type", "etag", "cache-control"):
+        assert one.headers.get(header) == other.headers.get(header)
+    assert (one.status_code, one.json()) == (other.status_code, other.json())
+    return one.json()
+
+
+async def test_every_page_is_the_same(both: list[httpx.AsyncClient], mysql: Any) -> None:
+    expected = ranked(mysql)
+    for limit in (1, 7, 100):
+        for offset in (0, 1, 5, 50, 99, len(expected) - 3, len(expected), PLAYERS, 2**31 - 1):
+            page = await same(both, f"/top?limit={limit}&offset={offset}")
+            rows = [(row["rank"], row["user_id"], row["total_score"]) for row in page.pop("top")]
+            assert rows == expected[offset : offset + limit]
+            assert page == {"limit": limit, "offset": offset, "total_players": len(expected)}
+
+
+async def test_every_rank_is_the_same(both: list[httpx.AsyncClient], accounts: Accounts) -> None:
+    for user_id in [*range(1, PLAYERS, 9), PLAYERS + 1]:
+        answer = await same(both, f"/rank/{user_id}")
+        own = await same(both, "/rank/me", headers=accounts.new(f'näme"{user_id}\\', user_id))
+        assert own == answer or (answer["status"], own["rank"]) == (404, None)
+
+
+async def test_all_neighbours_are_the_same(both: list[httpx.AsyncClient], mysql: Any) -> None:
+    expected = ranked(mysql)
+    for place in [0, 1, 4, *range(10, len(expected), 23), len(expected) - 1]:
+        for radius in (1, 5, 50):
+            answer = await same(both, f"/around/{expected[place][1]}?radius={radius}")
+            rows = [(row["rank"], row["user_id"], row["total_score"]) for row in answer["players"]]
+            assert rows == expected[max(0, place - radius) : place + radius + 1]
+    await same(both, f"/around/{PLAYERS + 1}")
+
+
+async def test_a_submission_is_answered_alike(both: list[httpx.AsyncClient], accounts: Accounts) -> None:
+    ada = accounts.new("Ada", 10_000)
+    for number, client in enumerate([*both, *both]):
+        answer = (await client.post(f"{API}/submit", json={"score": 5}, headers=ada)).json()
+        assert answer["total_score"] == 5 * (number + 1)
+        assert answer["rank"] == (await both[1].get(f"{API}/rank/10000")).json()["rank"]
+        assert answer["rank"] == (await both[0].get(f"{API}/rank/me", headers=ada)).json()["rank"]
+
+
+async def test_a_page_that_the_client_has_is_not_sent_again(both: list[httpx.AsyncClient], accounts: Accounts) -> None:
+    with_redis, without = both
+    page = await with_redis.get(f"{API}/top")
+    etag = page.headers["etag"]
+    for client in both:  # whoever rendered it
+        for given in (etag, f'"other", {etag}', etag.removeprefix("W/"), "*"):
+            unchanged = await client.get(f"{API}/top", headers={"If-None-Match": given})
+            assert (unchanged.status_code, unchanged.content, unchanged.headers["etag"]) == (304, b"", etag)
+    for path in ("/top?limit=11", "/top?offset=1"):
+        assert (await with_redis.get(f"{API}{path}", headers={"If-None-Match": etag})).status_code == 200
+    assert (await with_redis.get(f"{API}/top", headers={"If-None-Match": '"other"'})).content == page.content
+    await with_redis.post(f"{API}/submit", json={"score": 1}, headers=accounts.new("Ada", 10_000))
+    for client in both:
+        assert (await client.get(f"{API}/top", headers={"If-None-Match": etag})).status_code == 200
+    assert without is both[1]
