@@ -8,7 +8,7 @@ NODE_PACKAGES := tests/frontend/node_modules/.installed
 CODE := services migrations tests
 COMPILE := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes --no-header
 
-.PHONY: help run dev up down reset seed test bench lint fmt lock clean
+.PHONY: help run dev up down reset seed rebuild check test bench lint fmt lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
@@ -31,6 +31,12 @@ reset: ## Stop the containers and delete their data (that of `make run` is in .l
 
 seed: $(PACKAGES) ## Fill the running system with players (PLAYERS=200000) and game sessions (SESSIONS=1000000)
 	@$(LOCAL) seed
+
+rebuild: $(PACKAGES) ## Build the running system's ranking index anew, while it goes on
+	@$(LOCAL) rebuild
+
+check: $(PACKAGES) ## Compare the running system's sessions, standings and ranking index, row by row
+	@$(LOCAL) check
 
 test: lint ## Check and test everything; the last line is pytest's summary
 	@$(LOCAL) prerequisites test

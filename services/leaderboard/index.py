@@ -45,6 +45,7 @@ LEASE_SECONDS = 5.0
 _GATHERED = 100
 APPLY = Script("apply")
 _BEGIN, _FINISH, _STATUS = Script("begin"), Script("finish"), Script("status")
+_SIZES = Script("sizes")
 _PAGE, _RANKS, _AROUND, _ENTRIES = Script("page"), Script("ranks"), Script("around"), Script("entries")
 # The alphabet of base64 in the order of its digits' values, and one whose bytes are in that order.
 _DIGITS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
@@ -121,6 +122,11 @@ class IndexWriter:
         """What is kept of each of these players: their field, and their member's score. None unless complete."""
         answer = await self._redis.run(_ENTRIES, keys(at), list(user_ids))
         return None if answer is None else [(entry[0], entry[1] if len(entry) > 1 else None) for entry in answer]
+
+    async def sizes(self, at: BoardPeriod) -> tuple[int, int] | None:
+        """How many players the index has, and how many of them are ranked. None unless complete."""
+        answer = await self._redis.run(_SIZES, keys(at), [])
+        return None if answer is None else (answer[0], answer[1])
 
     async def probe(self, at: BoardPeriod) -> None:
         """Return if Redis takes writes: one that is full or read-only answers questions all the same."""
@@ -291,7 +297,8 @@ def _nonce() -> str:
     return uuid.uuid4().hex
 
 
-def _score(kept: bytes) -> int:
+def parse_score(kept: bytes) -> int:
+    """The score that the sorted set orders by this."""
     try:
         return -int(kept)
     except ValueError:  # newer servers write 5e+15; a double all the same, and exact
@@ -299,7 +306,7 @@ def _score(kept: bytes) -> int:
 
 
 def _player(user: int | bytes, score: bytes, value: bytes) -> PlayerScore:
-    return PlayerScore(int(user), value.split(b" ", 2)[2].decode(), _score(score))
+    return PlayerScore(int(user), value.split(b" ", 2)[2].decode(), parse_score(score))
 
 
 def _neighbours(offset: int, rows: list[Any]) -> Neighbours:

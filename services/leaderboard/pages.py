@@ -45,6 +45,11 @@ class PageCache:
         self._kept: OrderedDict[tuple[BoardPeriod, int, int], tuple[bytes, RenderedPage]] = OrderedDict()
         self._storing: set[asyncio.Task[None]] = set()
 
+    @property
+    def pages(self) -> int:
+        """How many pages this process keeps."""
+        return len(self._kept)
+
     async def find(self, at: BoardPeriod, limit: int, offset: int) -> RenderedPage | None:
         """A page as it is now. None when the index is not to be read."""
         place = at, limit, offset

@@ -11,6 +11,7 @@ from contextlib import aclosing
 from time import monotonic
 
 import structlog
+from sqlalchemy.exc import SQLAlchemyError
 
 from services.common.database import Database
 from services.common.settings import load_settings
@@ -127,5 +128,5 @@ async def rebuild(settings: LeaderboardSettings) -> None:
 if __name__ == "__main__":
     try:
         asyncio.run(rebuild(load_settings(LeaderboardSettings)))
-    except (Lost, *UNAVAILABLE) as error:
+    except (Lost, *UNAVAILABLE, SQLAlchemyError) as error:
         sys.exit(f"the index could not be built: {error or type(error).__name__}")

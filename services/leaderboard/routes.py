@@ -122,12 +122,12 @@ async def top(request: Request, rankings: Reads, limit: Limit = 10, offset: Offs
     page = await rankings.top(limit, offset)
     # May be kept, but not be shown again without asking.
     headers = {"Cache-Control": "no-cache", "ETag": page.etag}
-    if _names(request.headers.getlist("if-none-match"), page.etag):
+    if names_page(request.headers.getlist("if-none-match"), page.etag):
         return Response(status_code=304, headers=headers)
     return Response(page.body, media_type=JSON, headers=headers)
 
 
-def _names(if_none_match: list[str], etag: str) -> bool:
+def names_page(if_none_match: list[str], etag: str) -> bool:
     """Whether the header names the page. RFC 9110, section 13.1.2: compared weakly; a star is any page."""
     tags = [tag.strip() for each in if_none_match for tag in each.split(",")]
     return "*" in tags or etag.removeprefix("W/") in (tag.removeprefix("W/") for tag in tags)

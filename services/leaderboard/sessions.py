@@ -20,9 +20,10 @@ from services.leaderboard.repository import BoardPeriod
 _ADD_SESSIONS = """
 INSERT INTO game_sessions (user_id, submission_key, group_id, score, submitted_at) VALUES {rows}
 ON DUPLICATE KEY UPDATE id = id"""
-_LIST_SESSIONS = (
-    "SELECT user_id, submission_key, id, group_id, score FROM game_sessions WHERE (user_id, submission_key) IN ({rows})"
-)
+_LIST_SESSIONS = """
+SELECT s.user_id, s.submission_key, s.id, s.group_id, s.score, p.username
+FROM game_sessions AS s LEFT JOIN players AS p ON p.user_id = s.user_id
+WHERE (s.user_id, s.submission_key) IN ({rows})"""
 _KEEP_PLAYERS = """
 INSERT INTO players (user_id, username) VALUES {rows}
 ON DUPLICATE KEY UPDATE username = {new_username}"""

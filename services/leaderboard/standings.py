@@ -4,10 +4,11 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Row, Select, func, select
+from sqlalchemy import ColumnElement, Row, Select, case, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.leaderboard.models import GameSession, Player, Standing
+from services.leaderboard.ranking import Tally
 from services.leaderboard.repository import BoardPeriod, PlayerScore
 from services.leaderboard.sessions import Change
 
@@ -29,6 +30,31 @@ async def list_rows(connection: AsyncConnection, at: BoardPeriod, user_ids: Coll
 async def scan_rows(connection: AsyncConnection, at: BoardPeriod, after: int, limit: int) -> list[Change]:
     """The next standings by primary key after a player, removed ones too: a page of a pass over all of them."""
     return await _rows(connection, _ROW.where(*_at(at), Standing.user_id > after).order_by(Standing.user_id).limit(limit))
+
+
+async def scan_tallies(
+    connection: AsyncConnection, at: BoardPeriod, after: int, limit: int
+) -> list[tuple[Change, Tally | None]]:
+    """As ``scan_rows``, each with what it says of its sessions; nothing if the player was removed."""
+    statement = _ROW.add_columns(Standing.sessions).where(*_at(at), Standing.user_id > after)
+    found = []
+    for *values, sessions in await connection.execute(statement.order_by(Standing.user_id).limit(limit)):
+        row = Change(*values)
+        found.append((row, None if row.score is None else Tally(row.score, sessions, row.reached_session_id)))
+    return found
+
+
+async def fold_sessions(connection: AsyncConnection, after: int, upto: int) -> dict[int, Tally]:
+    """What `ranking.fold` makes of the sessions of every player after one and up to another."""
+    session = GameSession
+    reached = func.coalesce(func.max(case((session.score != 0, session.id))), func.min(session.id))
+    statement = (
+        select(session.user_id, func.sum(session.score), func.count(), reached)
+        .where(session.user_id > after, session.user_id <= upto)
+        .group_by(session.user_id)
+    )
+    rows = await connection.execute(statement)
+    return {user_id: Tally(int(score), sessions, reached) for user_id, score, sessions, reached in rows}
 
 
 async def list_scores(connection: AsyncConnection, at: BoardPeriod, user_ids: Collection[int]) -> list[PlayerScore]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from services.local import ROOT, prerequisites
 from services.local.errors import LocalError
+from services.local.maintenance import maintain
 from services.local.run import run
 from services.local.seed.command import seed
 from services.local.seed.target import find_target
@@ -31,6 +32,8 @@ def main() -> int:
                 complain(f"Filling {target.database} at {target.host}:{target.port}")
                 with stop_signals():
                     seed(target, arguments.players, arguments.sessions)
+            case "rebuild" | "check":
+                return maintain(arguments.command, arguments.folder, arguments.env_file)
     except LocalError as error:
         complain(str(error))
         return 1
@@ -58,6 +61,8 @@ def _parser() -> argparse.ArgumentParser:
     seeding.add_argument(
         "--sessions", type=int, default=os.environ.get("SESSIONS") or "1000000", help="game sessions to add (SESSIONS)"
     )
+    commands.add_parser("rebuild", help="build the ranking index of a running system anew, while it goes on")
+    commands.add_parser("check", help="hold a running system's sessions, standings and ranking index against each other")
     return parser
 
 

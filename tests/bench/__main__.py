@@ -91,6 +91,10 @@ def _measure(folder: Path, plan: Plan, players: int, smoke: bool, tell: Tell) ->
         report.outcomes += [judge_ratio(figure, box.rates) for figure in figures]
         again = {f"{name} (box)" if name in report.measured else name: each for name, each in box.measured.items()}
         report.add(again, box.faults)
+        if times := system.times_without_redis():
+            report.notes.append(
+                f"{times} times a process left Redis alone for a while, and MySQL answered, which a busy machine can cause."
+            )
     return report
 
 

@@ -23,6 +23,8 @@ class Report:
     outcomes: list[Outcome] = field(default_factory=list)
     measured: dict[str, list[Measurement]] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    """What a reader should know of the run, and does not make it fail."""
     smoke: bool = False
     """A run too short for its figures to mean anything: only faults make it fail."""
 
@@ -55,6 +57,7 @@ class Report:
             "smoke": self.smoke,
             "succeeded": self.succeeded,
             "faults": self.faults,
+            "notes": self.notes,
             "figures": [
                 {
                     "name": outcome.figure.name,
@@ -92,6 +95,7 @@ class Report:
         )
         lines += ["", *(f"- {name}: {value}" for name, value in self.machine.items())]
         lines += [f"- Measured: {self.began:%Y-%m-%d %H:%M} UTC, {', '.join(f'{n} {v:,}' for n, v in self.settings.items())}"]
+        lines += [line for note in self.notes for line in ("", note)]
         if self.elsewhere > _ELSEWHERE_CORES:
             lines += ["", f"Something else kept {self.elsewhere:.2f} cores busy meanwhile: these figures are not clean ones."]
         if self.smoke:

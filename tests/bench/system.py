@@ -150,6 +150,11 @@ class System:
         with self.stack.redis.client() as redis:
             return bool(redis.exists(_PLAYERS_KEY))
 
+    def times_without_redis(self) -> int:
+        """How often our processes left Redis alone for a while: what they answered meanwhile was MySQL's."""
+        logs = [service.log for service in self.stack.leaderboards if service.log.exists()]
+        return sum(log.read_bytes().count(b'"redis unavailable') for log in logs)
+
     def _select(self, query: str) -> list[tuple[Any, ...]]:
         with self.target.connect() as connection, connection.cursor() as cursor:
             cursor.execute(query)

@@ -39,6 +39,13 @@ class Writer:
         for _ in range(CONNECTIONS):
             self._idle.put_nowait(await asyncio.open_connection(host, port))
 
+    async def close(self) -> None:
+        """Close all connections, once every request is answered."""
+        while not self._idle.empty():
+            _, writer = self._idle.get_nowait()
+            writer.close()
+            await writer.wait_closed()
+
     async def send(self, due: float) -> None:
         """One request; its time counts from when it was due."""
         self.sent += 1
@@ -69,6 +76,7 @@ async def main(url: str, text: str, values: list[str], rate: float) -> None:
             sending.create_task(writer.send(due))
             await asyncio.sleep(0)  # it counts itself when it begins
         seconds = time.monotonic() - began
+    await writer.close()
     taken = sorted(writer.taken) or [0.0]
     say(json.dumps({"rate": len(taken) / seconds, "refused": writer.refused, "p99": taken[int(len(taken) * 0.99)] * 1000}))
 

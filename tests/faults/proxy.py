@@ -53,6 +53,10 @@ class Proxy:
         """Let connections through again."""
         self._cut = False
 
+    def point(self, host: str, port: int) -> None:
+        """Pass connections that are opened from now on to another server."""
+        self._target = (host, port)
+
     def strike(self, fault: Fault, message: bytes, after: bytes = b"") -> None:
         """Do this, once, to the next message that has ``message`` in it, in a transaction that had ``after`` before."""
         self._fault = fault, message, after

@@ -12,6 +12,8 @@ import httpx
 import pytest
 
 from services.leaderboard.app import create_app
+from services.leaderboard.index import keys
+from services.leaderboard.rankings import MAIN
 from services.leaderboard.settings import LeaderboardSettings
 from services.local.ports import free_port
 from services.local.redis import RedisServer
@@ -19,6 +21,7 @@ from tests.faults.proxy import proxying
 from tests.system import Accounts, eventually, serving
 
 API = "/api/leaderboard"
+PLAYERS = keys(MAIN)[0]
 
 
 @pytest.fixture
@@ -99,6 +102,7 @@ def flush(redis: RedisServer) -> None:
 
 def fill(redis: RedisServer) -> None:
     with redis.client() as client:
+        client.config_set("maxmemory-policy", "noeviction")
         client.config_set("maxmemory", 1)
 
 
@@ -289,6 +293,62 @@ async def test_a_process_that_alone_is_cut_off_still_tells_everyone(
         proxy.mend()
         await redis_in_use(cut_off)
         assert await leader(cut_off) == total
+
+
+async def test_a_replica_that_lags_and_is_promoted_is_not_believed(
+    make_process: Callable[..., Awaitable[httpx.AsyncClient]],
+    redis: RedisServer,
+    secrets: Mapping[str, str],
+    accounts: Accounts,
+    tmp_path: Path,
+) -> None:
+    replica = RedisServer(tmp_path / "replica", secrets["REDIS_PASSWORD"])
+    replica.start()
+    try:
+        async with proxying("127.0.0.1", redis.port) as proxy, proxying("127.0.0.1", redis.port) as link:
+            process = await make_process(proxy.port)
+            ada = accounts.new("Ada", 1)
+            await submit(process, ada, 1)
+            with replica.client() as client:
+                client.config_set("masterauth", secrets["REDIS_PASSWORD"])
+                client.replicaof("127.0.0.1", str(link.port))
+
+                async def has_it() -> bool:
+                    return bool(client.hget(PLAYERS, "1")) and client.info("replication")["master_link_status"] == "up"
+
+                await eventually(has_it, 20)
+                link.cut()
+                total = (await submit(process, ada, 1))["total_score"]  # of which the replica will never hear
+                proxy.cut()
+                proxy.point(replica.host, replica.port)
+                client.replicaof("NO", "ONE")
+                assert str(client.hget(PLAYERS, "1")).startswith("b'1 ")
+            proxy.mend()
+            assert await leader(process) == total
+            await redis_in_use(process)
+            assert await leader(process) == total
+            with replica.client() as client:
+                assert str(client.hget(PLAYERS, "1")).startswith("b'2 ")  # it is the promoted one that is read now
+    finally:
+        replica.stop()
+
+
+async def test_one_key_of_the_index_is_deleted_and_nobody_notices(
+    process: httpx.AsyncClient, redis: RedisServer, accounts: Accounts
+) -> None:
+    ada, bob = accounts.new("Ada", 1), accounts.new("Bob", 2)
+    for key in keys(MAIN):
+        await submit(process, ada, 2)
+        await submit(process, bob, 1)
+        page = (await process.get(f"{API}/top")).json()
+        with redis.client() as client:
+            client.delete(key)
+        assert (await process.get(f"{API}/top")).json() == page
+        assert (await process.get(f"{API}/around/2")).json() == {"players": page["top"]}
+        total = (await submit(process, ada, 1))["total_score"]
+        assert await leader(process) == total
+        await redis_in_use(process)
+        assert await leader(process) == total
 
 
 async def test_its_going_and_its_coming_are_logged_once_each(

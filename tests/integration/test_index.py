@@ -13,6 +13,7 @@ from redis import Redis
 from redis.exceptions import ResponseError
 
 from services.leaderboard.index import APPLY, IndexWriter, RankingIndex, keys, sort_key
+from services.leaderboard.pages import PageCache
 from services.leaderboard.ranking import MAX_TOTAL
 from services.leaderboard.rankings import MAIN
 from services.leaderboard.rebuild import build
@@ -276,3 +277,48 @@ async def test_a_player_takes_no_more_memory_than_is_promised(index: IndexWriter
     ]
     await fill(index, rows)
     assert (redis.info("memory")["used_memory"] - base) / len(rows) <= 250
+
+
+async def test_a_page_is_good_under_its_own_generation_only(
+    settings: LeaderboardSettings, index: IndexWriter, reads: RankingIndex, redis: Redis
+) -> None:
+    await fill(index, [change(1, 10), change(2, 20)])
+    here, there = PageCache(settings, reads), PageCache(settings, reads)
+    first = await here.find(MAIN, 10, 0)
+    assert first is not None
+    await here.aclose()  # which another process finds in Redis now
+    stored: Any = redis.get("lb:{1:0}:top:10:0")
+    generation: Any = redis.hget(PLAYERS, "#generation")
+    assert stored == generation + b" " + first.body
+    assert await here.find(MAIN, 10, 0) is first
+    assert await there.find(MAIN, 10, 0) == first
+    await index.apply(MAIN, [change(1, 30, 2)])
+    second = await there.find(MAIN, 10, 0)
+    assert second is not None
+    assert second.body != first.body
+    await there.aclose()
+    redis.set("lb:{1:0}:top:10:0", stored)  # by a process that was slow
+    assert await here.find(MAIN, 10, 0) == second
+    assert await PageCache(settings, reads).find(MAIN, 10, 0) == second
+
+
+async def test_who_asks_for_the_same_page_at_once_has_it_rendered_once(
+    settings: LeaderboardSettings, index: IndexWriter, reads: RankingIndex
+) -> None:
+    await fill(index, [change(1, 10)])
+    cache = PageCache(settings, reads)
+    pages = await asyncio.gather(*(cache.find(MAIN, 10, 0) for _ in range(20)))
+    assert len({id(page) for page in pages}) == 1
+    await cache.aclose()
+
+
+async def test_a_process_keeps_so_many_pages_and_no_more(
+    settings: LeaderboardSettings, index: IndexWriter, reads: RankingIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.leaderboard.pages.MOST_PAGES", 3)
+    await fill(index, [change(1, 10)])
+    cache = PageCache(settings, reads)
+    for offset in range(10):
+        assert await cache.find(MAIN, 10, offset) is not None
+    assert cache.pages == 3
+    await cache.aclose()

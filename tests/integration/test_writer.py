@@ -78,8 +78,9 @@ class Board:
         return [answer for answer in answers if isinstance(answer, Submitted)]
 
 
-def connect(settings: LeaderboardSettings) -> Database:
-    return Database(settings, settings.leaderboard_mysql_user, settings.leaderboard_mysql_password.get_secret_value())
+def connect(settings: LeaderboardSettings, *, lean: bool = False) -> Database:
+    password = settings.leaderboard_mysql_password.get_secret_value()
+    return Database(settings, settings.leaderboard_mysql_user, password, lean=lean)
 
 
 @pytest.fixture
@@ -177,6 +178,21 @@ async def test_one_key_in_one_group_is_one_session_and_another_score_for_it_is_r
     assert first.session_id == same.session_id
     assert isinstance(other, KeyReused)
     assert rows(mysql, "SELECT score, sessions, version FROM standings") == [(5, 1, 1)]
+
+
+async def test_a_connection_that_was_lost_while_idle_costs_nothing(
+    leaderboard_settings: LeaderboardSettings, mysql: Any
+) -> None:
+    lean = connect(leaderboard_settings, lean=True)
+    board = Board(lean, leaderboard_settings)
+    await board.store(session(1, 1))
+    ours = "SELECT id FROM information_schema.processlist WHERE db = DATABASE() AND id <> CONNECTION_ID()"
+    for (connection_id,) in rows(mysql, ours):
+        rows(mysql, f"KILL {connection_id:d}")
+    [answer] = await board.store(session(1, 4))
+    assert answer.total_score == 5
+    assert rows(mysql, "SELECT score, sessions, version FROM standings") == [(5, 2, 2)]
+    await lean.dispose()
 
 
 async def test_a_deadlock_is_run_again_whole(board: Board, mysql: Any) -> None:

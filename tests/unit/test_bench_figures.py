@@ -35,7 +35,7 @@ def report(*outcomes: Outcome, faults: Sequence[str] = (), smoke: bool = False) 
     """A run that came to these outcomes."""
     measured = {"top": [Measurement(4000, 2.0, 9.0, {"generator": 0.2, "elsewhere": 0.02})], "around": []}
     machine, settings = {"Processor": "A & B <fast>"}, {"players": 200_000}
-    return Report(datetime(2026, 1, 2, tzinfo=UTC), machine, settings, list(outcomes), measured, list(faults), smoke)
+    return Report(datetime(2026, 1, 2, tzinfo=UTC), machine, settings, list(outcomes), measured, list(faults), smoke=smoke)
 
 
 @pytest.mark.parametrize(
@@ -124,6 +124,14 @@ def test_a_busy_machine_is_told() -> None:
     assert not any("not clean" in line for line in run.lines())
     run.measured["top"] = [Measurement(4000, 2.0, 9.0, {"elsewhere": 0.9})]
     assert "Something else kept 0.90 cores busy meanwhile: these figures are not clean ones." in run.lines()
+
+
+def test_a_note_is_told_and_does_not_make_a_run_fail() -> None:
+    run = report(judge(TOP, [0.8]))
+    run.notes.append("MySQL answered for a while.")
+    assert run.succeeded
+    assert "MySQL answered for a while." in run.lines()
+    assert run.to_json()["notes"] == run.notes
 
 
 def test_the_json_holds_every_figure_and_every_round() -> None:

@@ -1,0 +1,166 @@
+"""Holds sessions, standings and the ranking index against each other, row by row.
+
+`python -m services.leaderboard.check` tells what differs, and exits with 1 if anything does. Reads and writes may go on: what
+differs is looked at again until it agrees, for as long as a change may take to be seen everywhere.
+"""
+
+import asyncio
+import sys
+from collections.abc import Mapping, Sequence
+from time import monotonic
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from services.common.database import Database
+from services.common.settings import load_settings
+from services.leaderboard import repository, standings
+from services.leaderboard.index import MOST_ROWS, UNAVAILABLE, IndexWriter, parse_score, sort_key
+from services.leaderboard.progress import Bar
+from services.leaderboard.ranking import Tally
+from services.leaderboard.rebuild import PATIENCE_SECONDS
+from services.leaderboard.repository import BoardPeriod
+from services.leaderboard.scripting import RedisConnection
+from services.leaderboard.sessions import Change
+from services.leaderboard.settings import LeaderboardSettings
+
+# A change is everywhere within a second; a whole build is waited for a little longer.
+SETTLING_SECONDS = 5.0
+_PAUSE_SECONDS = 0.2
+_BATCH = 5 * MOST_ROWS
+_LAST_ID = 2**64 - 1
+_TOLD = 100
+
+
+class Check:
+    """One board and period, checked. What differs is in ``differences``, as sentences."""
+
+    def __init__(self, reads: Database, index: IndexWriter, at: BoardPeriod) -> None:
+        self._reads = reads
+        self._index = index
+        self._at = at
+        self._has_index = True
+        self.differences: list[str] = []
+        self.players = 0
+        self.sessions = 0
+
+    async def run(self, bar: Bar) -> None:
+        """Go through every player, by id."""
+        after = 0
+        while True:
+            # One connection, one snapshot: sessions and standings of the same moment.
+            async with self._reads.reading() as connection:
+                rows = await standings.scan_tallies(connection, self._at, after, _BATCH)
+                upto = rows[-1][0].user_id if len(rows) == _BATCH else _LAST_ID
+                log = await standings.fold_sessions(connection, after, upto)
+            self._compare_log(rows, log)
+            for start in range(0, len(rows) if self._has_index else 0, MOST_ROWS):
+                await self._compare_index([row for row, _ in rows[start : start + MOST_ROWS]])
+            bar.advance(len(rows))
+            self.players += len(rows)
+            after = upto
+            if upto == _LAST_ID:
+                break
+        await self._compare_sizes()
+
+    def _compare_log(self, rows: Sequence[tuple[Change, Tally | None]], log: Mapping[int, Tally]) -> None:
+        """Every standing is the fold of its sessions. Removed players are left out: theirs says nothing."""
+        self.sessions += sum(tally.sessions for tally in log.values())
+        for row, tally in rows:
+            if tally is not None and log.get(row.user_id) != tally:
+                self.differences.append(
+                    f"player {row.user_id}: the standing is {tally}, the sessions give {log.get(row.user_id)}"
+                )
+        known = {row.user_id for row, _ in rows}
+        self.differences += [f"player {user_id}: has sessions and no standing" for user_id in log if user_id not in known]
+
+    async def _compare_index(self, rows: Sequence[Change]) -> None:
+        """The index has the same version, score, place and name of each."""
+        deadline = monotonic() + SETTLING_SECONDS
+        while True:
+            entries = await self._index.entries(self._at, [row.user_id for row in rows])
+            if entries is not None:
+                told = [(row, _difference(row, entry)) for row, entry in zip(rows, entries, strict=True)]
+                rows = [row for row, difference in told if difference]
+                if not rows or monotonic() > deadline:
+                    self.differences += [difference for _, difference in told if difference]
+                    return
+            elif monotonic() > deadline:
+                self._has_index = False  # which the sizes will tell
+                return
+            await asyncio.sleep(_PAUSE_SECONDS)
+            async with self._reads.reading() as connection:
+                rows = await standings.list_rows(connection, self._at, [row.user_id for row in rows])
+
+    async def _compare_sizes(self) -> None:
+        """The index has nobody else: with each player's entry right, as many are the same ones."""
+        deadline = monotonic() + SETTLING_SECONDS
+        while True:
+            async with self._reads.reading() as connection:
+                expected = await standings.count_rows(connection, self._at), await standings.count_players(connection, self._at)
+            found = await self._index.sizes(self._at)
+            if found == expected:
+                return
+            if monotonic() > deadline:
+                has = "is not complete" if found is None else f"has {found[0]} players, {found[1]} of them ranked"
+                self.differences.append(f"the index {has}; there are {expected[0]} standings, {expected[1]} of them ranked")
+                return
+            await asyncio.sleep(_PAUSE_SECONDS)
+
+
+def _difference(row: Change, entry: tuple[bytes | None, bytes | None]) -> str | None:
+    """What is wrong with a player's entry, None if nothing is."""
+    value, score = entry
+    expected = str(row.version)
+    if row.score is not None:
+        expected += f" {sort_key(row.reached_session_id)} {row.username}"
+    found = None if value is None else value.decode(errors="replace")
+    if found != expected:
+        return f"player {row.user_id}: the index has {found!r}, the standing gives {expected!r}"
+    indexed = None if score is None else parse_score(score)
+    if indexed != row.score:
+        return f"player {row.user_id}: the index has the score {indexed}, the standing {row.score}"
+    return None
+
+
+async def check(settings: LeaderboardSettings) -> list[str]:
+    """Check every board and period, with a progress bar. Gives what differs."""
+    account = settings.leaderboard_mysql_user, settings.leaderboard_mysql_password.get_secret_value()
+    reads = Database(settings, *account, isolation_level="REPEATABLE READ")
+    redis = RedisConnection(settings, PATIENCE_SECONDS)
+    differences: list[str] = []
+    try:
+        async with reads.reading() as connection:
+            places = await repository.list_board_periods(connection)
+        for at in places:
+            async with reads.reading() as connection:
+                bar = Bar(f"Board {at.board_id}, period {at.period_id}", await standings.count_rows(connection, at))
+            checked = Check(reads, IndexWriter(redis), at)
+            await checked.run(bar)
+            bar.done()
+            differences += checked.differences
+            sys.stdout.write(
+                f"Compared {checked.players:,} players with {checked.sessions:,} game sessions and with the index\n"
+            )
+    finally:
+        await redis.aclose()
+        await reads.dispose()
+    return differences
+
+
+def main() -> int:
+    """Tell what differs. 1 if anything does, or if it could not be found out."""
+    try:
+        differences = asyncio.run(check(load_settings(LeaderboardSettings)))
+    except (*UNAVAILABLE, SQLAlchemyError) as error:
+        sys.stderr.write(f"not checked: {error or type(error).__name__}\n")
+        return 1
+    for difference in differences[:_TOLD]:
+        sys.stdout.write(f"{difference}\n")
+    if len(differences) > _TOLD:
+        sys.stdout.write(f"and {len(differences) - _TOLD:,} more\n")
+    sys.stdout.write(f"{len(differences):,} differences\n" if differences else "Everything agrees\n")
+    return 1 if differences else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
