@@ -119,7 +119,7 @@ def run(load: Load, urls: Sequence[str], seconds: int, folder: Path, meter: Mete
     with meter.watching() as watched:
         spent = _children_seconds()
         running = [
-            subprocess.Popen(  # noqa: S603  # a program of the distribution's, and files of ours
+            subprocess.Popen(  # a program of the distribution's, and files of ours
                 [wrk, *options, url, "--", str(request), str(values), token_hex(8)],
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,

@@ -104,7 +104,7 @@ def _writing(load: Load, url: str, folder: Path) -> Iterator[None]:
     """Sessions are submitted at an even pace until the end of the block. Raises GeneratorFailed if they were not."""
     request, values = load.write(folder)
     command = [sys.executable, "-m", "tests.bench.writer", url, str(request), str(values), str(WRITES_A_SECOND)]
-    writer = subprocess.Popen(  # noqa: S603  # our own module
+    writer = subprocess.Popen(  # our own module
         command, cwd=ROOT, env=without_secrets(os.environ), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     try:
