@@ -92,8 +92,9 @@ def _measure(folder: Path, plan: Plan, players: int, smoke: bool, tell: Tell) ->
         again = {f"{name} (box)" if name in report.measured else name: each for name, each in box.measured.items()}
         report.add(again, box.faults)
         if times := system.times_without_redis():
+            words = "once" if times == 1 else f"{times} times"
             report.notes.append(
-                f"{times} times a process left Redis alone for a while, and MySQL answered, which a busy machine can cause."
+                f"A process left Redis alone for a while {words}, and MySQL answered: a busy machine can cause it."
             )
     return report
 

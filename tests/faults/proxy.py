@@ -75,13 +75,17 @@ class Proxy:
     async def aclose(self) -> None:
         """Break every connection and wait for their ends."""
         self.cut()
-        await asyncio.gather(*self._serving)
+        await asyncio.gather(*self._serving, return_exceptions=True)
 
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self._cut:
             writer.transport.abort()
             return
-        there_reader, there_writer = await asyncio.open_connection(*self._target)
+        try:
+            there_reader, there_writer = await asyncio.open_connection(*self._target)
+        except OSError:  # the server is down
+            writer.transport.abort()
+            return
         link = _Link(reader, writer, there_reader, there_writer)
         self._writers |= link.writers
         try:
