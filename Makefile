@@ -46,6 +46,10 @@ bench: $(PACKAGES) ## Measure it against what its framework could do at most (QU
 	@$(LOCAL) prerequisites bench
 	@$(BIN)/python -m tests.bench
 
+faults: $(PACKAGES) ## Run the fault tests in their long form, with a line for each
+	@$(LOCAL) prerequisites test
+	@$(BIN)/python -m pytest tests/faults --long --verbose --timeout=3600 --no-header
+
 lint: $(PACKAGES) $(NODE_PACKAGES) ## Check style, types and imports
 	@$(BIN)/ruff check $(CODE)
 	@$(BIN)/ruff format --check $(CODE)
