@@ -20,7 +20,7 @@ from services.common.database import Database
 from services.leaderboard import repository, standings
 from services.leaderboard.breaker import Breaker, State
 from services.leaderboard.index import UNAVAILABLE, IndexWriter
-from services.leaderboard.rebuild import build
+from services.leaderboard.rebuild import Lost, build
 from services.leaderboard.repository import BoardPeriod, Note
 from services.leaderboard.scripting import RedisConnection
 from services.leaderboard.settings import LeaderboardSettings
@@ -57,6 +57,7 @@ class Follower:
         self._builds: dict[BoardPeriod, asyncio.Task[None]] = {}
         self._rounds: asyncio.Task[None] | None = None
         self._stopping = False
+        self._build_failed = False
         self._rounds_away = 0
         self._database_away = False
         self._left_nothing = False
@@ -188,8 +189,12 @@ class Follower:
     async def _build(self, at: BoardPeriod, cause: str) -> None:
         try:
             await build(self._database, self._settings, at, cause)
-        except (*UNAVAILABLE, SQLAlchemyError) as error:  # the next round begins again
-            log.warning("building the index failed", error=str(getattr(error, "orig", None) or error) or type(error).__name__)
+            self._build_failed = False
+        except (*UNAVAILABLE, SQLAlchemyError, Lost) as error:  # the next round begins again, and that is not said each time
+            if not self._build_failed:
+                reason = str(getattr(error, "orig", None) or error) or type(error).__name__
+                log.warning("building the index failed, trying again", error=reason)
+            self._build_failed = True
         except Exception:
             log.exception("building the index failed")
 
