@@ -16,7 +16,8 @@ FORM = "application/x-www-form-urlencoded"
 REFRESH_COOKIE = "refresh_token"
 
 
-def _service(request: Request) -> AuthService:
+# Async, like all of these: FastAPI runs what is not in a thread, which costs more than most requests.
+async def _service(request: Request) -> AuthService:
     service: AuthService = request.app.state.service
     return service
 

@@ -5,15 +5,17 @@ from http import HTTPStatus
 from typing import Any, ClassVar
 
 import structlog
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field, ValidationError
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 MEDIA_TYPE = "application/problem+json"
+DATABASE_AWAY = OperationalError, InterfaceError, PoolTimeoutError, TimeoutError
 
 log = structlog.get_logger(__name__)
 
@@ -153,9 +155,20 @@ def render(problem: Problem) -> JSONResponse:
     return JSONResponse(content, problem.status, problem.headers, media_type=MEDIA_TYPE)
 
 
-async def _on_problem(_: Request, problem: Exception) -> JSONResponse:
-    assert isinstance(problem, Problem)
-    return render(problem)
+def response_to(error: Exception) -> JSONResponse | None:
+    """The answer to an error that a request may meet; None for a defect of ours, which must be raised on."""
+    if isinstance(error, Problem):
+        return render(error)
+    if isinstance(error, DATABASE_AWAY):
+        log.warning("database unavailable", error=str(getattr(error, "orig", None) or error) or type(error).__name__)
+        return render(ServiceUnavailable("The database did not answer. Try again in a moment."))
+    return None
+
+
+async def _on_expected(_: Request, error: Exception) -> JSONResponse:
+    response = response_to(error)
+    assert response is not None
+    return response
 
 
 async def _on_invalid(_: Request, error: Exception) -> JSONResponse:
@@ -177,9 +190,9 @@ async def _on_http(_: Request, error: Exception) -> JSONResponse:
     return JSONResponse(content, error.status_code, error.headers, media_type=MEDIA_TYPE)
 
 
-async def _on_database_away(_: Request, error: Exception) -> JSONResponse:
-    log.warning("database unavailable", error=str(getattr(error, "orig", None) or error) or type(error).__name__)
-    return render(ServiceUnavailable("The database did not answer. Try again in a moment."))
+async def _on_disconnect(_: Request, _error: Exception) -> Response:
+    """The client left in the middle of its request: nobody reads the answer."""
+    return Response(status_code=400)
 
 
 async def _on_failure(_: Request, error: Exception) -> JSONResponse:
@@ -189,9 +202,10 @@ async def _on_failure(_: Request, error: Exception) -> JSONResponse:
 
 def install(app: FastAPI) -> None:
     """Make ``app`` answer every error as a problem."""
-    app.add_exception_handler(Problem, _on_problem)
+    app.add_exception_handler(Problem, _on_expected)
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(HTTPException, _on_http)
-    for away in (OperationalError, InterfaceError, PoolTimeoutError, TimeoutError):
-        app.add_exception_handler(away, _on_database_away)
+    app.add_exception_handler(ClientDisconnect, _on_disconnect)
+    for away in DATABASE_AWAY:
+        app.add_exception_handler(away, _on_expected)
     app.add_exception_handler(Exception, _on_failure)

@@ -20,6 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.common import problems
 from services.common.settings import ServiceSettings
+from services.common.shortcuts import Shortcut, Shortcuts
 from services.common.telemetry import HTTPMetrics, Telemetry
 
 log = structlog.get_logger(__name__)
@@ -94,10 +95,11 @@ def build_app(
     router: APIRouter,
     needed: Mapping[str, Callable[[FastAPI], Check]],
     helpful: Mapping[str, Callable[[FastAPI], Check]] | None = None,
+    shortcuts: Callable[[Scope], Shortcut | None] | None = None,
 ) -> FastAPI:
     """A service's application: ``router``, which has ``prefix`` itself, health and documentation below it, and metrics.
 
-    ``needed`` and ``helpful`` name what readiness checks; each gives a check that raises when what it checks is away.
+    ``shortcuts`` knows requests that are answered without a route. ``needed`` and ``helpful`` name what readiness checks; each gives a check that raises when what it checks is away.
     """
     app = FastAPI(
         title=title,
@@ -107,12 +109,15 @@ def build_app(
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        telemetry={"tracing": False, "metrics": False, "logs": False},  # see telemetry.py
         lifespan=lifespan,
     )
     metrics = HTTPMetrics()
     problems.install(app)
     app.add_middleware(RequestBodyLimitMiddleware, max_body_size=settings.max_body_bytes)
     app.add_middleware(DeclaredBodyLimit, max_body_size=settings.max_body_bytes)
+    if shortcuts is not None:
+        app.add_middleware(Shortcuts, find=shortcuts)
     app.add_middleware(Telemetry, metrics=metrics)
     if settings.connection_requests:
         app.add_middleware(ConnectionRecycling, requests=settings.connection_requests)

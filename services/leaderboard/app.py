@@ -11,6 +11,7 @@ from services.common.settings import InvalidSettings, load_settings
 from services.common.telemetry import configure_logging
 from services.common.tokens import InvalidKeys, KeyRing, TokenVerifier
 from services.common.web import build_app
+from services.leaderboard import hot
 from services.leaderboard.breaker import Breaker
 from services.leaderboard.follower import Follower
 from services.leaderboard.index import RankingIndex
@@ -69,6 +70,7 @@ def create_app(settings: LeaderboardSettings | None = None) -> FastAPI:
         settings=settings,
         lifespan=lifespan,
         router=router,
+        shortcuts=hot.find,
         needed={"mysql": lambda app: app.state.writes.ping},
         helpful={"redis": lambda app: app.state.follower.require_in_use},
     )

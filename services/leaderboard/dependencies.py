@@ -20,12 +20,13 @@ KEY_PATTERN = "^[!-~]{1,64}$"
 _KEY = re.compile(r"[!-~]{1,64}")
 
 
-def _service(request: Request) -> LeaderboardService:
+# Async, like all of these: FastAPI runs what is not in a thread, which costs more than most requests.
+async def _service(request: Request) -> LeaderboardService:
     service: LeaderboardService = request.app.state.service
     return service
 
 
-def _idempotency_key(request: Request) -> str | None:
+async def _idempotency_key(request: Request) -> str | None:
     """What the client calls this submission by, taken as it is. draft-ietf-httpapi-idempotency-key-header, section 2.
 
     FastAPI's own header parameter would answer 422 to a bad one, and take the last of several.
@@ -38,7 +39,7 @@ def _idempotency_key(request: Request) -> str | None:
     return keys[0]
 
 
-def _rankings(request: Request) -> Rankings:
+async def _rankings(request: Request) -> Rankings:
     rankings: Rankings = request.app.state.rankings
     return rankings
 
