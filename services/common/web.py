@@ -99,7 +99,8 @@ def build_app(
 ) -> FastAPI:
     """A service's application: ``router``, which has ``prefix`` itself, health and documentation below it, and metrics.
 
-    ``shortcuts`` knows requests that are answered without a route. ``needed`` and ``helpful`` name what readiness checks; each gives a check that raises when what it checks is away.
+    ``shortcuts`` knows requests that are answered without a route. ``needed`` and ``helpful`` name what readiness checks;
+    each gives a check that raises when what it checks is away.
     """
     app = FastAPI(
         title=title,

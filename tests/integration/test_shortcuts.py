@@ -1,0 +1,104 @@
+"""The shortcuts answer as the routes do: the same request in another spelling goes to the route, and is answered alike."""
+
+import asyncio
+from typing import Any
+
+import httpx
+import pytest
+
+from services.leaderboard.hot import find
+from tests.system import Accounts, assert_problem
+
+API = "/api/leaderboard"
+# Headers that differ from one answer to the next, or tell that a body was sent at once.
+OF_ITS_OWN = {"x-request-id"}
+
+
+def alike(one: httpx.Response, other: httpx.Response) -> bool:
+    headers = [{name: value for name, value in each.headers.items() if name not in OF_ITS_OWN} for each in (one, other)]
+    return (one.status_code, one.content, headers[0]) == (other.status_code, other.content, headers[1])
+
+
+def takes_shortcut(path: str) -> bool:
+    target, _, query = path.partition("?")
+    scope: dict[str, Any] = {"method": "GET", "path": f"{API}{target}", "query_string": query.encode(), "headers": []}
+    return find(scope) is not None
+
+
+@pytest.mark.parametrize(
+    ("usual", "unusual"),
+    [
+        ("/top", "/top?"),
+        ("/top?limit=3", "/top?limit=03"),
+        ("/top?offset=1", "/top?offset=01"),
+        ("/top?limit=2&offset=1", "/top?offset=1&limit=2"),
+        ("/top?limit=100&offset=0", "/top?offset=0&limit=100"),
+        ("/rank/2", "/rank/2?x=1"),
+        ("/rank/999", "/rank/999?x=1"),
+        ("/rank/9223372036854775807", "/rank/9223372036854775807?x=1"),
+        ("/around/2", "/around/2?x=1"),
+        ("/around/2?radius=1", "/around/2?radius=01"),
+        ("/around/2?radius=50", "/around/2?radius=050"),
+        ("/around/999?radius=5", "/around/999?radius=05"),
+    ],
+)
+async def test_a_read_is_answered_alike(leaderboard: httpx.AsyncClient, accounts: Accounts, usual: str, unusual: str) -> None:
+    for user_id, score in ((1, 5), (2, 7), (3, 7), (4, 0)):
+        await leaderboard.post(f"{API}/submit", json={"score": score}, headers=accounts.new(user_id=user_id))
+    assert takes_shortcut(usual)
+    assert takes_shortcut(unusual) == (unusual == "/top?")
+    assert alike(await leaderboard.get(f"{API}{usual}"), await leaderboard.get(f"{API}{unusual}"))
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/top?limit=0",
+        "/top?limit=101",
+        "/top?offset=2147483648",
+        "/top?limit=1&limit=2",
+        "/top?limit=1&",
+        "/rank/0",
+        "/rank/me",
+        "/rank/01",
+        f"/rank/{2**63}",
+        "/rank/1/",
+        "/around/me",
+        "/around/1?radius=51",
+        "/around/1?radius=0",
+        "/submit",
+        "/topp",
+        "/rank/",
+    ],
+)
+def test_what_is_not_well_formed_is_left_to_the_routes(path: str) -> None:
+    assert not takes_shortcut(path)
+
+
+@pytest.mark.parametrize("body", ['{"score": 4}', '{"score": -1}', '{"score": "4"}', "", "[", '{"score": 1000000001}'])
+async def test_a_submission_is_answered_alike(leaderboard: httpx.AsyncClient, accounts: Accounts, body: str) -> None:
+    answers = []
+    for user_id, media_type in ((1, "application/json"), (2, "application/json; charset=utf-8")):
+        headers = accounts.new("Ada", user_id) | {"content-type": media_type}
+        answers.append(await leaderboard.post(f"{API}/submit", content=body, headers=headers))
+    one, other = answers
+    if one.status_code == 201:
+        assert one.json() | {"user_id": 0, "session_id": 0, "rank": 0} == other.json() | {
+            "user_id": 0,
+            "session_id": 0,
+            "rank": 0,
+        }
+        assert {*one.headers} == {*other.headers}
+    else:
+        assert alike(one, other)
+
+
+async def test_a_token_that_is_not_accepted_is_refused_by_the_route(leaderboard: httpx.AsyncClient) -> None:
+    headers = {"authorization": "Bearer x", "content-type": "application/json"}
+    assert_problem(await leaderboard.post(f"{API}/submit", content="{", headers=headers), 401, "unauthenticated")
+
+
+async def test_metrics_call_both_by_the_route(leaderboard: httpx.AsyncClient) -> None:
+    await asyncio.gather(leaderboard.get(f"{API}/rank/7"), leaderboard.get(f"{API}/rank/7?x=1"))
+    metrics = (await leaderboard.get("/metrics")).text
+    assert f'http_requests_total{{method="GET",route="{API}/rank/{{user_id}}",status="404"}} 2.0' in metrics
