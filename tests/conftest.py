@@ -73,6 +73,20 @@ def gateway_url(stack: Stack) -> str:
 
 
 @pytest.fixture(scope="session")
+def stack_settings(stack: Stack, secrets: Mapping[str, str]) -> LeaderboardSettings:
+    """What the stack's own leaderboard processes were told of their servers."""
+    return LeaderboardSettings(
+        mysql_host=stack.mysql.host,
+        mysql_port=stack.mysql.port,
+        mysql_database=stack.database,
+        leaderboard_mysql_password=SecretStr(secrets["LEADERBOARD_MYSQL_PASSWORD"]),
+        jwt_keys=SecretStr(secrets["JWT_KEYS"]),
+        redis_url=stack.redis.url,
+        redis_password=SecretStr(secrets["REDIS_PASSWORD"]),
+    )
+
+
+@pytest.fixture(scope="session")
 def migration_settings(stack: Stack, secrets: Mapping[str, str], worker_id: str) -> MigrationSettings:
     """A database beside the stack's, with the schema in it, for services that run inside the tests."""
     settings = MigrationSettings(

@@ -399,8 +399,10 @@ async def test_the_outbox_stays_bounded_without_redis_and_is_empty_after_its_ret
     accounts: Accounts,
     mysql: Any,
     monkeypatch: pytest.MonkeyPatch,
+    rounds: Callable[[int, int], int],
 ) -> None:
-    monkeypatch.setattr("services.leaderboard.follower.MAX_NOTES", 20)
+    most = rounds(20, 100_000)
+    monkeypatch.setattr("services.leaderboard.follower.MAX_NOTES", most)
     monkeypatch.setattr("services.leaderboard.follower.ROUNDS_BETWEEN_COUNTS", 1)
     redis.kill()
     process = await make_process()
@@ -412,14 +414,16 @@ async def test_the_outbox_stays_bounded_without_redis_and_is_empty_after_its_ret
             return int(cursor.fetchone()[0])
 
     async def bounded() -> bool:
-        return notes() <= 20
+        return notes() <= most
 
     async def empty() -> bool:
         return notes() == 0
 
     for _ in range(30):
         await submit(process, ada, 1)
-    await eventually(bounded)
+    with mysql.cursor() as cursor:  # as if so many groups had been stored meanwhile
+        cursor.executemany("INSERT INTO outbox (changed) VALUES (%s)", [("[[1, 0, 1]]",)] * (most + 1))
+    await eventually(bounded, 30)
     redis.start()
     await redis_in_use(process)
     assert await leader(process) == 30

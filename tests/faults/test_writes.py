@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from services.leaderboard.app import create_app
+from services.leaderboard.check import check
 from services.leaderboard.ranking import Session, fold
 from services.leaderboard.settings import LeaderboardSettings
 from services.local.processes import Process
@@ -300,12 +301,18 @@ async def end_under_load(stack: Stack, service: Service, load: Load, end: Callab
 
 
 async def test_a_killed_process_takes_no_acknowledged_session_along_and_counts_none_twice(
-    stack: Stack, start_process: Callable[[], Service], accounts: Accounts
+    stack: Stack,
+    start_process: Callable[[], Service],
+    accounts: Accounts,
+    stack_settings: LeaderboardSettings,
+    rounds: Callable[[int, int], int],
 ) -> None:
-    for round_ in range(3):
-        load = Load(accounts, 881_000 + 100 * round_)
+    for round_ in range(rounds(3, 100)):
+        load = Load(accounts, 1_881_000 + 100 * round_)
         unanswered = await end_under_load(stack, start_process(), load, Process.kill)
         assert unanswered <= len(load.user_ids)  # at most what was under way
+        # The processes that live on tell the index what the killed one could not; `check` waits five seconds for that.
+        assert await check(stack_settings) == []
 
 
 async def test_a_process_that_is_asked_to_leave_answers_all_that_it_stores(
