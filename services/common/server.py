@@ -1,8 +1,28 @@
 """Serving an application with uvicorn, the same way everywhere."""
 
+import gc
+import socket
+import sys
+
 import uvicorn
+from uvicorn.supervisors import ChangeReload
 
 from services.common.settings import ServiceSettings
+
+_STARTUP_FAILED = 3  # as uvicorn's own command ends then
+
+
+class Server(uvicorn.Server):
+    """Keeps what was made by the end of the start out of garbage collections, for as long as the process lives.
+
+    Modules, routes and schemas are some 300,000 objects that never become garbage: looking at all of them again took 60 ms
+    each time, during which nobody was answered.
+    """
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        gc.collect()
+        gc.freeze()
 
 
 def serve(factory: str, settings: ServiceSettings) -> None:
@@ -10,7 +30,7 @@ def serve(factory: str, settings: ServiceSettings) -> None:
 
     Requests under way are finished first.
     """
-    uvicorn.run(
+    config = uvicorn.Config(
         factory,
         factory=True,
         host=settings.listen_host,
@@ -28,3 +48,11 @@ def serve(factory: str, settings: ServiceSettings) -> None:
         reload=settings.reload,
         reload_dirs=["services"] if settings.reload else None,
     )
+    if settings.reload:
+        # The supervisor makes the server in a child of its own.
+        ChangeReload(config, Server(config).run, [config.bind_socket()]).run()
+        return
+    server = Server(config)
+    server.run()
+    if not server.started:
+        sys.exit(_STARTUP_FAILED)
