@@ -12,19 +12,16 @@ from services.auth.service import AuthService
 from services.auth.settings import AuthSettings
 from services.auth.tokens import AccessTokenIssuer
 from services.common.database import Database
-from services.common.settings import InvalidSettings, load_settings
+from services.common.settings import live_keys, load_settings
 from services.common.telemetry import configure_logging
-from services.common.tokens import InvalidKeys, KeyRing, TokenVerifier
+from services.common.tokens import TokenVerifier
 from services.common.web import build_app
 
 
 def create_app(settings: AuthSettings | None = None) -> FastAPI:
     """The application. Raises InvalidSettings, before anything is opened, when it must not start with these settings."""
     settings = settings or load_settings(AuthSettings)
-    try:
-        keys = KeyRing.parse(settings.jwt_keys.get_secret_value())
-    except InvalidKeys as error:
-        raise InvalidSettings(f"cannot start: JWT_KEYS: {error}") from None
+    keys = live_keys(settings)
     configure_logging(settings, "auth")
 
     @asynccontextmanager

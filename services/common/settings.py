@@ -6,6 +6,8 @@ from typing import Annotated, TypeVar
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from services.common.tokens import InvalidKeys, KeyRing
+
 Port = Annotated[int, Field(ge=1, le=65535)]
 Seconds = Annotated[float, Field(gt=0)]
 
@@ -76,6 +78,14 @@ S = TypeVar("S", bound=BaseSettings)
 
 class InvalidSettings(SystemExit):
     """A process must not start with the settings it was given. Exits with one line that names each of them."""
+
+
+def live_keys(settings: TokenSettings) -> KeyRing:
+    """The shared keys. Raises InvalidSettings when they must not be used, without showing one."""
+    try:
+        return KeyRing.parse(settings.jwt_keys.get_secret_value())
+    except InvalidKeys as error:
+        raise InvalidSettings(f"cannot start: JWT_KEYS: {error}") from None
 
 
 def load_settings(settings: type[S]) -> S:
