@@ -25,6 +25,17 @@ logging.getLogger("httpx").setLevel(logging.WARNING)
 # Seconds: a busy machine must not fail a test that is about something else.
 PATIENCE = 30.0
 
+_EMPTIED = (
+    "users",
+    "refresh_tokens",
+    "audit_events",
+    "password_attempts",
+    "players",
+    "game_sessions",
+    "standings",
+    "outbox",
+)
+
 _LOGS = pytest.StashKey[Path]()
 
 
@@ -115,7 +126,7 @@ def mysql(stack: Stack, migration_settings: MigrationSettings) -> Iterator["pymy
     connection = stack.mysql.connect(database=migration_settings.mysql_database, autocommit=True)
     with connection.cursor() as cursor:
         cursor.execute("SET foreign_key_checks = 0, lock_wait_timeout = 20")
-        for table in ("users", "refresh_tokens", "players", "game_sessions", "standings", "outbox"):
+        for table in _EMPTIED:
             cursor.execute(f"TRUNCATE TABLE {table}")
     try:
         yield connection

@@ -5,16 +5,19 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
 from fastapi import FastAPI
+from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.auth import audit
 from services.auth.passwords import Passwords
 from services.auth.routes import PREFIX, router
 from services.auth.service import AuthService
 from services.auth.settings import AuthSettings
 from services.auth.tokens import AccessTokenIssuer
+from services.auth.upkeep import Chore, Upkeep
 from services.common.database import Database
 from services.common.settings import live_keys, load_settings
 from services.common.telemetry import configure_logging
-from services.common.tokens import TokenVerifier
+from services.common.tokens import KeyRing, TokenVerifier
 from services.common.web import build_app
 
 
@@ -38,11 +41,14 @@ def create_app(settings: AuthSettings | None = None) -> FastAPI:
             ),
             refresh_lifetime=timedelta(seconds=settings.refresh_token_seconds),
             password_min_length=settings.password_min_length,
-            clock=lambda: datetime.now(UTC),
+            clock=_now,
         )
+        app.state.upkeep = upkeep = Upkeep(database, _now, _chores(settings, keys), interval=settings.upkeep_seconds)
+        upkeep.start()
         try:
             yield
         finally:
+            await upkeep.stop()
             passwords.close()
             await database.dispose()
 
@@ -55,3 +61,24 @@ def create_app(settings: AuthSettings | None = None) -> FastAPI:
         router=router,
         needed={"mysql": lambda app: app.state.database.ping},
     )
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _chores(settings: AuthSettings, keys: KeyRing) -> dict[str, Chore]:
+    address_age = timedelta(days=settings.audit_address_days)
+    noted = False
+
+    async def note_signing_key(connection: AsyncConnection, now: datetime, _limit: int) -> int:
+        nonlocal noted
+        if not noted:  # once a process: while a key is rotated, processes that sign with either run beside each other
+            await audit.record_signing_key(connection, keys.signing_kid, now)
+            noted = True
+        return 0
+
+    async def forget_addresses(connection: AsyncConnection, now: datetime, limit: int) -> int:
+        return await audit.forget_addresses(connection, now - address_age, limit)
+
+    return {"note the signing key": note_signing_key, "forget addresses": forget_addresses}

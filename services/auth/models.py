@@ -1,9 +1,10 @@
 """The auth service's tables."""
 
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import ForeignKey, Index, String
-from sqlalchemy.dialects.mysql import BINARY
+from sqlalchemy import JSON, ForeignKey, Index, String
+from sqlalchemy.dialects.mysql import BINARY, INTEGER
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from services.common.database import TABLE_OPTIONS, UnsignedBigInt, UTCDateTime
@@ -48,3 +49,36 @@ class RefreshToken(AuthBase):
     expires_at: Mapped[datetime] = mapped_column(UTCDateTime)
     used_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     revoked_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+
+
+class AuditEvent(AuthBase):
+    """Something that happened to an account. MySQL's `auth` may add rows and forget addresses, and change nothing else."""
+
+    __tablename__ = "audit_events"
+    __table_args__ = (
+        Index("ix_audit_events_user_id", "user_id"),
+        Index("ix_audit_events_event", "event", "occurred_at"),
+        Index("ix_audit_events_address", "address", "occurred_at"),
+        {**TABLE_OPTIONS, "info": {"grant": "SELECT, INSERT, UPDATE (address)"}},
+    )
+
+    id: Mapped[int] = mapped_column(UnsignedBigInt, primary_key=True, autoincrement=True)
+    event: Mapped[str] = mapped_column(String(32))
+    user_id: Mapped[int | None] = mapped_column(UnsignedBigInt, comment="no foreign key: what happened outlives the account")
+    address: Mapped[str | None] = mapped_column(String(64), comment="forgotten after a set time")
+    detail: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    occurred_at: Mapped[datetime] = mapped_column(UTCDateTime)
+
+
+class PasswordAttempts(AuthBase):
+    """The passwords that were tried in vain for one account, or for one name that nobody has."""
+
+    __tablename__ = "password_attempts"
+    __table_args__ = (Index("ix_password_attempts_counted_at", "counted_at"), TABLE_OPTIONS)
+
+    account_key: Mapped[bytes] = mapped_column(BINARY(32), primary_key=True)
+    failures: Mapped[int] = mapped_column(INTEGER(unsigned=True), comment="attempts since the last right password")
+    attempt_id: Mapped[bytes] = mapped_column(BINARY(16), comment="the last attempt that was let through")
+    delayed_until: Mapped[datetime] = mapped_column(UTCDateTime, comment="until then no password is looked at")
+    refusals: Mapped[int] = mapped_column(INTEGER(unsigned=True), comment="attempts that this delay turned away")
+    counted_at: Mapped[datetime] = mapped_column(UTCDateTime)

@@ -26,3 +26,6 @@ class AuthSettings(ServiceSettings):
     password_queue: int = Field(64, ge=0, description="hashes that may wait for a worker; more are answered 503")
     password_queue_seconds: Seconds = Field(10.0, description="seconds a hash may wait for a worker")
     password_min_length: int = Field(8, ge=1, le=128, description="fewest code points of a new password, after NFKC")
+
+    audit_address_days: int = Field(90, ge=1, description="days the audit log keeps the address that an event came from")
+    upkeep_seconds: Seconds = Field(600.0, description="seconds between two looks for what can be forgotten")

@@ -19,7 +19,7 @@ from services.leaderboard.models import LeaderboardBase
 from services.local.stack import Stack
 
 TABLES = {
-    "auth": {"users", "refresh_tokens"},
+    "auth": {"users", "refresh_tokens", "audit_events", "password_attempts"},
     "leaderboard": {"boards", "players", "game_sessions", "standings", "outbox"},
 }
 
@@ -93,6 +93,26 @@ def test_a_service_reads_its_own_tables_and_no_others(settings: MigrationSetting
                 with pytest.raises(pymysql.err.OperationalError, match="denied"):
                     cursor.execute(f"DELETE FROM `{table}`")
         for statement in ("CREATE TABLE intruder (id INT)", f"DROP TABLE {min(TABLES[account])}", "SELECT * FROM mysql.user"):
+            with pytest.raises(pymysql.err.OperationalError, match="denied"):
+                cursor.execute(statement)
+
+
+def test_the_audit_log_can_be_added_to_and_forget_addresses_and_nothing_else(settings: MigrationSettings) -> None:
+    upgrade(settings)
+    with connect(settings, "auth", settings.auth_mysql_password) as connection, connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO audit_events (event, user_id, address, occurred_at) VALUES ('registered', 1, '::1', NOW(6))"
+        )
+        cursor.execute("UPDATE audit_events SET address = NULL WHERE id = LAST_INSERT_ID()")
+        for statement in (
+            "UPDATE audit_events SET user_id = 2",
+            "UPDATE audit_events SET event = 'logged_in'",
+            "UPDATE audit_events SET detail = NULL",
+            "UPDATE audit_events SET occurred_at = NOW(6)",
+            "DELETE FROM audit_events",
+            "TRUNCATE TABLE audit_events",
+            "REPLACE INTO audit_events (id, event, occurred_at) VALUES (1, 'logged_in', NOW(6))",
+        ):
             with pytest.raises(pymysql.err.OperationalError, match="denied"):
                 cursor.execute(statement)
 

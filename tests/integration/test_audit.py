@@ -1,0 +1,113 @@
+"""The audit log: what it holds, what it forgets, and what it never learns."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import pytest
+from pydantic import SecretStr
+
+from services.auth import audit, upkeep
+from services.auth.app import create_app
+from services.auth.audit import Event
+from services.auth.clients import Client
+from services.auth.settings import AuthSettings
+from services.auth.upkeep import Upkeep
+from services.common.database import Database
+from tests.system import eventually, serving
+
+CLIENT = Client("192.0.2.7", "a browser")
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+async def database(auth_settings: AuthSettings, mysql: object) -> Any:
+    found = Database(auth_settings, auth_settings.auth_mysql_user, auth_settings.auth_mysql_password.get_secret_value())
+    yield found
+    await found.dispose()
+
+
+def rows(connection: Any, statement: str) -> list[Any]:
+    with connection.cursor() as cursor:
+        cursor.execute(statement)
+        return list(cursor.fetchall())
+
+
+async def test_an_event_is_kept_with_its_account_its_address_and_its_detail(database: Database) -> None:
+    await database.transaction(
+        lambda connection: audit.record(connection, Event.SESSION_ENDED, CLIENT, user_id=7, now=NOW, session_id="x")
+    )
+    async with database.reading() as connection:
+        [kept] = await audit.list_events(connection, 7)
+        assert kept == audit.AuditRecord("session_ended", "192.0.2.7", {"session_id": "x"}, NOW)
+        assert await audit.list_events(connection, 8) == []
+
+
+async def test_what_is_rolled_back_is_not_in_the_log(database: Database, mysql: Any) -> None:
+    async def fails(connection: Any) -> None:
+        await audit.record(connection, Event.REGISTERED, CLIENT, user_id=7, now=NOW)
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        await database.transaction(fails)
+    assert rows(mysql, "SELECT * FROM audit_events") == []
+
+
+async def test_addresses_are_forgotten_after_their_days_batch_by_batch_and_the_events_stay(
+    database: Database, mysql: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upkeep, "BATCH", 2)
+    for age in (0, 1, 2, 3, 4, 5):
+        at = NOW - timedelta(days=age)
+        await database.transaction(
+            lambda connection, at=at: audit.record(connection, Event.LOGGED_IN, CLIENT, user_id=7, now=at)  # type: ignore[misc]
+        )
+    batches = []
+
+    async def forget(connection: Any, now: datetime, limit: int) -> int:
+        batches.append(await audit.forget_addresses(connection, now - timedelta(days=1), limit))
+        return batches[-1]
+
+    await Upkeep(database, lambda: NOW, {"forget": forget}, interval=600).round()
+    assert batches == [2, 2, 0]
+    assert [row[0] for row in rows(mysql, "SELECT address FROM audit_events ORDER BY id")] == ["192.0.2.7"] * 2 + [None] * 4
+
+
+async def test_a_chore_that_fails_keeps_no_other_from_being_done(database: Database) -> None:
+    done = []
+
+    async def fails(connection: Any, _now: datetime, _limit: int) -> int:
+        await connection.exec_driver_sql("SELECT * FROM mysql.user")
+        return 0
+
+    async def works(_connection: Any, _now: datetime, limit: int) -> int:
+        done.append(limit)
+        return 0
+
+    await Upkeep(database, lambda: NOW, {"fails": fails, "works": works}, interval=600).round()
+    assert done == [upkeep.BATCH]
+
+
+async def test_a_changed_signing_key_is_seen_once(auth_settings: AuthSettings, mysql: Any) -> None:
+    seen = (
+        "SELECT JSON_UNQUOTE(JSON_EXTRACT(detail, '$.kid')) FROM audit_events WHERE event = 'signing_key_changed' ORDER BY id"
+    )
+    old = auth_settings.jwt_keys.get_secret_value()
+    new = f"k2:A1b2C3d4E5f6G7h8I9j0K1l2M3n4O5p6Q7r8S9t0U1v,{old}"
+    for keys, kids in ((old, ["k1"]), (old, ["k1"]), (new, ["k1", "k2"]), (new, ["k1", "k2"])):
+        settings = auth_settings.model_copy(update={"jwt_keys": SecretStr(keys), "upkeep_seconds": 0.01})
+        app = create_app(settings)
+        async with serving(app) as client:
+            await looked(app, client)
+        assert [row[0] for row in rows(mysql, seen)] == kids
+
+
+async def looked(app: Any, client: httpx.AsyncClient) -> None:
+    """Return when the process has done its chores once more."""
+    assert (await client.get("/auth/health/live")).status_code == 200
+    before = app.state.upkeep.rounds
+
+    async def again() -> bool:
+        return bool(app.state.upkeep.rounds > before)
+
+    await eventually(again)
