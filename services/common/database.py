@@ -17,7 +17,7 @@ from services.common.settings import MySQLSettings
 T = TypeVar("T")
 
 # The same meaning on every server and for every connection, whatever the server's own defaults are.
-_SESSION = (
+SESSION = (
     "SET SESSION time_zone = '+00:00', innodb_lock_wait_timeout = 3, "
     "sql_mode = 'STRICT_TRANS_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'"
 )
@@ -98,7 +98,7 @@ class Database:
             pool_recycle=1800,
             isolation_level=isolation_level,
             hide_parameters=True,
-            connect_args={"connect_timeout": min(3, int(settings.mysql_timeout) or 1), "init_command": _SESSION},
+            connect_args={"connect_timeout": min(3, int(settings.mysql_timeout) or 1), "init_command": SESSION},
         )
 
     async def transaction(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:

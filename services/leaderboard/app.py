@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from fastapi import FastAPI
 
 from services.common.database import Database
+from services.common.multistatement import Transactions
 from services.common.settings import live_keys, load_settings
 from services.common.telemetry import configure_logging
 from services.common.tokens import TokenVerifier
@@ -34,7 +35,7 @@ def create_app(settings: LeaderboardSettings | None = None) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         account = settings.leaderboard_mysql_user, settings.leaderboard_mysql_password.get_secret_value()
         writes = Database(settings, *account)
-        groups = Database(settings, *account, pool_size=LANES, lean=True)
+        groups = Transactions(settings, *account, connections=LANES)
         reads = Database(settings, *account, pool_size=settings.ranking_pool_size, isolation_level="REPEATABLE READ")
         breaker = Breaker()
         redis = RedisConnection(settings)

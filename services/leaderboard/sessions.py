@@ -1,7 +1,7 @@
 """All SQL of game sessions: a group of them stored and counted, in one transaction.
 
-Written as text rather than built: SQLAlchemy compiles an INSERT of many rows anew for each number of rows, which costs more
-than MySQL does. Values are always bound.
+Written as text, and sent together: SQLAlchemy compiles an INSERT of many rows anew for each number of rows, which costs more
+than MySQL does, and so does each round trip. Values are integers, or bytes and text as hexadecimal literals.
 """
 
 import json
@@ -12,45 +12,47 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.common.multistatement import Transaction
 from services.leaderboard import ranking
-from services.leaderboard.ranking import Session
 from services.leaderboard.repository import BoardPeriod
 
 # Of no effect on a row that is there. Nor does it raise 1062, for which a whole group would have to be run again.
 _ADD_SESSIONS = """
 INSERT INTO game_sessions (user_id, submission_key, group_id, score, submitted_at) VALUES {rows}
 ON DUPLICATE KEY UPDATE id = id"""
-_LIST_SESSIONS = """
-SELECT s.user_id, s.submission_key, s.id, s.group_id, s.score, p.username
-FROM game_sessions AS s LEFT JOIN players AS p ON p.user_id = s.user_id
-WHERE (s.user_id, s.submission_key) IN ({rows})"""
-_KEEP_PLAYERS = """
-INSERT INTO players (user_id, username) VALUES {rows}
-ON DUPLICATE KEY UPDATE username = {new_username}"""
-# `ranking.merge`, under the row's lock. MySQL assigns from left to right and reads what it has assigned, so the score comes
-# after all that reads it.
+# `ranking.fold` of what is new of each player, then `ranking.merge`, under the row's lock. In the order of the primary key,
+# so that two groups never wait for each other. MySQL assigns from left to right and reads what it has assigned, so the score
+# comes after all that reads it.
 _COUNT_SESSIONS = """
-INSERT INTO standings (board_id, period_id, user_id, score, sessions, reached_session_id, version) VALUES {rows}
+INSERT INTO standings (board_id, period_id, user_id, score, sessions, reached_session_id, version)
+SELECT new.* FROM (
+  SELECT {board_id} AS board_id, {period_id} AS period_id, user_id, SUM(score) AS score, COUNT(*) AS sessions,
+  COALESCE(MAX(IF(score = 0, NULL, id)), MIN(id)) AS reached_session_id, 1 AS version
+  FROM game_sessions WHERE (user_id, submission_key) IN ({identities}) AND group_id = {group_id} GROUP BY user_id
+) AS new ORDER BY new.user_id
 ON DUPLICATE KEY UPDATE
 reached_session_id = CASE
-  WHEN standings.score IS NULL THEN {new_reached_session_id}
-  WHEN {new_score} = 0 AND standings.score = 0 THEN LEAST(standings.reached_session_id, {new_reached_session_id})
-  WHEN {new_score} = 0 THEN standings.reached_session_id
-  WHEN standings.score = 0 THEN {new_reached_session_id}
-  ELSE GREATEST(standings.reached_session_id, {new_reached_session_id})
+  WHEN standings.score IS NULL THEN new.reached_session_id
+  WHEN new.score = 0 AND standings.score = 0 THEN LEAST(standings.reached_session_id, new.reached_session_id)
+  WHEN new.score = 0 THEN standings.reached_session_id
+  WHEN standings.score = 0 THEN new.reached_session_id
+  ELSE GREATEST(standings.reached_session_id, new.reached_session_id)
 END,
-sessions = IF(standings.score IS NULL, {new_sessions}, standings.sessions + {new_sessions}),
+sessions = IF(standings.score IS NULL, new.sessions, standings.sessions + new.sessions),
 version = standings.version + 1,
-score = COALESCE(standings.score, 0) + {new_score}"""
-_LIST_STANDINGS = """
-SELECT s.user_id, p.username, s.score, s.reached_session_id, s.version
-FROM standings AS s JOIN players AS p ON p.user_id = s.user_id
-WHERE s.board_id = %s AND s.period_id = %s AND s.user_id IN ({rows})"""
-_NOTE = "INSERT INTO outbox (changed) VALUES (%s)"
+score = COALESCE(standings.score, 0) + new.score"""
+# Only if the statement before it, which counts, has counted anything.
+_NOTE = "INSERT INTO outbox (changed) SELECT '{changed}' FROM DUAL WHERE ROW_COUNT() > 0"
+_LIST_SESSIONS = """
+SELECT s.user_id, s.submission_key, s.id, s.group_id, s.score, t.score, t.reached_session_id, t.version, p.username
+FROM game_sessions AS s
+JOIN standings AS t ON t.board_id = {board_id} AND t.period_id = {period_id} AND t.user_id = s.user_id
+LEFT JOIN players AS p ON p.user_id = s.user_id
+WHERE (s.user_id, s.submission_key) IN ({identities})"""
+_KEEP_PLAYERS = """
+INSERT INTO players (user_id, username) SELECT new.* FROM ({rows}) AS new ORDER BY new.user_id
+ON DUPLICATE KEY UPDATE username = new.username"""
 _COUNT_AHEAD = "SELECT %s, COUNT(*) FROM standings WHERE board_id = %s AND period_id = %s AND score > %s AND user_id <> %s"
-
-# By whether it is MariaDB: what follows the rows of an upsert, and how it then calls the value of a new row's column.
-_NEW_ROW = {True: ("", "VALUES({})"), False: (" AS new", "new.{}")}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -98,7 +100,7 @@ class TotalsTooLarge(Exception):
 
 
 async def store(
-    connection: AsyncConnection, at: BoardPeriod, group: Sequence[Submission], group_id: bytes, earlier: Collection[bytes]
+    transaction: Transaction, at: BoardPeriod, group: Sequence[Submission], group_id: bytes, earlier: Collection[bytes]
 ) -> tuple[list[Stored], int | None]:
     """Store ``group``, in which no session is twice, and count what is new of it.
 
@@ -108,40 +110,37 @@ async def store(
 
     Raises TotalsTooLarge, after which the transaction must be rolled back.
     """
-    await _write(
-        connection, _ADD_SESSIONS, [(each.user_id, each.key, group_id, each.score, _utc(each.submitted_at)) for each in group]
+    identities = ",".join([f"({each.user_id:d},{_literal(each.key)})" for each in group])
+    names = {**_place(at), "group_id": _literal(group_id), "identities": identities}
+    changed = json.dumps([[at.board_id, at.period_id, user_id] for user_id in sorted({each.user_id for each in group})])
+    _, _, noted, listed = await transaction.send(
+        _ADD_SESSIONS.format(rows=",".join([_row(each, names["group_id"]) for each in group])),
+        _COUNT_SESSIONS.format_map(names),
+        _NOTE.format(changed=changed),
+        # By reading them, never from the first id and the number of rows: others insert at the same time.
+        _LIST_SESSIONS.format_map(names),
     )
-    # By reading them, never from the first id and the number of rows: others insert at the same time.
-    sessions: dict[tuple[int, bytes], tuple[Session, bytes]] = {}
-    names: dict[int, str | None] = {}
-    listed = await _read(connection, _LIST_SESSIONS, [each.identity for each in group])
-    for user_id, key, session_id, stored_by, score, username in listed:
-        sessions[user_id, key] = Session(session_id, score), stored_by
-        names[user_id] = username
-    added: dict[int, list[tuple[Submission, Session]]] = {}
+    rows = {(row[0], row[1]): row for row in listed.rows}
+    added: dict[int, list[Submission]] = {}
     for each in group:
-        session, stored_by = sessions[each.identity]
-        if stored_by == group_id:
-            added.setdefault(each.user_id, []).append((each, session))
-    # In the order of the primary key, so that two groups never wait for each other.
-    players = sorted(added)
-    if players:
-        last = {user_id: added[user_id][-1][0].username for user_id in players}
-        if renamed := [(user_id, name) for user_id, name in last.items() if name != names[user_id]]:
-            await _write(connection, _KEEP_PLAYERS, renamed)
-        await _write(connection, _COUNT_SESSIONS, [_tally(at, user_id, added[user_id]) for user_id in players])
-    standings = await _list_standings(connection, at, {each.user_id for each in group})
-    note = None
-    if players:
-        _require_exact(added, standings)
-        changed = json.dumps([[*_place(at), user_id] for user_id in players])
-        note = (await connection.exec_driver_sql(_NOTE, (changed,))).lastrowid
+        if rows[each.identity][3] == group_id:
+            added.setdefault(each.user_id, []).append(each)
+    last = {user_id: submissions[-1].username for user_id, submissions in added.items()}
+    standings = {row[0]: Change(row[0], last.get(row[0], row[8] or ""), *row[5:8]) for row in listed.rows}
+    _require_exact(added, standings)
+    known = {row[0]: row[8] for row in listed.rows}
+    if renamed := {user_id: name for user_id, name in last.items() if name != known[user_id]}:
+        players = [
+            f"SELECT {user_id:d} AS user_id, _utf8mb4 {_literal(name.encode())} AS username"
+            for user_id, name in renamed.items()
+        ]
+        await transaction.send(_KEEP_PLAYERS.format(rows=" UNION ALL ".join(players)))
     stored = []
     for each in group:
-        session, stored_by = sessions[each.identity]
+        _, _, session_id, stored_by, score, *_ = rows[each.identity]
         replayed = stored_by != group_id and stored_by not in earlier
-        stored.append(Stored(session.session_id, session.score, replayed, standings[each.user_id]))
-    return stored, note
+        stored.append(Stored(session_id, score, replayed, standings[each.user_id]))
+    return stored, noted.insert_id if noted.affected_rows else None
 
 
 async def count_ahead_of_each(connection: AsyncConnection, at: BoardPeriod, scores: Mapping[int, int]) -> dict[int, int]:
@@ -149,7 +148,7 @@ async def count_ahead_of_each(connection: AsyncConnection, at: BoardPeriod, scor
 
     Others: the player's own total may have grown since, and nobody is ahead of themselves.
     """
-    counted = [(user_id, *_place(at), score, user_id) for user_id, score in scores.items()]
+    counted = [(user_id, at.board_id, at.period_id, score, user_id) for user_id, score in scores.items()]
     if not counted:
         return {}
     statement = " UNION ALL ".join([_COUNT_AHEAD] * len(counted))
@@ -157,64 +156,37 @@ async def count_ahead_of_each(connection: AsyncConnection, at: BoardPeriod, scor
     return {row[0]: row[1] for row in rows}
 
 
-def _tally(at: BoardPeriod, user_id: int, added: Iterable[tuple[Submission, Session]]) -> tuple[int, ...]:
-    """The standing's row, if it were the player's first."""
-    tally = ranking.fold(session for _, session in added)
-    assert tally is not None
-    return *_place(at), user_id, tally.score, tally.sessions, tally.reached_session_id, 1
-
-
-def _require_exact(added: dict[int, list[tuple[Submission, Session]]], standings: dict[int, Change]) -> None:
+def _require_exact(added: Mapping[int, Sequence[Submission]], standings: Mapping[int, Change]) -> None:
     """Raise TotalsTooLarge unless every total can be counted exactly: first come, first counted."""
     totals: dict[Submission, int] = {}
-    for user_id, sessions in added.items():
+    for user_id, submissions in added.items():
         after = standings[user_id].score
         assert after is not None  # counted just now, under the lock that this transaction holds
         if after <= ranking.MAX_TOTAL:
             continue
-        total = after - sum(session.score for _, session in sessions)
-        for submission, session in sessions:
-            if total + session.score > ranking.MAX_TOTAL:
-                totals[submission] = total + session.score
+        total = after - sum(each.score for each in submissions)
+        for each in submissions:
+            if total + each.score > ranking.MAX_TOTAL:
+                totals[each] = total + each.score
             else:
-                total += session.score
+                total += each.score
     if totals:
         raise TotalsTooLarge(totals)
 
 
-async def _list_standings(connection: AsyncConnection, at: BoardPeriod, players: Collection[int]) -> dict[int, Change]:
-    rows = await _read(connection, _LIST_STANDINGS, [(user_id,) for user_id in sorted(players)], _place(at))
-    return {row[0]: Change(*row) for row in rows}
+def _row(submission: Submission, group_id: str) -> str:
+    key, time = _literal(submission.key), submission.submitted_at.astimezone(UTC)
+    return f"({submission.user_id:d},{key},{group_id},{submission.score:d},'{time:%Y-%m-%d %H:%M:%S.%f}')"
 
 
-async def _write(connection: AsyncConnection, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
-    is_mariadb: bool = getattr(connection.dialect, "is_mariadb")  # noqa: B009 - the base class of dialects does not tell
-    row, column = _NEW_ROW[is_mariadb]
-    # What MySQL deprecates in an upsert, VALUES(), is what MariaDB knows.
-    new = {f"new_{name}": column.format(name) for name in ("username", "score", "sessions", "reached_session_id")}
-    await connection.exec_driver_sql(statement.format(rows=_placeholders(rows) + row, **new), _flat(rows))
-
-
-async def _read(
-    connection: AsyncConnection, statement: str, rows: Sequence[tuple[Any, ...]], before: tuple[Any, ...] = ()
-) -> Sequence[tuple[Any, ...]]:
-    result = await connection.exec_driver_sql(statement.format(rows=_placeholders(rows)), before + _flat(rows))
-    return result.all()
-
-
-def _placeholders(rows: Sequence[tuple[Any, ...]]) -> str:
-    row = f"({','.join(['%s'] * len(rows[0]))})"
-    return ",".join([row] * len(rows))
+def _literal(value: bytes) -> str:
+    """Bytes as MySQL reads them, whatever they are."""
+    return f"0x{value.hex()}" if value else "''"
 
 
 def _flat(rows: Iterable[tuple[Any, ...]]) -> tuple[Any, ...]:
     return tuple(value for row in rows for value in row)
 
 
-def _place(at: BoardPeriod) -> tuple[int, int]:
-    return at.board_id, at.period_id
-
-
-def _utc(time: datetime) -> datetime:
-    """As the driver takes it: UTC without saying so."""
-    return time.astimezone(UTC).replace(tzinfo=None)
+def _place(at: BoardPeriod) -> dict[str, Any]:
+    return {"board_id": at.board_id, "period_id": at.period_id}

@@ -16,7 +16,8 @@ import structlog
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from services.common.database import RETRYABLE, CommitUnknown, Database, error_code
+from services.common.database import RETRYABLE, CommitUnknown, error_code
+from services.common.multistatement import Transactions
 from services.common.problems import ServiceUnavailable
 from services.leaderboard import sessions
 from services.leaderboard.errors import KeyReused, QueueFull, TotalTooLarge
@@ -68,7 +69,7 @@ class Writer:
 
     def __init__(
         self,
-        database: Database,
+        transactions: Transactions,
         settings: LeaderboardSettings,
         at: BoardPeriod,
         *,
@@ -76,7 +77,7 @@ class Writer:
         ranks: Ranks,
         told: Callable[[int], None],
     ) -> None:
-        self._database = database
+        self._transactions = transactions
         self._timeout = settings.mysql_timeout
         self._at = at
         self._announce = announce
@@ -110,7 +111,7 @@ class Writer:
         for each in asked:
             if each.at >= oldest:
                 firsts.setdefault(each.submission.identity, each.submission)
-        outcomes = _Group(self._database, self._at, self._timeout)
+        outcomes = _Group(self._transactions, self._at, self._timeout)
         await outcomes.store(list(firsts.values()))
         standings: dict[int, Change] = {}
         for stored in outcomes.stored.values():
@@ -160,8 +161,8 @@ class Writer:
 class _Group:
     """A group on its way into MySQL: what became of each member, over as many transactions as it takes."""
 
-    def __init__(self, database: Database, at: BoardPeriod, timeout: float) -> None:
-        self._database = database
+    def __init__(self, transactions: Transactions, at: BoardPeriod, timeout: float) -> None:
+        self._transactions = transactions
         self._at = at
         self._timeout = timeout
         self._began = monotonic()
@@ -202,7 +203,7 @@ class _Group:
             group_id = uuid.uuid4().bytes
             work = partial(sessions.store, at=self._at, group=members, group_id=group_id, earlier=self._unknown)
             try:
-                stored, note = await self._database.attempt(work)
+                stored, note = await self._transactions.attempt(work)
             except TotalsTooLarge as refused:
                 for member, total in refused.totals.items():
                     detail = f"A total stays below 2^53; with {member.score} more this one would be {total}."

@@ -135,23 +135,6 @@ async def test_a_commit_that_never_gets_through_is_answered_503_in_the_end_and_a
     assert_counted(mysql, [answer.json()])
 
 
-@pytest.mark.parametrize(("first", "second"), [(5, 3), (0, 3), (5, 0), (0, 0)])
-async def test_a_standing_is_the_fold_of_its_sessions_also_if_the_later_one_is_counted_first(
-    process: httpx.AsyncClient, other: httpx.AsyncClient, proxy: Proxy, accounts: Accounts, mysql: Any, first: int, second: int
-) -> None:
-    ada = accounts.new()
-    proxy.strike(Fault.DELAYED, b"INSERT INTO players")
-    overtaken = asyncio.create_task(submit(process, ada, first))
-    await proxy.struck.wait()  # its session has an id, and its standing is not locked yet
-    answers = [(await submit(other, ada, second)).json()]
-    proxy.release()
-    answers.append((await overtaken).json())
-    assert answers[1]["session_id"] < answers[0]["session_id"]
-    assert answers[1]["total_score"] == first + second
-    assert_counted(mysql, answers)
-    assert rows(mysql, "SELECT version FROM standings") == [(2,)]
-
-
 async def test_a_full_queue_is_answered_503_and_all_that_was_accepted_is_stored(
     leaderboard_settings: LeaderboardSettings, accounts: Accounts, mysql: Any
 ) -> None:

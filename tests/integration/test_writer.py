@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from services.common.database import Database
+from services.common.multistatement import Transactions
 from services.common.problems import ServiceUnavailable
 from services.leaderboard.errors import KeyReused, QueueFull, TotalTooLarge
 from services.leaderboard.ranking import MAX_TOTAL, Session, fold
@@ -19,7 +19,7 @@ from services.leaderboard.rankings import MAIN
 from services.leaderboard.repository import BoardPeriod
 from services.leaderboard.sessions import Change, Submission
 from services.leaderboard.settings import LeaderboardSettings
-from services.leaderboard.writer import Submitted, Writer
+from services.leaderboard.writer import LANES, Submitted, Writer
 from tests.system import eventually
 
 _keys = count()
@@ -53,11 +53,11 @@ class Redis:
 class Board:
     """A writer, with what it tells others kept."""
 
-    def __init__(self, database: Database, settings: LeaderboardSettings) -> None:
+    def __init__(self, transactions: Transactions, settings: LeaderboardSettings) -> None:
         self.redis = Redis()
         self.ranks_are_known = True
         self.writer = Writer(
-            database, settings, MAIN, announce=self.redis.announce, ranks=self._ranks, told=self.redis.told.append
+            transactions, settings, MAIN, announce=self.redis.announce, ranks=self._ranks, told=self.redis.told.append
         )
 
     async def _ranks(self, at: BoardPeriod, scores: Mapping[int, int]) -> Mapping[int, int]:
@@ -78,21 +78,27 @@ class Board:
         return [answer for answer in answers if isinstance(answer, Submitted)]
 
 
-def connect(settings: LeaderboardSettings, *, lean: bool = False) -> Database:
+async def _waiting(connection: Any) -> bool:
+    """Whether somebody waits for a row."""
+    [(_, waiting)] = rows(connection, "SHOW GLOBAL STATUS LIKE 'Innodb_row_lock_current_waits'")
+    return int(waiting) == 1
+
+
+def connect(settings: LeaderboardSettings) -> Transactions:
     password = settings.leaderboard_mysql_password.get_secret_value()
-    return Database(settings, settings.leaderboard_mysql_user, password, lean=lean)
+    return Transactions(settings, settings.leaderboard_mysql_user, password, connections=4 * LANES)
 
 
 @pytest.fixture
-async def database(leaderboard_settings: LeaderboardSettings, mysql: object) -> AsyncIterator[Database]:
-    database = connect(leaderboard_settings)
-    yield database
-    await database.dispose()
+async def transactions(leaderboard_settings: LeaderboardSettings, mysql: object) -> AsyncIterator[Transactions]:
+    transactions = connect(leaderboard_settings)
+    yield transactions
+    await transactions.dispose()
 
 
 @pytest.fixture
-async def board(database: Database, leaderboard_settings: LeaderboardSettings) -> AsyncIterator[Board]:
-    board = Board(database, leaderboard_settings)
+async def board(transactions: Transactions, leaderboard_settings: LeaderboardSettings) -> AsyncIterator[Board]:
+    board = Board(transactions, leaderboard_settings)
     yield board
     await board.writer.drain()
 
@@ -180,11 +186,7 @@ async def test_one_key_in_one_group_is_one_session_and_another_score_for_it_is_r
     assert rows(mysql, "SELECT score, sessions, version FROM standings") == [(5, 1, 1)]
 
 
-async def test_a_connection_that_was_lost_while_idle_costs_nothing(
-    leaderboard_settings: LeaderboardSettings, mysql: Any
-) -> None:
-    lean = connect(leaderboard_settings, lean=True)
-    board = Board(lean, leaderboard_settings)
+async def test_a_connection_that_was_lost_while_idle_costs_nothing(board: Board, mysql: Any) -> None:
     await board.store(session(1, 1))
     ours = "SELECT id FROM information_schema.processlist WHERE db = DATABASE() AND id <> CONNECTION_ID()"
     for (connection_id,) in rows(mysql, ours):
@@ -192,7 +194,26 @@ async def test_a_connection_that_was_lost_while_idle_costs_nothing(
     [answer] = await board.store(session(1, 4))
     assert answer.total_score == 5
     assert rows(mysql, "SELECT score, sessions, version FROM standings") == [(5, 2, 2)]
-    await lean.dispose()
+
+
+@pytest.mark.parametrize(("first", "second"), [(5, 3), (0, 3), (5, 0), (0, 0)])
+async def test_a_standing_is_the_fold_of_its_sessions_also_if_the_later_one_is_counted_first(
+    board: Board, transactions: Transactions, leaderboard_settings: LeaderboardSettings, mysql: Any, first: int, second: int
+) -> None:
+    await board.store(session(1, 1))
+    mysql.begin()
+    rows(mysql, "SELECT * FROM standings WHERE user_id = 1 FOR UPDATE")
+    overtaken = asyncio.create_task(board.store(session(1, 1), session(2, first)))
+    await eventually(lambda: _waiting(mysql))  # player 2's session has an id, and player 1 comes first to be counted
+    [answer] = await Board(transactions, leaderboard_settings).store(session(2, second))
+    mysql.rollback()
+    [_, late] = await overtaken
+    assert late.session_id < answer.session_id
+    assert late.total_score == first + second
+    folded = fold([Session(late.session_id, first), Session(answer.session_id, second)])
+    assert folded is not None
+    [standing] = rows(mysql, "SELECT score, sessions, reached_session_id, version FROM standings WHERE user_id = 2")
+    assert standing == (folded.score, folded.sessions, folded.reached_session_id, 2)
 
 
 async def test_a_deadlock_is_run_again_whole(board: Board, mysql: Any) -> None:
@@ -204,12 +225,7 @@ async def test_a_deadlock_is_run_again_whole(board: Board, mysql: Any) -> None:
         cursor.execute("DELETE FROM outbox")  # so much that InnoDB rolls the other one back
         cursor.execute("SELECT * FROM standings WHERE user_id = 2 FOR UPDATE")
         asking = asyncio.create_task(board.store(session(1, 4), session(2, 4), session(3, 4)))
-
-        async def it_waits() -> bool:
-            [(_, waiting)] = rows(mysql, "SHOW GLOBAL STATUS LIKE 'Innodb_row_lock_current_waits'")
-            return int(waiting) == 1
-
-        await eventually(it_waits)
+        await eventually(lambda: _waiting(mysql))
         # It waits for our row of player 2, and we now ask for its row of player 1.
         await asyncio.to_thread(cursor.execute, "SELECT * FROM standings WHERE user_id = 1 FOR UPDATE")
         assert not asking.done()
@@ -234,10 +250,10 @@ async def test_a_lock_that_is_held_too_long_is_waited_for_again(board: Board, my
 
 
 async def test_many_writers_at_once_leave_every_standing_the_fold_of_its_sessions(
-    database: Database, leaderboard_settings: LeaderboardSettings, mysql: Any
+    transactions: Transactions, leaderboard_settings: LeaderboardSettings, mysql: Any
 ) -> None:
     """As many processes do: the same players, in another order each, some keys twice."""
-    boards = [Board(database, leaderboard_settings) for _ in range(4)]
+    boards = [Board(transactions, leaderboard_settings) for _ in range(4)]
 
     async def play(board: Board, number: int) -> list[Submitted]:
         answers = []
@@ -299,9 +315,11 @@ async def test_who_leaves_has_their_session_stored_and_draining_waits_for_it(boa
     assert rows(mysql, "SELECT score, sessions FROM standings") == [(2, 3)]
 
 
-async def test_a_full_queue_refuses_at_once(database: Database, leaderboard_settings: LeaderboardSettings, mysql: Any) -> None:
+async def test_a_full_queue_refuses_at_once(
+    transactions: Transactions, leaderboard_settings: LeaderboardSettings, mysql: Any
+) -> None:
     small = leaderboard_settings.model_copy(update={"submission_queue": 3})
-    board = Board(database, small)
+    board = Board(transactions, small)
     answers = await board.submit(*(session(user_id, 1) for user_id in range(1, 11)))
     assert [isinstance(answer, Submitted) for answer in answers] == [True] * 3 + [False] * 7
     for refused in answers[3:]:
@@ -314,8 +332,8 @@ async def test_what_waited_longer_than_a_transaction_may_take_is_refused_without
     leaderboard_settings: LeaderboardSettings, mysql: Any
 ) -> None:
     impatient = leaderboard_settings.model_copy(update={"mysql_timeout": 0.3, "submission_group": 1})
-    database = connect(impatient)
-    board = Board(database, impatient)
+    transactions = connect(impatient)
+    board = Board(transactions, impatient)
     await board.store(session(1, 0))
     mysql.begin()
     rows(mysql, "SELECT * FROM standings WHERE user_id = 1 FOR UPDATE")
@@ -325,4 +343,4 @@ async def test_what_waited_longer_than_a_transaction_may_take_is_refused_without
     assert [type(answer) for answer in answers] == [ServiceUnavailable] * 4
     assert ["waited too long" in str(answer) for answer in answers] == [False, False, True, True]
     assert rows(mysql, "SELECT sessions FROM standings") == [(1,)]
-    await database.dispose()
+    await transactions.dispose()
