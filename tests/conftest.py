@@ -27,6 +27,7 @@ PATIENCE = 30.0
 
 _EMPTIED = (
     "users",
+    "refresh_families",
     "refresh_tokens",
     "audit_events",
     "password_attempts",

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import secrets
+import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -61,7 +62,7 @@ class Accounts:
     def new(self, username: str | None = None, user_id: int | None = None) -> dict[str, str]:
         """The Authorization header of a user."""
         user_id = user_id or next(self._ids)
-        return bearer(self._issuer.issue(user_id, username or f"player{user_id}", datetime.now(UTC)))
+        return bearer(self._issuer.issue(user_id, username or f"player{user_id}", uuid.uuid4(), datetime.now(UTC)))
 
 
 def assert_problem(response: httpx.Response, status: int, kind: str | None = None) -> None:

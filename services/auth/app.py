@@ -1,19 +1,21 @@
 """The auth service's application."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
 from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.auth import audit
+from services.auth import audit, families
+from services.auth.families import Lifetimes
 from services.auth.passwords import Passwords
 from services.auth.routes import PREFIX, router
 from services.auth.service import AuthService
 from services.auth.settings import AuthSettings
 from services.auth.tokens import AccessTokenIssuer
 from services.auth.upkeep import Chore, Upkeep
+from services.auth.verification import PasswordCheck
 from services.common.database import Database
 from services.common.settings import live_keys, load_settings
 from services.common.telemetry import configure_logging
@@ -21,7 +23,11 @@ from services.common.tokens import KeyRing, TokenVerifier
 from services.common.web import build_app
 
 
-def create_app(settings: AuthSettings | None = None) -> FastAPI:
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def create_app(settings: AuthSettings | None = None, clock: Callable[[], datetime] = _now) -> FastAPI:
     """The application. Raises InvalidSettings, before anything is opened, when it must not start with these settings."""
     settings = settings or load_settings(AuthSettings)
     keys = live_keys(settings)
@@ -36,14 +42,18 @@ def create_app(settings: AuthSettings | None = None) -> FastAPI:
         app.state.service = AuthService(
             database,
             passwords,
+            PasswordCheck(passwords),
             AccessTokenIssuer(
                 keys, settings.jwt_issuer, settings.jwt_audience, timedelta(seconds=settings.access_token_seconds)
             ),
-            refresh_lifetime=timedelta(seconds=settings.refresh_token_seconds),
+            lifetimes=Lifetimes(
+                idle=timedelta(seconds=settings.refresh_token_seconds), absolute=timedelta(seconds=settings.session_seconds)
+            ),
+            sessions_per_user=settings.sessions_per_user,
             password_min_length=settings.password_min_length,
-            clock=_now,
+            clock=clock,
         )
-        app.state.upkeep = upkeep = Upkeep(database, _now, _chores(settings, keys), interval=settings.upkeep_seconds)
+        app.state.upkeep = upkeep = Upkeep(database, clock, _chores(settings, keys), interval=settings.upkeep_seconds)
         upkeep.start()
         try:
             yield
@@ -63,10 +73,6 @@ def create_app(settings: AuthSettings | None = None) -> FastAPI:
     )
 
 
-def _now() -> datetime:
-    return datetime.now(UTC)
-
-
 def _chores(settings: AuthSettings, keys: KeyRing) -> dict[str, Chore]:
     address_age = timedelta(days=settings.audit_address_days)
     noted = False
@@ -81,4 +87,9 @@ def _chores(settings: AuthSettings, keys: KeyRing) -> dict[str, Chore]:
     async def forget_addresses(connection: AsyncConnection, now: datetime, limit: int) -> int:
         return await audit.forget_addresses(connection, now - address_age, limit)
 
-    return {"note the signing key": note_signing_key, "forget addresses": forget_addresses}
+    return {
+        "note the signing key": note_signing_key,
+        "forget addresses": forget_addresses,
+        "forget sessions": families.forget_families,
+        "forget refresh tokens": families.forget_tokens,
+    }

@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import Cookie, Depends, Request
 from pydantic import ValidationError
 
+from services.auth.clients import Client
 from services.auth.schemas import Credentials, NewAccount, PasswordForm
 from services.auth.service import AuthService
 from services.common.authentication import authenticated
@@ -20,6 +21,11 @@ REFRESH_COOKIE = "refresh_token"
 async def _service(request: Request) -> AuthService:
     service: AuthService = request.app.state.service
     return service
+
+
+async def _client(request: Request) -> Client:
+    # uvicorn has put the address there that the gateway tells, if it is the gateway that connects.
+    return Client.of(request.client.host if request.client else None, request.headers.get("user-agent", ""))
 
 
 async def _read_login(request: Request) -> Credentials:
@@ -40,6 +46,7 @@ async def _read_login(request: Request) -> Credentials:
 
 Service = Annotated[AuthService, Depends(_service)]
 Caller = Annotated[Principal, Depends(authenticated)]
+Sender = Annotated[Client, Depends(_client)]
 Registration = Annotated[NewAccount, Depends(json_body(NewAccount))]
 Login = Annotated[Credentials, Depends(_read_login)]
 RefreshToken = Annotated[

@@ -27,28 +27,48 @@ class User(AuthBase):
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
 
 
+class RefreshFamily(AuthBase):
+    """A session: all refresh tokens that came from one login. One that ends is deleted; no token of it is good then."""
+
+    __tablename__ = "refresh_families"
+    __table_args__ = (
+        Index("ix_refresh_families_user_id", "user_id"),
+        Index("ix_refresh_families_expires_at", "expires_at"),
+        TABLE_OPTIONS,
+    )
+
+    id: Mapped[bytes] = mapped_column(BINARY(16), primary_key=True)
+    user_id: Mapped[int] = mapped_column(
+        UnsignedBigInt, ForeignKey("users.id", name="fk_refresh_families_user_id", ondelete="CASCADE")
+    )
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    last_used_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    expires_at: Mapped[datetime] = mapped_column(UTCDateTime, comment="over then, if it is not used before")
+    ends_at: Mapped[datetime] = mapped_column(UTCDateTime, comment="over then, however much it is used")
+    address: Mapped[str] = mapped_column(String(45), comment="where it was used last; empty: not known")
+    user_agent: Mapped[str] = mapped_column(String(256))
+
+
 class RefreshToken(AuthBase):
-    """One refresh token, by its hash. All that came from one login are a family, and end together."""
+    """One refresh token, by its hash. A used one is kept until it expires, so that a second use is known for what it is.
+
+    No foreign key: a family may have thousands of used tokens, and its end must not wait for them. They say nothing about
+    anybody, and expire by themselves.
+    """
 
     __tablename__ = "refresh_tokens"
     __table_args__ = (
         Index("uq_refresh_tokens_token_hash", "token_hash", unique=True),
-        Index("ix_refresh_tokens_family_id", "family_id"),
-        Index("ix_refresh_tokens_user_id", "user_id"),
         Index("ix_refresh_tokens_expires_at", "expires_at"),
         TABLE_OPTIONS,
     )
 
     id: Mapped[int] = mapped_column(UnsignedBigInt, primary_key=True, autoincrement=True)
-    user_id: Mapped[int] = mapped_column(
-        UnsignedBigInt, ForeignKey("users.id", name="fk_refresh_tokens_user_id", ondelete="CASCADE")
-    )
     family_id: Mapped[bytes] = mapped_column(BINARY(16))
     token_hash: Mapped[bytes] = mapped_column(BINARY(32))
     issued_at: Mapped[datetime] = mapped_column(UTCDateTime)
     expires_at: Mapped[datetime] = mapped_column(UTCDateTime)
     used_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
-    revoked_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
 
 class AuditEvent(AuthBase):

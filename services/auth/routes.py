@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter, Request, Response
 
-from services.auth.dependencies import FORM, REFRESH_COOKIE, Caller, Login, RefreshToken, Registration, Service
+from services.auth.dependencies import FORM, REFRESH_COOKIE, Caller, Login, RefreshToken, Registration, Sender, Service
 from services.auth.errors import InvalidCredentials, InvalidRefreshToken, PasswordQueueFull, UsernameTaken
 from services.auth.schemas import AccessToken, Account, Credentials, NewAccount, PasswordForm, Registered
 from services.auth.service import SignedIn
@@ -61,8 +61,8 @@ async def register(account: Registration, service: Service) -> Registered:
     ),
     openapi_extra=body_schema({JSON: Credentials, FORM: PasswordForm}),
 )
-async def login(credentials: Login, service: Service, request: Request, response: Response) -> AccessToken:
-    return _answer(request, response, await service.login(credentials.username, credentials.password))
+async def login(credentials: Login, service: Service, sender: Sender, request: Request, response: Response) -> AccessToken:
+    return _answer(request, response, await service.login(credentials.username, credentials.password, sender))
 
 
 @router.post(
@@ -71,8 +71,10 @@ async def login(credentials: Login, service: Service, request: Request, response
     description="Takes the refresh token from its cookie and replaces it. A refresh token that is used twice ends its family.",
     responses=documented(InvalidRefreshToken, InvalidRequest, ServiceUnavailable),
 )
-async def refresh(service: Service, request: Request, response: Response, token: RefreshToken = None) -> AccessToken:
-    return _answer(request, response, await service.refresh(token))
+async def refresh(
+    service: Service, sender: Sender, request: Request, response: Response, token: RefreshToken = None
+) -> AccessToken:
+    return _answer(request, response, await service.refresh(token, sender))
 
 
 @router.post("/logout", status_code=204, summary="Sign out", responses=documented(InvalidRequest, ServiceUnavailable))
@@ -83,6 +85,6 @@ async def logout(service: Service, request: Request, response: Response, token: 
 
 @router.get("/me", summary="Who I am", responses=documented(Unauthenticated, ServiceUnavailable))
 async def me(caller: Caller, service: Service, response: Response) -> Account:
-    user = await service.get_user(caller.user_id)
+    user = await service.get_user(caller)
     response.headers["Cache-Control"] = "no-store"
     return Account(user_id=user.user_id, username=user.username, created_at=user.created_at)

@@ -1,23 +1,30 @@
-"""The use cases of the auth service."""
+"""The use cases of signing up, in and out."""
 
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.auth import passwords, repository
+from services.auth import families, passwords, repository
+from services.auth.clients import Client
 from services.auth.errors import InvalidCredentials, InvalidRefreshToken
+from services.auth.families import Lifetimes
 from services.auth.passwords import Passwords
 from services.auth.repository import UserRecord
 from services.auth.tokens import AccessTokenIssuer, new_refresh_token, refresh_token_hash
 from services.auth.usernames import InvalidUsername, Username
+from services.auth.verification import PasswordCheck
 from services.common.database import Database
 from services.common.problems import FieldError, InvalidRequest, Unauthenticated
+from services.common.tokens import Principal
 
 log = structlog.get_logger(__name__)
+
+# A hash that changed between its check and the login is checked again: another login may only have renewed it.
+_LOGIN_ATTEMPTS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,16 +44,20 @@ class AuthService:
         self,
         database: Database,
         passwords: Passwords,
+        check: PasswordCheck,
         issuer: AccessTokenIssuer,
         *,
-        refresh_lifetime: timedelta,
+        lifetimes: Lifetimes,
+        sessions_per_user: int,
         password_min_length: int,
         clock: Callable[[], datetime],
     ) -> None:
         self._database = database
         self._passwords = passwords
+        self._check = check
         self._issuer = issuer
-        self._refresh_lifetime = refresh_lifetime
+        self._lifetimes = lifetimes
+        self._sessions_per_user = sessions_per_user
         self._password_min_length = password_min_length
         self._clock = clock
 
@@ -69,27 +80,29 @@ class AuthService:
         log.info("registered", user_id=user_id)
         return user_id, name.display
 
-    async def login(self, username: str, password: str) -> SignedIn:
-        """Begin a family of refresh tokens. Raises InvalidCredentials or PasswordQueueFull."""
-        user = await self._find_by_typed_name(username)
+    async def login(self, username: str, password: str, client: Client) -> SignedIn:
+        """Begin a session. Raises InvalidCredentials or PasswordQueueFull."""
         try:
-            normal = passwords.normalize(password)
-            right = await self._passwords.verify(user.password_hash if user else None, normal)
-        except passwords.InvalidPassword:
-            # No such password can have been set. The same work as for any other.
-            right = await self._passwords.verify(None, "")
-            normal = ""
-        if user is None or not right:
-            raise InvalidCredentials("The username or the password is wrong.")
-        rehashed = await self._passwords.hash(normal) if self._passwords.needs_rehash(user.password_hash) else None
-        return await self._database.transaction(lambda connection: self._begin_family(connection, user, rehashed))
+            account = Username.parse(username).canonical
+        except InvalidUsername:
+            account = None
+        for _ in range(_LOGIN_ATTEMPTS):
+            user = await self._find_by_name(account)
+            normal = await self._check.check(username if account is None else account, user, password)
+            if user is None or normal is None:
+                break
+            rehashed = await self._passwords.hash(normal) if self._passwords.needs_rehash(user.password_hash) else None
+            signed_in = await self._begin(user, rehashed, client)
+            if signed_in is not None:
+                return signed_in
+        raise InvalidCredentials("The username or the password is wrong.")
 
-    async def refresh(self, token: str | None) -> SignedIn:
-        """Rotate a refresh token. Raises InvalidRefreshToken; a token that was used before ends its family."""
+    async def refresh(self, token: str | None, client: Client) -> SignedIn:
+        """Rotate a refresh token. Raises InvalidRefreshToken; a token that was used before ends its session."""
         if token is None:
             raise InvalidRefreshToken("You are signed out. Sign in to go on.")
         token_hash = refresh_token_hash(token)
-        signed_in = await self._database.transaction(lambda connection: self._rotate(connection, token_hash))
+        signed_in = await self._database.transaction(lambda connection: self._rotate(connection, token_hash, client))
         if signed_in is None:
             # A transaction of its own, committed before the refusal, which must not undo it.
             await self._database.transaction(lambda connection: self._end_reused(connection, token_hash))
@@ -97,62 +110,68 @@ class AuthService:
         return signed_in
 
     async def logout(self, token: str | None) -> None:
-        """End the token's family. Nothing happens where there is none: signed out is what was asked for."""
+        """End the token's session. Nothing happens where there is none: signed out is what was asked for."""
         if token is None:
             return
         token_hash = refresh_token_hash(token)
 
         async def end(connection: AsyncConnection) -> None:
-            found = await repository.find_refresh_token(connection, token_hash)
+            found = await families.find_family(connection, token_hash)
             if found:
-                await repository.revoke_family(connection, found.family_id, self._clock())
+                await families.end_family(connection, *found, self._clock())
 
         await self._database.transaction(end)
 
-    async def get_user(self, user_id: int) -> UserRecord:
-        """The account an access token speaks for. Raises Unauthenticated when it is gone."""
+    async def get_user(self, caller: Principal) -> UserRecord:
+        """The account an access token speaks for. Raises Unauthenticated when it is gone, or the session has ended."""
         async with self._database.reading() as connection:
-            user = await repository.find_user(connection, user_id)
+            user = await families.find_user_of(connection, caller.user_id, caller.session_id, self._clock())
         if user is None:
-            raise Unauthenticated("This account does not exist any more.", challenge='Bearer error="invalid_token"')
+            raise Unauthenticated("Your session has ended. Sign in again.", challenge='Bearer error="invalid_token"')
         return user
 
-    async def _find_by_typed_name(self, username: str) -> UserRecord | None:
-        try:
-            canonical = Username.parse(username).canonical
-        except InvalidUsername:
+    async def _find_by_name(self, canonical: str | None) -> UserRecord | None:
+        if canonical is None:
             return None
         async with self._database.reading() as connection:
             return await repository.find_user_by_name(connection, canonical)
 
-    async def _begin_family(self, connection: AsyncConnection, user: UserRecord, rehashed: str | None) -> SignedIn:
-        if rehashed is not None:
-            await repository.set_password_hash(connection, user.user_id, user.password_hash, rehashed)
-        await repository.delete_expired_refresh_tokens(connection, user.user_id, self._clock())
-        return await self._sign_in(connection, user, uuid.uuid4().bytes)
+    async def _begin(self, checked: UserRecord, rehashed: str | None, client: Client) -> SignedIn | None:
+        """Begin a session of the user whose password was right; None when it has changed since, or the user is gone."""
 
-    async def _rotate(self, connection: AsyncConnection, token_hash: bytes) -> SignedIn | None:
-        if not await repository.use_refresh_token(connection, token_hash, self._clock()):
-            return None
-        used = await repository.find_refresh_token(connection, token_hash)
-        user = await repository.find_user(connection, used.user_id) if used else None
-        return await self._sign_in(connection, user, used.family_id) if used and user else None
+        async def begin(connection: AsyncConnection) -> SignedIn | None:
+            user = await repository.lock_user(connection, checked.user_id)
+            if user is None or user.password_hash != checked.password_hash:
+                return None
+            if rehashed is not None:
+                await repository.set_password_hash(connection, user.user_id, user.password_hash, rehashed)
+            now = self._clock()
+            session_id, expires_at = await families.begin_family(
+                connection, user.user_id, client, now, self._lifetimes, self._sessions_per_user
+            )
+            return await self._sign_in(connection, user, session_id, now, expires_at)
+
+        return await self._database.transaction(begin)
+
+    async def _rotate(self, connection: AsyncConnection, token_hash: bytes, client: Client) -> SignedIn | None:
+        now = self._clock()
+        used = await families.use_token(connection, token_hash, client, now, self._lifetimes)
+        return await self._sign_in(connection, used.user, used.session_id, now, used.expires_at) if used else None
 
     async def _end_reused(self, connection: AsyncConnection, token_hash: bytes) -> None:
-        found = await repository.find_refresh_token(connection, token_hash)
-        if found and found.used_at is not None and found.revoked_at is None:
-            await repository.revoke_family(connection, found.family_id, self._clock())
-            log.warning("refresh token reused, family ended", user_id=found.user_id, family_id=found.family_id.hex())
+        found = await families.find_family(connection, token_hash, used=True)
+        if found and await families.end_family(connection, *found, self._clock()):
+            user_id, session_id = found
+            log.warning("refresh token reused, session ended", user_id=user_id, session_id=str(session_id))
 
-    async def _sign_in(self, connection: AsyncConnection, user: UserRecord, family_id: bytes) -> SignedIn:
-        now = self._clock()
+    async def _sign_in(
+        self, connection: AsyncConnection, user: UserRecord, session_id: uuid.UUID, now: datetime, expires_at: datetime
+    ) -> SignedIn:
         token = new_refresh_token()
-        await repository.add_refresh_token(
-            connection, user.user_id, family_id, refresh_token_hash(token), now, now + self._refresh_lifetime
-        )
+        await families.add_token(connection, session_id, refresh_token_hash(token), now, expires_at)
         return SignedIn(
-            self._issuer.issue(user.user_id, user.username, now),
+            self._issuer.issue(user.user_id, user.username, session_id, now),
             int(self._issuer.lifetime.total_seconds()),
             token,
-            int(self._refresh_lifetime.total_seconds()),
+            int((expires_at - now).total_seconds()),
         )

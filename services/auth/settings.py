@@ -14,7 +14,18 @@ class AuthSettings(ServiceSettings):
     auth_mysql_password: SecretStr = Field(min_length=8, description="password of that account")
 
     access_token_seconds: int = Field(900, ge=30, le=86_400, description="lifetime of an access token, in seconds")
-    refresh_token_seconds: int = Field(2_592_000, ge=60, description="lifetime of a refresh token that is not used, in seconds")
+    refresh_token_seconds: int = Field(
+        2_592_000, ge=60, description="lifetime of a refresh token that is not used, in seconds; with it ends its session"
+    )
+    session_seconds: int = Field(
+        7_776_000, ge=60, description="lifetime of a session, in seconds, however much it is used: then one signs in anew"
+    )
+    sessions_per_user: int = Field(
+        20,
+        ge=1,
+        le=1000,
+        description="sessions a user has at once, at most; one more login ends the one that was used longest ago",
+    )
 
     # Defaults: OWASP's Argon2id recommendation. A stored hash with other parameters is replaced at the next login.
     argon2_memory_kib: int = Field(19_456, ge=8, description="memory of one password hash, in KiB")

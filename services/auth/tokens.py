@@ -22,13 +22,18 @@ class AccessTokenIssuer:
         self._audience = audience
         self.lifetime = lifetime
 
-    def issue(self, user_id: int, username: str, now: datetime) -> str:
-        """An access token that speaks for the user from ``now`` until the lifetime is over."""
+    def issue(self, user_id: int, username: str, session_id: uuid.UUID, now: datetime) -> str:
+        """An access token that speaks for the user, in this session, from ``now`` until the lifetime is over.
+
+        The auth service looks at the session each time. Others never ask: to them the token is good until it expires, also
+        when the session has ended.
+        """
         claims = {
             "iss": self._issuer,
             "aud": self._audience,
             "sub": str(user_id),
             "name": username,
+            "sid": str(session_id),
             "iat": now,
             "nbf": now,
             "exp": now + self.lifetime,

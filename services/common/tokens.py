@@ -3,6 +3,7 @@
 import base64
 import binascii
 import re
+import uuid
 from dataclasses import dataclass
 from time import time
 
@@ -10,7 +11,7 @@ import jwt
 
 ALGORITHM = "HS256"
 TOKEN_TYPE = "at+jwt"  # noqa: S105 - RFC 9068's name of the type, not a secret
-REQUIRED_CLAIMS = ("iss", "aud", "sub", "name", "iat", "nbf", "exp", "jti")
+REQUIRED_CLAIMS = ("iss", "aud", "sub", "name", "sid", "iat", "nbf", "exp", "jti")
 MIN_KEY_BYTES = 32  # RFC 7518, section 3.2: a key as long as the hash, or longer
 # 32 random bytes hold fewer than 16 different values less than once in 10^12 keys; typed samples mostly do.
 MIN_DISTINCT_BYTES = 16
@@ -21,6 +22,7 @@ MAX_USER_ID = 2**63 - 1
 
 _KID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _SUBJECT = re.compile(r"[1-9][0-9]{0,18}")
+_SESSION = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 class InvalidKeys(ValueError):
@@ -69,10 +71,11 @@ class KeyRing:
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who an access token speaks for."""
+    """Who an access token speaks for, and in which session (`sid`, OpenID Connect Front-Channel Logout, section 3)."""
 
     user_id: int
     username: str
+    session_id: uuid.UUID
 
 
 class TokenVerifier:
@@ -124,7 +127,9 @@ class TokenVerifier:
             raise InvalidToken("The access token has expired.") from None
         except (jwt.PyJWTError, ValueError, TypeError):  # UnicodeEncodeError is a ValueError
             raise InvalidToken("The access token is not valid.") from None
-        subject, username = claims["sub"], claims["name"]
+        subject, username, session = claims["sub"], claims["name"], claims["sid"]
         if not _SUBJECT.fullmatch(subject) or int(subject) > MAX_USER_ID or not isinstance(username, str):
             raise InvalidToken("The access token is not valid.")
-        return Principal(int(subject), username), claims["exp"] + CLOCK_SKEW_SECONDS
+        if not isinstance(session, str) or not _SESSION.fullmatch(session):
+            raise InvalidToken("The access token is not valid.")
+        return Principal(int(subject), username, uuid.UUID(session)), claims["exp"] + CLOCK_SKEW_SECONDS

@@ -2,6 +2,7 @@
 
 import os
 import time
+import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -106,7 +107,7 @@ class System:
         keys = KeyRing.parse(self.secrets["JWT_KEYS"])
         issuer = AccessTokenIssuer(keys, "leaderboard-auth", "leaderboard", timedelta(hours=12))
         rows = self._select(f"SELECT user_id, username FROM players ORDER BY CRC32(user_id) LIMIT {count:d}")
-        return [issuer.issue(user_id, username, datetime.now(UTC)) for user_id, username in rows]
+        return [issuer.issue(user_id, username, uuid.uuid4(), datetime.now(UTC)) for user_id, username in rows]
 
     def versions(self) -> dict[str, str]:
         """The servers that run, by name."""

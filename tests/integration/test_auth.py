@@ -201,7 +201,7 @@ async def test_of_two_uses_of_a_refresh_token_at_once_one_succeeds(auth: httpx.A
     token = (await login(auth)).cookies["refresh_token"]
     answers = await asyncio.gather(*(refresh(auth, token) for _ in range(8)))
     assert sorted(answer.status_code for answer in answers) == [200] + [401] * 7
-    assert count(mysql, "SELECT COUNT(*) FROM refresh_tokens WHERE revoked_at IS NULL") == 0
+    assert count(mysql, "SELECT COUNT(*) FROM refresh_families") == 0
 
 
 @pytest.mark.parametrize("token", [None, "x", "a" * 43])
@@ -221,14 +221,14 @@ async def test_logout_ends_the_family_and_clears_the_cookie(auth: httpx.AsyncCli
     assert (await auth.post("/auth/logout")).status_code == 204
 
 
-async def test_an_expired_refresh_token_is_refused_and_forgotten_at_the_next_login(auth: httpx.AsyncClient, mysql: Any) -> None:
+async def test_an_expired_session_is_refused_and_forgotten_at_the_next_login(auth: httpx.AsyncClient, mysql: Any) -> None:
     await register(auth, "Ada")
     token = (await login(auth)).cookies["refresh_token"]
     with mysql.cursor() as cursor:
-        cursor.execute("UPDATE refresh_tokens SET expires_at = NOW(6) - INTERVAL 1 SECOND")
+        cursor.execute("UPDATE refresh_families SET expires_at = UTC_TIMESTAMP(6) - INTERVAL 1 SECOND")
     assert_problem(await refresh(auth, token), 401)
     await login(auth)
-    assert count(mysql, "SELECT COUNT(*) FROM refresh_tokens") == 1
+    assert count(mysql, "SELECT COUNT(*) FROM refresh_families") == 1
 
 
 async def test_the_cookie_is_secure_behind_https(auth_settings: AuthSettings, mysql: object) -> None:

@@ -3,6 +3,7 @@
 import base64
 import json
 import secrets
+import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -16,6 +17,8 @@ KEY = secrets.token_bytes(64)  # long enough for HS512 too, which must be refuse
 OTHER_KEY = secrets.token_bytes(64)
 RING = KeyRing({"k1": KEY})
 VERIFIER = TokenVerifier(RING, "issuer", "audience")
+SESSION = uuid.uuid4()
+ADA = Principal(7, "Ada", SESSION)
 HEADER = {"typ": "at+jwt", "kid": "k1"}
 
 
@@ -30,6 +33,7 @@ def claims(**changed: Any) -> dict[str, Any]:
         "aud": "audience",
         "sub": "7",
         "name": "Ada",
+        "sid": str(SESSION),
         "iat": now,
         "nbf": now,
         "exp": now + timedelta(minutes=15),
@@ -55,7 +59,7 @@ def unsigned() -> str:
 
 def test_an_issued_token_speaks_for_its_user() -> None:
     issuer = AccessTokenIssuer(RING, "issuer", "audience", timedelta(minutes=15))
-    assert VERIFIER.verify(issuer.issue(7, "Ada", datetime.now(UTC))) == Principal(7, "Ada")
+    assert VERIFIER.verify(issuer.issue(7, "Ada", SESSION, datetime.now(UTC))) == ADA
 
 
 @pytest.mark.parametrize("typ", ["at+jwt", "AT+JWT", "application/at+jwt"])
@@ -114,12 +118,12 @@ def test_a_token_is_looked_at_once_and_again_when_it_has_expired(monkeypatch: py
     verifier = TokenVerifier(RING, "issuer", "audience")
     expires_at = datetime.now(UTC) + timedelta(seconds=60)
     token = signed(exp=expires_at)
-    assert verifier.verify(token) == Principal(7, "Ada")
+    assert verifier.verify(token) == ADA
     looked_at = []
 
     def check(seen: str) -> tuple[Principal, float]:
         looked_at.append(seen)
-        return Principal(7, "Ada"), 0.0
+        return ADA, 0.0
 
     monkeypatch.setattr(verifier, "_check", check)
     last_moment = int(expires_at.timestamp()) + CLOCK_SKEW_SECONDS
