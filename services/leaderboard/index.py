@@ -93,18 +93,28 @@ class IndexWriter:
     async def apply(self, at: BoardPeriod, rows: Sequence[Change], token: str = "") -> Applied:
         """Bring the index up to these standings, unless it has newer ones. ``token``: as the builder who holds it."""
         for start in range(0, max(1, len(rows)), MOST_ROWS):
-            fields: list[str] = []
-            for row in rows[start : start + MOST_ROWS]:
-                fields += (str(row.user_id), str(row.version))
-                if row.score is None:
-                    fields += ("", "", "")
-                else:
-                    fields += (board_score(row.score), sort_key(row.reached_session_id), row.username)
-            answer = await self._redis.run(APPLY, keys(at), [token, _nonce(), _LEASE_MS, json.dumps(fields)])
-            applied = Applied(answer.decode())
+            applied, _ = await self._apply(at, rows[start : start + MOST_ROWS], token)
             if applied is not Applied.OK:
                 return applied
         return Applied.OK
+
+    async def announce(self, at: BoardPeriod, rows: Sequence[Change]) -> list[int | None]:
+        """Bring the index up to at most MOST_ROWS standings, and give how many others are ahead of each: None if that is
+        not to be told, because the index is not complete, or the player was removed.
+        """
+        _, aheads = await self._apply(at, rows, "")
+        return aheads or [None] * len(rows)
+
+    async def _apply(self, at: BoardPeriod, rows: Sequence[Change], token: str) -> tuple[Applied, list[int | None]]:
+        fields: list[str] = []
+        for row in rows:
+            if row.score is None:
+                fields += (str(row.user_id), str(row.version), "", "", "")
+            else:
+                key = sort_key(row.reached_session_id)
+                fields += (str(row.user_id), str(row.version), board_score(row.score), key, row.username)
+        answer = await self._redis.run(APPLY, keys(at), [token, _nonce(), _LEASE_MS, json.dumps(fields)])
+        return Applied(answer[0].decode()), answer[1:]
 
     async def begin(self, at: BoardPeriod, token: str, cause: str = "") -> Begun:
         """Start to build, from nothing. ``cause``: even a complete index is built anew, unless for that very cause it was."""
@@ -148,16 +158,18 @@ class RankingIndex:
         self._aheads: _Gathered[tuple[int, int], int] = _Gathered(self._read_aheads)
         self._arounds: _Gathered[tuple[int, int], Neighbours | None] = _Gathered(self._read_arounds)
 
-    async def announce(self, at: BoardPeriod, rows: Sequence[Change]) -> bool:
-        """Tell the index of standings that changed. False when it could not be told: the outbox has to remember them."""
+    async def announce(self, at: BoardPeriod, rows: Sequence[Change]) -> list[int | None] | None:
+        """Tell the index of standings that changed, MOST_ROWS at most. None when it could not be told: the outbox has to
+        remember them. Else how many others are ahead of each, None where the index does not say.
+        """
         if not self._breaker.writable:
-            return False
+            return None
         try:
-            await self._writer.apply(at, rows)
+            aheads = await self._writer.announce(at, rows)
         except UNAVAILABLE as error:
             self._breaker.open(error)
-            return False
-        return True
+            return None
+        return aheads if self._breaker.readable else [None] * len(rows)
 
     async def keep_page(
         self, at: BoardPeriod, limit: int, offset: int, generation: bytes, body: bytes, milliseconds: int

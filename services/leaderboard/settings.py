@@ -19,7 +19,7 @@ class LeaderboardSettings(ServiceSettings):
     submission_queue: int = Field(
         2000, ge=1, le=1_000_000, description="sessions that wait to be stored, at most; one more is answered 503"
     )
-    submission_group: int = Field(200, ge=1, le=1000, description="sessions stored in one transaction, at most")
+    submission_group: int = Field(200, ge=1, le=200, description="sessions stored in one transaction, at most")
 
     redis_url: str = Field(
         "redis://127.0.0.1:6379/0", pattern=r"^(rediss?|unix)://", description="where Redis is, without its password"

@@ -28,8 +28,9 @@ from services.leaderboard.settings import LeaderboardSettings
 
 log = structlog.get_logger(__name__)
 
-Announce = Callable[[BoardPeriod, Sequence[Change]], Awaitable[bool]]
-"""Tells Redis how standings are now. False when Redis could not be told; it does not raise because of Redis."""
+Announce = Callable[[BoardPeriod, Sequence[Change]], Awaitable[list[int | None] | None]]
+"""Tells Redis how standings are now. None when Redis could not be told, which it does not raise; else how many others are ahead
+of each, None where Redis does not say."""
 Ranks = Callable[[BoardPeriod, Mapping[int, int]], Awaitable[Mapping[int, int]]]
 """The rank that each of these players has with this score, among the others as they are now."""
 
@@ -118,8 +119,7 @@ class Writer:
             known = standings.get(stored.standing.user_id)
             if known is None or known.version < stored.standing.version:
                 standings[stored.standing.user_id] = stored.standing
-        await self._tell(standings, outcomes.notes)
-        ranks = await self._find_ranks(standings.values())
+        ranks = await self._find_ranks(list(standings.values()), outcomes.notes)
         answers: list[Submitted | BaseException] = []
         for submission in (each.submission for each in asked):
             first = firsts.get(submission.identity)
@@ -135,27 +135,28 @@ class Writer:
                 answers.append(Submitted(stored.session_id, total or 0, rank, stored.replayed or submission is not first))
         return answers
 
-    async def _tell(self, standings: Mapping[int, Change], notes: Iterable[int]) -> None:
-        """Tell Redis of the commit. Whatever goes wrong, the sessions are stored: the outbox remembers what to tell."""
+    async def _find_ranks(self, standings: Sequence[Change], notes: Iterable[int]) -> Mapping[int, int]:
+        """Tell Redis of the commit, and find how the players rank after it.
+
+        Whatever goes wrong, the sessions are stored, so their answers say that, if need be without a rank: an error would have
+        them sent again. What Redis could not be told, the outbox remembers.
+        """
         if not standings:
-            return
+            return {}
         try:
-            if await self._announce(self._at, list(standings.values())):
+            aheads = await self._announce(self._at, standings)
+            if aheads is not None:
                 for note in notes:
                     self._told(note)
+            ranks = {each.user_id: 1 + ahead for each, ahead in zip(standings, aheads or (), strict=False) if ahead is not None}
+            scores = {each.user_id: each.score for each in standings if each.score is not None}
+            if len(ranks) < len(scores):
+                return await self._ranks(self._at, scores)
         except Exception:
-            log.exception("could not announce a change")
-
-    async def _find_ranks(self, standings: Iterable[Change]) -> Mapping[int, int]:
-        """Without them the answers still say that the sessions are stored: an error would have them sent again."""
-        scores = {each.user_id: each.score for each in standings if each.score is not None}
-        if not scores:
+            log.exception("could not announce a change, or read ranks")
             return {}
-        try:
-            return await self._ranks(self._at, scores)
-        except Exception:
-            log.exception("could not read ranks")
-            return {}
+        else:
+            return ranks
 
 
 class _Group:

@@ -114,6 +114,16 @@ async def test_what_is_not_newer_is_refused(index: IndexWriter, reads: RankingIn
     assert await top(reads) == [(1, 25), (2, 20)]
 
 
+async def test_a_change_is_answered_with_how_many_are_ahead_of_it(index: IndexWriter, reads: RankingIndex) -> None:
+    assert await reads.announce(MAIN, [change(1, 10)]) == [None]  # no index yet
+    await fill(index, [change(1, 10, 5), change(2, 20, 5), change(3, 30, 5)])
+    changes = [change(4, 30, 1), change(1, 25, 6), change(2, None, 6), change(5, 0, 1)]
+    assert await reads.announce(MAIN, changes) == [0, 2, None, 3]
+    # The index has a later, greater score of the player, who is not ahead of themselves.
+    assert await reads.announce(MAIN, [change(1, 10, 5), change(4, 30, 1)]) == [2, 0]
+    assert await top(reads) == [(3, 30), (4, 30), (1, 25), (5, 0)]
+
+
 async def test_versions_compare_as_numbers(index: IndexWriter, reads: RankingIndex) -> None:
     await fill(index, [change(1, 10, 9)])
     await index.apply(MAIN, [change(1, 11, 10)])

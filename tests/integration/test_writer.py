@@ -41,13 +41,14 @@ class Redis:
 
     def __init__(self) -> None:
         self.away = False
+        self.aheads: list[int | None] = []
         self.heard: list[list[Change]] = []
         self.told: list[int] = []
 
-    async def announce(self, at: BoardPeriod, changes: Sequence[Change]) -> bool:
+    async def announce(self, at: BoardPeriod, changes: Sequence[Change]) -> list[int | None] | None:
         assert at == MAIN
         self.heard.append(list(changes))
-        return not self.away
+        return None if self.away else self.aheads or [None] * len(changes)
 
 
 class Board:
@@ -145,6 +146,15 @@ async def test_a_session_whose_rank_cannot_be_told_is_acknowledged_without(board
     [answer] = await board.store(session(1, 5))
     assert (answer.total_score, answer.rank) == (5, None)
     assert rows(mysql, "SELECT COUNT(*) FROM game_sessions") == [(1,)]
+
+
+async def test_ranks_come_with_redis_answer_to_the_change_and_only_else_are_asked_for(board: Board, mysql: Any) -> None:
+    board.redis.aheads = [6, 0]
+    answers = await board.store(session(1, 5), session(2, 7), session(1, 1))
+    assert [answer.rank for answer in answers] == [7, 1, 7]
+    board.redis.aheads = [6, None]
+    answers = await board.store(session(1, 5), session(2, 7))
+    assert [answer.rank for answer in answers] == [1_000_000 - 11, 1_000_000 - 14]
 
 
 async def test_a_replay_changes_nothing_and_tells_redis_again_how_the_player_stands(board: Board, mysql: Any) -> None:

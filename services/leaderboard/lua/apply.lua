@@ -1,6 +1,7 @@
 -- ARGV: token ('' = live), nonce, lease in milliseconds, and a JSON array of strings, five for each player: user, version, score
 -- ('' = removed), key, username. One argument and not a thousand, because clients take longer to send those than this takes.
--- Gives OK, INCOMPLETE (live, and there is no index that could be kept up to date) or STALE (another builds, or nobody).
+-- Gives OK, INCOMPLETE (live, and there is no index that could be kept up to date) or STALE (another builds, or nobody). Live and
+-- complete it is OK and, for each player, how many others are ahead of that score now, or nothing if removed.
 
 local token, nonce, lease = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local row = cjson.decode(ARGV[4])
@@ -25,10 +26,10 @@ end
 
 if token == '' then
   if not (complete or builder) then
-    return 'INCOMPLETE'
+    return {'INCOMPLETE'}
   end
 elseif builder ~= token then
-  return 'STALE'
+  return {'STALE'}
 end
 
 local old = #users > 0 and redis.call('HMGET', players, unpack(users)) or {}
@@ -64,4 +65,11 @@ if token ~= '' then
 elseif changed and complete then
   redis.call('HSET', players, '#generation', nonce)
 end
-return 'OK'
+local answer = {'OK'}
+if token == '' and complete then
+  for n, user in ipairs(users) do
+    local score = row[3 + WIDTH * (n - 1)]
+    answer[n + 1] = score ~= '' and ahead_of_others(score, user)
+  end
+end
+return answer

@@ -39,6 +39,21 @@ local function ahead_of(score)
   return redis.call('ZCOUNT', order, '-inf', '(' .. score)
 end
 
+-- The score and the value of a user, or nothing.
+local function find(user)
+  local value = redis.call('HGET', players, user)
+  local key = value and string.match(value, '^%d+ (%S+)')
+  if key then
+    return redis.call('ZSCORE', order, key .. user), value
+  end
+end
+
+-- How many others than the user stand strictly before a score.
+local function ahead_of_others(score, user)
+  local own = find(user)
+  return ahead_of(score) - (own and tonumber(own) < tonumber(score) and 1 or 0)
+end
+
 -- {how many are ahead of the first, user, score, value, user, score, value, ...} from one place to another.
 local function rows(first, last)
   local found = redis.call('ZRANGE', order, first, last, 'WITHSCORES')

@@ -5,25 +5,11 @@ if not complete then
   return false
 end
 
--- The score and the value of a user, or nothing.
-local function find(user)
-  local value = redis.call('HGET', players, user)
-  local key = value and string.match(value, '^%d+ (%S+)')
-  if key then
-    return redis.call('ZSCORE', order, key .. user), value
-  end
-end
-
 local answer = {}
 for n, asked in ipairs(ARGV) do
   if string.sub(asked, 1, 1) == 's' then
     local score, user = string.match(asked, '^s(%S+) (%d+)$')
-    local own = find(user)
-    local ahead = ahead_of(score)
-    if own and tonumber(own) < tonumber(score) then
-      ahead = ahead - 1
-    end
-    answer[n] = ahead
+    answer[n] = ahead_of_others(score, user)
   else
     local user = string.sub(asked, 2)
     local score, value = find(user)
