@@ -35,6 +35,8 @@ _EMPTIED = (
     "game_sessions",
     "standings",
     "outbox",
+    "erasures",
+    "erased_keys",
 )
 
 _LOGS = pytest.StashKey[Path]()

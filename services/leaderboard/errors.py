@@ -31,6 +31,14 @@ class KeyReused(Problem):
     title = "The Idempotency-Key was used for another session"
 
 
+class SessionErased(Problem):
+    """A repeat of a session that its player has had erased: it is not stored again."""
+
+    status = 409
+    type = "urn:problem:session-erased"
+    title = "The session was erased"
+
+
 class QueueFull(ServiceUnavailable):
     type = "urn:problem:queue-full"
     title = "Too many sessions wait to be stored"

@@ -90,3 +90,24 @@ class Outbox(LeaderboardBase):
     id: Mapped[int] = mapped_column(UnsignedBigInt, primary_key=True, autoincrement=True)
     changed: Mapped[Any | None] = mapped_column(JSON(none_as_null=True), comment="[[board_id, period_id, user_id], …]")
     created_at: Mapped[datetime] = mapped_column(UTCDateTime, server_default=text("CURRENT_TIMESTAMP(6)"))
+
+
+class Erasure(LeaderboardBase):
+    """A player whose sessions are being erased: they are too many for one transaction, and whoever can goes on with it."""
+
+    __tablename__ = "erasures"
+    __table_args__ = (TABLE_OPTIONS,)
+
+    user_id: Mapped[int] = mapped_column(UnsignedBigInt, primary_key=True, autoincrement=False)
+    upto_session_id: Mapped[int] = mapped_column(UnsignedBigInt, comment="the last of the sessions that are to be erased")
+    begun_at: Mapped[datetime] = mapped_column(UTCDateTime, server_default=text("CURRENT_TIMESTAMP(6)"))
+
+
+class ErasedKey(LeaderboardBase):
+    """A submission whose session was erased: sent again, it is refused. Whose it was, the digest does not say."""
+
+    __tablename__ = "erased_keys"
+    __table_args__ = (Index("ix_erased_keys_forget_at", "forget_at"), TABLE_OPTIONS)
+
+    digest: Mapped[bytes] = mapped_column(BINARY(32), primary_key=True, comment="SHA-256 of the player and the submission key")
+    forget_at: Mapped[datetime] = mapped_column(UTCDateTime)

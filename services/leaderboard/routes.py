@@ -26,7 +26,7 @@ from services.leaderboard.dependencies import (
     Submission,
     UserId,
 )
-from services.leaderboard.errors import InvalidKey, KeyReused, PlayerNotFound, QueueFull, TotalTooLarge
+from services.leaderboard.errors import InvalidKey, KeyReused, PlayerNotFound, QueueFull, SessionErased, TotalTooLarge
 from services.leaderboard.schemas import (
     OwnRank,
     OwnSessions,
@@ -54,13 +54,15 @@ def _rendered(body: bytes, status: int = 200) -> Response:
     summary="Submit a game session's score",
     description="With an `Idempotency-Key` it can be sent again when no answer came: what a player sends with the same key "
     "is the same session. A repeat is answered with that session, with the total and the rank of now, and with "
-    "`Idempotent-Replayed: true`. Without a key each request is a session.",
+    "`Idempotent-Replayed: true`. A repeat of a session that its player has had erased is refused (409) for 30 days. Without a "
+    "key each request is a session.",
     response_model=SubmittedSession,
     responses={
         **documented(
             Unauthenticated,
             InvalidKey,
             TotalTooLarge,
+            SessionErased,
             BodyTooLarge,
             UnsupportedMediaType,
             InvalidRequest,

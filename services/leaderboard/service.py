@@ -1,21 +1,16 @@
 """The use case that writes the board: submitting a game session."""
 
-import uuid
 from collections.abc import Callable
 from datetime import datetime
 
 from services.common.database import Database
 from services.common.problems import FieldError, InvalidRequest
 from services.common.tokens import Principal
-from services.leaderboard import repository
+from services.leaderboard import repository, submission_keys
 from services.leaderboard.rankings import MAIN
 from services.leaderboard.schemas import SubmittedSession
 from services.leaderboard.sessions import Submission
 from services.leaderboard.writer import Writer
-
-# What submission keys begin with: those made here, and clients'. So no client can guess or take one of ours.
-_SERVER_KEY = b"s:"
-_CLIENT_KEY = b"c:"
 
 
 class LeaderboardService:
@@ -31,7 +26,7 @@ class LeaderboardService:
         """Store a session and count it; what the player sent before with the same ``key`` is the same session.
 
         Gives the answer as JSON (`SubmittedSession`), and whether the session was stored before. Raises InvalidRequest when
-        the board does not take such a score, TotalTooLarge, KeyReused, QueueFull and ServiceUnavailable.
+        the board does not take such a score, TotalTooLarge, KeyReused, SessionErased, QueueFull and ServiceUnavailable.
         """
         if self._max_score is None:
             async with self._writes.reading() as connection:
@@ -39,7 +34,7 @@ class LeaderboardService:
         if score > self._max_score:
             detail = f"this board takes scores up to {self._max_score}"
             raise InvalidRequest(detail, errors=[FieldError(detail=detail, pointer="#/score")])
-        submission_key = _SERVER_KEY + uuid.uuid4().bytes if key is None else _CLIENT_KEY + key.encode("ascii")
+        submission_key = submission_keys.make() if key is None else submission_keys.of_client(key)
         submitted = await self._writer.submit(Submission(player.user_id, player.username, submission_key, score, self._clock()))
         answer = SubmittedSession(
             session_id=submitted.session_id,

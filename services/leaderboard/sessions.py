@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.common.multistatement import Transaction
-from services.leaderboard import ranking
+from services.leaderboard import erased_keys, ranking, submission_keys
 from services.leaderboard.repository import BoardPeriod
 
 # Of no effect on a row that is there. Nor does it raise 1062, for which a whole group would have to be run again.
@@ -99,6 +99,14 @@ class TotalsTooLarge(Exception):
         self.totals = totals
 
 
+class SessionsErased(Exception):
+    """``submissions`` are repeats of sessions that their players have had erased."""
+
+    def __init__(self, submissions: Sequence[Submission]) -> None:
+        super().__init__(f"{len(submissions)} sessions were erased")
+        self.submissions = submissions
+
+
 async def store(
     transaction: Transaction, at: BoardPeriod, group: Sequence[Submission], group_id: bytes, earlier: Collection[bytes]
 ) -> tuple[list[Stored], int | None]:
@@ -108,23 +116,29 @@ async def store(
     ``group_id`` afterwards is new. ``earlier``: ids under which this group was tried before, with an unknown outcome; what
     has one of them is stored and counted, since a transaction commits whole. All else are replays.
 
-    Raises TotalsTooLarge, after which the transaction must be rolled back.
+    Raises TotalsTooLarge and SessionsErased, after which the transaction must be rolled back.
     """
     identities = ",".join([f"({each.user_id:d},{_literal(each.key)})" for each in group])
     names = {**_place(at), "group_id": _literal(group_id), "identities": identities}
     changed = json.dumps([[at.board_id, at.period_id, user_id] for user_id in sorted({each.user_id for each in group})])
-    _, _, noted, listed = await transaction.send(
+    digests = {submission_keys.digest(*each.identity): each for each in group if submission_keys.is_clients(each.key)}
+    _, _, noted, listed, *erased = await transaction.send(
         _ADD_SESSIONS.format(rows=",".join([_row(each, names["group_id"]) for each in group])),
         _COUNT_SESSIONS.format_map(names),
         _NOTE.format(changed=changed),
         # By reading them, never from the first id and the number of rows: others insert at the same time.
         _LIST_SESSIONS.format_map(names),
+        # Once the rows are in: an INSERT of a key that is being erased waits until that is committed.
+        *([erased_keys.FIND.format(digests=",".join(map(_literal, digests)))] if digests else []),
     )
     rows = {(row[0], row[1]): row for row in listed.rows}
     added: dict[int, list[Submission]] = {}
     for each in group:
         if rows[each.identity][3] == group_id:
             added.setdefault(each.user_id, []).append(each)
+    repeats = [digests[digest] for found in erased for (digest,) in found.rows]
+    if refused := [each for each in repeats if rows[each.identity][3] == group_id]:
+        raise SessionsErased(refused)
     last = {user_id: submissions[-1].username for user_id, submissions in added.items()}
     standings = {row[0]: Change(row[0], last.get(row[0], row[8] or ""), *row[5:8]) for row in listed.rows}
     _require_exact(added, standings)

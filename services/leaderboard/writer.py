@@ -20,10 +20,10 @@ from services.common.database import RETRYABLE, CommitUnknown, error_code
 from services.common.multistatement import Transactions
 from services.common.problems import ServiceUnavailable
 from services.leaderboard import sessions
-from services.leaderboard.errors import KeyReused, QueueFull, TotalTooLarge
+from services.leaderboard.errors import KeyReused, QueueFull, SessionErased, TotalTooLarge
 from services.leaderboard.gather import Gather, GatherClosed, GatherFull
 from services.leaderboard.repository import BoardPeriod
-from services.leaderboard.sessions import Change, Stored, Submission, TotalsTooLarge
+from services.leaderboard.sessions import Change, SessionsErased, Stored, Submission, TotalsTooLarge
 from services.leaderboard.settings import LeaderboardSettings
 
 log = structlog.get_logger(__name__)
@@ -91,7 +91,7 @@ class Writer:
     async def submit(self, submission: Submission) -> Submitted:
         """Store ``submission``, also if the caller does not wait for it.
 
-        Raises TotalTooLarge, KeyReused, QueueFull and ServiceUnavailable.
+        Raises TotalTooLarge, KeyReused, SessionErased, QueueFull and ServiceUnavailable.
         """
         try:
             return await self._gather.ask(_Asked(submission, monotonic()))
@@ -179,7 +179,7 @@ class _Group:
         try:
             await self._store_together(members)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is the answer to those whose fault it is
-            if _is_away(error):
+            if is_away(error):
                 # Each alone would fail as well, and wait as long.
                 self._give_up(members, error)
             elif len(members) == 1:
@@ -210,14 +210,18 @@ class _Group:
                     detail = f"A total stays below 2^53; with {member.score} more this one would be {total}."
                     self.errors[member] = TotalTooLarge(detail)
                 members = [member for member in members if member not in refused.totals]
+            except SessionsErased as refused:
+                detail = "This is a repeat of a session that its player has had erased. It is not stored again."
+                self.errors |= {member: SessionErased(detail) for member in refused.submissions}
+                members = [member for member in members if member not in refused.submissions]
             except (CommitUnknown, SQLAlchemyError, TimeoutError, OSError) as error:
                 if isinstance(error, CommitUnknown):
                     self._unknown.add(group_id)
-                if self._unknown and (isinstance(error, CommitUnknown) or _is_away(error)):
+                if self._unknown and (isinstance(error, CommitUnknown) or is_away(error)):
                     if self._elapsed > _SETTLING * self._timeout:
                         raise
                     await asyncio.sleep(_PAUSE_SECONDS)
-                elif not _is_passing(error, attempts) or self._elapsed > self._timeout:
+                elif not is_passing(error, attempts) or self._elapsed > self._timeout:
                     raise
             else:
                 self.stored |= zip(members, stored, strict=True)
@@ -230,14 +234,14 @@ class _Group:
         return monotonic() - self._began
 
 
-def _is_passing(error: Exception, attempts: int) -> bool:
+def is_passing(error: Exception, attempts: int) -> bool:
     """Whether the next attempt may well succeed: MySQL asked for it, or the connection was an old one, lost since."""
     if error_code(error) in RETRYABLE:
         return attempts < _ATTEMPTS
     return attempts == 1 and isinstance(error, DBAPIError) and error.connection_invalidated
 
 
-def _is_away(error: Exception) -> bool:
+def is_away(error: Exception) -> bool:
     """Whether it was MySQL that could not, rather than a row that it would not take."""
     if isinstance(error, OperationalError):
         code = error_code(error)

@@ -20,7 +20,7 @@ from services.local.stack import Stack
 
 TABLES = {
     "auth": {"users", "refresh_families", "refresh_tokens", "audit_events", "password_attempts"},
-    "leaderboard": {"boards", "players", "game_sessions", "standings", "outbox"},
+    "leaderboard": {"boards", "players", "game_sessions", "standings", "outbox", "erasures", "erased_keys"},
 }
 
 

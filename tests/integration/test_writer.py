@@ -3,7 +3,7 @@
 import asyncio
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
 
@@ -13,13 +13,15 @@ from hypothesis import strategies as st
 
 from services.common.multistatement import Transactions
 from services.common.problems import ServiceUnavailable
-from services.leaderboard.errors import KeyReused, QueueFull, TotalTooLarge
+from services.leaderboard import erased_keys
+from services.leaderboard.errors import KeyReused, QueueFull, SessionErased, TotalTooLarge
 from services.leaderboard.ranking import MAX_TOTAL, Session, fold
 from services.leaderboard.rankings import MAIN
 from services.leaderboard.repository import BoardPeriod
 from services.leaderboard.sessions import Change, Submission
 from services.leaderboard.settings import LeaderboardSettings
 from services.leaderboard.writer import LANES, Submitted, Writer
+from tests.ranked import database_of
 from tests.system import eventually
 
 _keys = count()
@@ -354,3 +356,37 @@ async def test_what_waited_longer_than_a_transaction_may_take_is_refused_without
     assert ["waited too long" in str(answer) for answer in answers] == [False, False, True, True]
     assert rows(mysql, "SELECT sessions FROM standings") == [(1,)]
     await transactions.dispose()
+
+
+async def test_a_repeat_of_an_erased_session_is_refused_alone(
+    board: Board, leaderboard_settings: LeaderboardSettings, mysql: Any
+) -> None:
+    now, database = datetime.now(UTC), database_of(leaderboard_settings)
+    async with database.engine.begin() as connection:
+        await erased_keys.remember(connection, 1, [(b"c:erased", now), (b"s:erased", now)], now)
+        await erased_keys.remember(connection, 3, [(b"c:old", now - erased_keys.REMEMBERED)], now)
+    await database.dispose()
+    answers = await board.submit(
+        session(1, 5, "c:erased"), session(1, 1, "c:other"), session(2, 2, "c:erased"), session(3, 3, "c:old")
+    )
+    assert [isinstance(answer, SessionErased) for answer in answers] == [True, False, False, False]
+    assert rows(mysql, "SELECT user_id, score, version FROM standings") == [(1, 1, 1), (2, 2, 1), (3, 3, 1)]
+    assert rows(mysql, "SELECT user_id, submission_key FROM game_sessions ORDER BY user_id") == [
+        (1, b"c:other"),
+        (2, b"c:erased"),
+        (3, b"c:old"),
+    ]
+
+
+async def test_what_was_erased_long_ago_is_forgotten(leaderboard_settings: LeaderboardSettings, mysql: Any) -> None:
+    database = database_of(leaderboard_settings)
+    now = datetime.now(UTC)
+    sent = [(b"c:%d" % age, now - timedelta(days=age)) for age in range(29)]
+    async with database.engine.begin() as connection:
+        await erased_keys.remember(connection, 1, sent, now)
+        await erased_keys.remember(connection, 1, sent, now)  # as after a COMMIT whose outcome was not known
+        assert await erased_keys.forget(connection, now, 500) == 0
+        assert await erased_keys.forget(connection, now + timedelta(days=3), 1) == 1
+        assert await erased_keys.forget(connection, now + timedelta(days=3), 500) == 1
+    assert rows(mysql, "SELECT COUNT(*) FROM erased_keys") == [(27,)]
+    await database.dispose()

@@ -1,0 +1,33 @@
+"""What submissions are called by: two of the same player and key are the same session."""
+
+import uuid
+from hashlib import sha256
+
+# What a key begins with: those made here, and clients'. So no client can guess or take one of ours.
+_SERVER = b"s:"
+_CLIENT = b"c:"
+
+
+def make() -> bytes:
+    """The key of a submission that came without one."""
+    return _SERVER + uuid.uuid4().bytes
+
+
+def of_client(name: str) -> bytes:
+    """The key of a submission that its client calls by ``name``."""
+    return _CLIENT + name.encode("ascii")
+
+
+def is_clients(key: bytes) -> bool:
+    """Whether its client may send the submission again."""
+    return key.startswith(_CLIENT)
+
+
+def find_name(key: bytes) -> str | None:
+    """What the client called the submission by, if it did."""
+    return key.removeprefix(_CLIENT).decode("ascii") if is_clients(key) else None
+
+
+def digest(user_id: int, key: bytes) -> bytes:
+    """What tells this very submission when it comes again, and nothing to whoever does not know both player and key."""
+    return sha256(b"%d:%b" % (user_id, key)).digest()
