@@ -15,6 +15,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 MEDIA_TYPE = "application/problem+json"
+# What went wrong is of this moment and may be about a person; some statuses, 404 among them, could be kept otherwise.
+UNCACHED = {"Cache-Control": "no-store"}
 DATABASE_AWAY = OperationalError, InterfaceError, PoolTimeoutError, TimeoutError
 
 log = structlog.get_logger(__name__)
@@ -152,7 +154,7 @@ def render(problem: Problem) -> JSONResponse:
         content["errors"] = [
             {name: _printable(value) for name, value in each.model_dump(exclude_none=True).items()} for each in problem.errors
         ]
-    return JSONResponse(content, problem.status, problem.headers, media_type=MEDIA_TYPE)
+    return JSONResponse(content, problem.status, UNCACHED | problem.headers, media_type=MEDIA_TYPE)
 
 
 def response_to(error: Exception) -> JSONResponse | None:
@@ -187,7 +189,7 @@ async def _on_http(_: Request, error: Exception) -> JSONResponse:
     # RFC 9457, section 4.2.1: a status that needs no explanation.
     phrase = HTTPStatus(error.status_code).phrase
     content = {"type": "about:blank", "title": phrase, "status": error.status_code, "detail": f"{phrase}."}
-    return JSONResponse(content, error.status_code, error.headers, media_type=MEDIA_TYPE)
+    return JSONResponse(content, error.status_code, UNCACHED | dict(error.headers or {}), media_type=MEDIA_TYPE)
 
 
 async def _on_disconnect(_: Request, _error: Exception) -> Response:

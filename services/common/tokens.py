@@ -23,6 +23,8 @@ MAX_USER_ID = 2**63 - 1
 _KID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _SUBJECT = re.compile(r"[1-9][0-9]{0,18}")
 _SESSION = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+# RFC 7515, sections 2 and 7.1: base64url without padding, so that a signed token has one spelling.
+_COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 
 
 class InvalidKeys(ValueError):
@@ -107,6 +109,8 @@ class TokenVerifier:
         """Whom ``token`` speaks for, and when it stops, in seconds since the epoch. Raises InvalidToken."""
         if len(token) > MAX_TOKEN_LENGTH:
             raise InvalidToken("The access token is too long.")
+        if not _COMPACT.fullmatch(token):
+            raise InvalidToken("The access token is not valid.")
         try:
             header = jwt.get_unverified_header(token)
             if str(header.get("typ", "")).lower().removeprefix("application/") != TOKEN_TYPE:
