@@ -2,13 +2,14 @@
 
 import asyncio
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
+from services.auth import blocklist
 from services.auth.errors import PasswordQueueFull
 from services.auth.settings import AuthSettings
 
@@ -31,14 +32,19 @@ def normalize(text: str) -> str:
     return normal
 
 
-def new_password(text: str, min_length: int) -> str:
-    """The normal form of a password that is being set. Raises InvalidPassword.
+def new_password(text: str, min_length: int, names: Sequence[str] = ()) -> str:
+    """The normal form of a password that is being set, by whoever is called ``names``. Raises InvalidPassword.
 
-    Length is the only rule: NIST SP 800-63B-4, section 3.1.1.2, forbids rules of composition.
+    Its length, and that it is not what is guessed first, are the only rules: NIST SP 800-63B-4, section 3.1.1.2, forbids
+    rules of composition.
     """
     normal = normalize(text)
     if len(normal) < min_length:
         raise InvalidPassword(f"a password has at least {min_length} characters")
+    if blocklist.is_common(normal):
+        raise InvalidPassword("so many people use this password that it is guessed first; choose one of your own")
+    if blocklist.is_made_of(normal, (*names, *blocklist.SERVICE_NAMES)):
+        raise InvalidPassword("a password made of your name or of this service's is guessed first; choose another one")
     return normal
 
 

@@ -29,7 +29,8 @@ class NewAccount(Credentials):
     )
     password: str = Field(
         max_length=1024,
-        description="8 to 128 characters, any but control characters, counted in Unicode's form NFKC",
+        description="8 to 128 characters, any but control characters, counted in Unicode's form NFKC; "
+        "none of the most common passwords, and none that is made of the username",
         examples=["correct horse battery"],
         json_schema_extra={"minLength": 8, "maxLength": passwords.MAX_LENGTH},
     )

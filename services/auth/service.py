@@ -69,7 +69,7 @@ class AuthService:
         except InvalidUsername as error:
             errors.append(FieldError(detail=f"{error}", pointer="#/username"))
         try:
-            normal = passwords.new_password(password, self._password_min_length)
+            normal = passwords.new_password(password, self._password_min_length, [username])
         except passwords.InvalidPassword as error:
             errors.append(FieldError(detail=f"{error}", pointer="#/password"))
         if errors:

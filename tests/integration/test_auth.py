@@ -111,6 +111,9 @@ async def test_a_wrong_password_and_an_unknown_name_are_answered_alike(auth: htt
         ("Ada", "x" * 129, ["#/password"]),
         ("Ada", "\ufdfa" * 8, ["#/password"]),
         ("Ada", "tab\tand\x00nul", ["#/password"]),
+        ("Ada", "PassWord123", ["#/password"]),
+        ("Ada_Lovelace", "adalovelace1815", ["#/password"]),
+        ("Ada", "Leaderboard!", ["#/password"]),
         ("a", "b", ["#/username", "#/password"]),
     ],
 )
