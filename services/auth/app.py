@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.auth import audit, families
+from services.auth import attempts, audit, families
 from services.auth.families import Lifetimes
 from services.auth.passwords import Passwords
 from services.auth.routes import PREFIX, router
@@ -42,7 +42,7 @@ def create_app(settings: AuthSettings | None = None, clock: Callable[[], datetim
         app.state.service = AuthService(
             database,
             passwords,
-            PasswordCheck(passwords),
+            PasswordCheck(database, passwords, settings, clock),
             AccessTokenIssuer(
                 keys, settings.jwt_issuer, settings.jwt_audience, timedelta(seconds=settings.access_token_seconds)
             ),
@@ -74,6 +74,7 @@ def create_app(settings: AuthSettings | None = None, clock: Callable[[], datetim
 
 
 def _chores(settings: AuthSettings, keys: KeyRing) -> dict[str, Chore]:
+    failure_age = timedelta(hours=settings.password_failures_hours)
     address_age = timedelta(days=settings.audit_address_days)
     noted = False
 
@@ -87,9 +88,13 @@ def _chores(settings: AuthSettings, keys: KeyRing) -> dict[str, Chore]:
     async def forget_addresses(connection: AsyncConnection, now: datetime, limit: int) -> int:
         return await audit.forget_addresses(connection, now - address_age, limit)
 
+    async def forget_failures(connection: AsyncConnection, now: datetime, limit: int) -> int:
+        return await attempts.forget(connection, now - failure_age, limit)
+
     return {
         "note the signing key": note_signing_key,
         "forget addresses": forget_addresses,
+        "forget failed attempts": forget_failures,
         "forget sessions": families.forget_families,
         "forget refresh tokens": families.forget_tokens,
     }

@@ -1,5 +1,7 @@
 """What the auth service refuses, and why."""
 
+import math
+
 from services.common.problems import Problem, ServiceUnavailable, Unauthenticated
 
 
@@ -27,3 +29,16 @@ class PasswordQueueFull(ServiceUnavailable):
     """More passwords wait to be checked than this service is willing to keep waiting."""
 
     title = "Too many people are signing in right now"
+
+
+class TooManyFailures(Problem):
+    """Too many wrong passwords for one account, or for a name that nobody has: which it was is nobody's business."""
+
+    status = 429
+    type = "urn:problem:too-many-failures"
+    title = "Too many wrong passwords were tried"
+
+    def __init__(self, seconds: int) -> None:
+        minutes = math.ceil(seconds / 60)
+        wait = f"{seconds} second{'s' * (seconds > 1)}" if seconds < 60 else f"{minutes} minute{'s' * (minutes > 1)}"
+        super().__init__(f"Too many wrong passwords were tried. Try again in {wait}.", headers={"Retry-After": str(seconds)})

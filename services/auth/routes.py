@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Request, Response
 
 from services.auth.dependencies import FORM, REFRESH_COOKIE, Caller, Login, RefreshToken, Registration, Sender, Service
-from services.auth.errors import InvalidCredentials, InvalidRefreshToken, PasswordQueueFull, UsernameTaken
+from services.auth.errors import InvalidCredentials, InvalidRefreshToken, PasswordQueueFull, TooManyFailures, UsernameTaken
 from services.auth.schemas import AccessToken, Account, Credentials, NewAccount, PasswordForm, Registered
 from services.auth.service import SignedIn
 from services.common.problems import (
@@ -48,8 +48,8 @@ def _clear_cookie(request: Request, response: Response) -> None:
     ),
     openapi_extra=body_schema({JSON: NewAccount}),
 )
-async def register(account: Registration, service: Service) -> Registered:
-    user_id, username = await service.register(account.username, account.password)
+async def register(account: Registration, service: Service, sender: Sender) -> Registered:
+    user_id, username = await service.register(account.username, account.password, sender)
     return Registered(user_id=user_id, username=username)
 
 
@@ -57,7 +57,13 @@ async def register(account: Registration, service: Service) -> Registered:
     "/login",
     summary="Sign in",
     responses=documented(
-        InvalidCredentials, BodyTooLarge, UnsupportedMediaType, InvalidRequest, PasswordQueueFull, ServiceUnavailable
+        InvalidCredentials,
+        BodyTooLarge,
+        UnsupportedMediaType,
+        InvalidRequest,
+        TooManyFailures,
+        PasswordQueueFull,
+        ServiceUnavailable,
     ),
     openapi_extra=body_schema({JSON: Credentials, FORM: PasswordForm}),
 )
@@ -78,8 +84,8 @@ async def refresh(
 
 
 @router.post("/logout", status_code=204, summary="Sign out", responses=documented(InvalidRequest, ServiceUnavailable))
-async def logout(service: Service, request: Request, response: Response, token: RefreshToken = None) -> None:
-    await service.logout(token)
+async def logout(service: Service, sender: Sender, request: Request, response: Response, token: RefreshToken = None) -> None:
+    await service.logout(token, sender)
     _clear_cookie(request, response)
 
 

@@ -5,10 +5,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.auth import families, passwords, repository
+from services.auth import audit, families, passwords, repository
+from services.auth.audit import Event
 from services.auth.clients import Client
 from services.auth.errors import InvalidCredentials, InvalidRefreshToken
 from services.auth.families import Lifetimes
@@ -20,8 +20,6 @@ from services.auth.verification import PasswordCheck
 from services.common.database import Database
 from services.common.problems import FieldError, InvalidRequest, Unauthenticated
 from services.common.tokens import Principal
-
-log = structlog.get_logger(__name__)
 
 # A hash that changed between its check and the login is checked again: another login may only have renewed it.
 _LOGIN_ATTEMPTS = 3
@@ -61,7 +59,7 @@ class AuthService:
         self._password_min_length = password_min_length
         self._clock = clock
 
-    async def register(self, username: str, password: str) -> tuple[int, str]:
+    async def register(self, username: str, password: str, client: Client) -> tuple[int, str]:
         """Make an account; gives its id and its name. Raises InvalidRequest, UsernameTaken or PasswordQueueFull."""
         errors = []
         try:
@@ -76,19 +74,24 @@ class AuthService:
             raise InvalidRequest("; ".join(each.detail for each in errors), errors=errors)
         stored = await self._passwords.hash(normal)
         now = self._clock()
-        user_id = await self._database.transaction(lambda connection: repository.add_user(connection, name, stored, now))
-        log.info("registered", user_id=user_id)
-        return user_id, name.display
+
+        async def add(connection: AsyncConnection) -> int:
+            user_id = await repository.add_user(connection, name, stored, now)
+            await audit.record(connection, Event.REGISTERED, client, user_id=user_id, now=now)
+            return user_id
+
+        return await self._database.transaction(add), name.display
 
     async def login(self, username: str, password: str, client: Client) -> SignedIn:
-        """Begin a session. Raises InvalidCredentials or PasswordQueueFull."""
+        """Begin a session. Raises InvalidCredentials, TooManyFailures or PasswordQueueFull."""
         try:
             account = Username.parse(username).canonical
         except InvalidUsername:
             account = None
         for _ in range(_LOGIN_ATTEMPTS):
             user = await self._find_by_name(account)
-            normal = await self._check.check(username if account is None else account, user, password)
+            tried = username if account is None else account
+            normal = await self._check.check(tried, user, password, client, failed=Event.LOGIN_FAILED)
             if user is None or normal is None:
                 break
             rehashed = await self._passwords.hash(normal) if self._passwords.needs_rehash(user.password_hash) else None
@@ -105,20 +108,22 @@ class AuthService:
         signed_in = await self._database.transaction(lambda connection: self._rotate(connection, token_hash, client))
         if signed_in is None:
             # A transaction of its own, committed before the refusal, which must not undo it.
-            await self._database.transaction(lambda connection: self._end_reused(connection, token_hash))
+            await self._database.transaction(lambda connection: self._end_reused(connection, token_hash, client))
             raise InvalidRefreshToken("Your session has ended. Sign in again.")
         return signed_in
 
-    async def logout(self, token: str | None) -> None:
+    async def logout(self, token: str | None, client: Client) -> None:
         """End the token's session. Nothing happens where there is none: signed out is what was asked for."""
         if token is None:
             return
         token_hash = refresh_token_hash(token)
 
         async def end(connection: AsyncConnection) -> None:
+            now = self._clock()
             found = await families.find_family(connection, token_hash)
-            if found:
-                await families.end_family(connection, *found, self._clock())
+            if found and await families.end_family(connection, *found, now):
+                user_id, session_id = found
+                await audit.record(connection, Event.LOGGED_OUT, client, user_id=user_id, now=now, session_id=str(session_id))
 
         await self._database.transaction(end)
 
@@ -149,6 +154,7 @@ class AuthService:
             session_id, expires_at = await families.begin_family(
                 connection, user.user_id, client, now, self._lifetimes, self._sessions_per_user
             )
+            await audit.record(connection, Event.LOGGED_IN, client, user_id=user.user_id, now=now, session_id=str(session_id))
             return await self._sign_in(connection, user, session_id, now, expires_at)
 
         return await self._database.transaction(begin)
@@ -158,11 +164,12 @@ class AuthService:
         used = await families.use_token(connection, token_hash, client, now, self._lifetimes)
         return await self._sign_in(connection, used.user, used.session_id, now, used.expires_at) if used else None
 
-    async def _end_reused(self, connection: AsyncConnection, token_hash: bytes) -> None:
+    async def _end_reused(self, connection: AsyncConnection, token_hash: bytes, client: Client) -> None:
+        now = self._clock()
         found = await families.find_family(connection, token_hash, used=True)
-        if found and await families.end_family(connection, *found, self._clock()):
+        if found and await families.end_family(connection, *found, now):
             user_id, session_id = found
-            log.warning("refresh token reused, session ended", user_id=user_id, session_id=str(session_id))
+            await audit.record(connection, Event.REFRESH_REUSED, client, user_id=user_id, now=now, session_id=str(session_id))
 
     async def _sign_in(
         self, connection: AsyncConnection, user: UserRecord, session_id: uuid.UUID, now: datetime, expires_at: datetime

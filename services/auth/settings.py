@@ -37,6 +37,12 @@ class AuthSettings(ServiceSettings):
     password_queue: int = Field(64, ge=0, description="hashes that may wait for a worker; more are answered 503")
     password_queue_seconds: Seconds = Field(10.0, description="seconds a hash may wait for a worker")
     password_min_length: int = Field(8, ge=1, le=128, description="fewest code points of a new password, after NFKC")
+    password_free_failures: int = Field(
+        5, ge=1, description="wrong passwords in a row for one account before it is slowed down"
+    )
+    password_delay_seconds: int = Field(5, ge=1, description="seconds of the first delay; each further failure doubles it")
+    password_delay_max_seconds: int = Field(900, ge=1, description="seconds of the longest delay")
+    password_failures_hours: int = Field(24, ge=1, description="hours after which failures are forgotten if no more come")
 
     audit_address_days: int = Field(90, ge=1, description="days the audit log keeps the address that an event came from")
     upkeep_seconds: Seconds = Field(600.0, description="seconds between two looks for what can be forgotten")

@@ -116,7 +116,7 @@ def documented(*problems: type[Problem]) -> dict[int | str, dict[str, Any]]:
             "description": "; ".join(f"{problem.title} (`{problem.type}`)" for problem in group),
             "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDetails"}}},
             **({"headers": {"WWW-Authenticate": {"schema": {"type": "string"}}}} if status == 401 else {}),
-            **({"headers": {"Retry-After": {"schema": {"type": "integer"}}}} if status == 503 else {}),
+            **({"headers": {"Retry-After": {"schema": {"type": "integer"}}}} if status in {429, 503} else {}),
         }
         for status, group in by_status.items()
     }

@@ -1,0 +1,234 @@
+"""Guessing passwords: it is slowed down account by account, whoever guesses and from wherever, and tells nobody anything."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import pytest
+
+from services.auth import attempts, upkeep
+from services.auth.app import create_app
+from services.auth.audit import Event
+from services.auth.clients import Client
+from services.auth.errors import PasswordQueueFull, TooManyFailures
+from services.auth.passwords import Passwords
+from services.auth.repository import UserRecord
+from services.auth.settings import AuthSettings
+from services.auth.upkeep import Upkeep
+from services.auth.verification import PasswordCheck
+from services.common.database import Database
+from tests.system import PASSWORD, assert_problem, serving
+
+WRONG = "wrong horse battery"
+CLIENT = Client("192.0.2.7", "a browser")
+
+
+class Clock:
+    """A clock that a test moves."""
+
+    def __init__(self) -> None:
+        self.now = datetime.now(UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def move(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+async def auth(auth_settings: AuthSettings, mysql: object, clock: Clock) -> AsyncIterator[httpx.AsyncClient]:
+    """The auth service on the test's clock, with one account."""
+    async with serving(create_app(auth_settings, clock)) as client:
+        await client.post("/auth/register", json={"username": "Ada", "password": PASSWORD})
+        yield client
+
+
+@pytest.fixture
+async def database(auth_settings: AuthSettings, mysql: object) -> AsyncIterator[Database]:
+    found = Database(auth_settings, auth_settings.auth_mysql_user, auth_settings.auth_mysql_password.get_secret_value())
+    yield found
+    await found.dispose()
+
+
+async def login(client: httpx.AsyncClient, password: str = WRONG, username: str = "Ada") -> httpx.Response:
+    return await client.post("/auth/login", json={"username": username, "password": password})
+
+
+async def fail(client: httpx.AsyncClient, times: int, username: str = "Ada") -> None:
+    for _ in range(times):
+        assert_problem(await login(client, WRONG, username), 401, "invalid-credentials")
+
+
+def rows(connection: Any, statement: str) -> list[Any]:
+    with connection.cursor() as cursor:
+        cursor.execute(statement)
+        return list(cursor.fetchall())
+
+
+async def test_after_six_failures_not_even_the_right_password_is_looked_at_until_the_delay_is_over(
+    auth: httpx.AsyncClient, clock: Clock
+) -> None:
+    await fail(auth, 6)
+    for password in (WRONG, PASSWORD):
+        answer = await login(auth, password)
+        assert_problem(answer, 429, "too-many-failures")
+        assert answer.headers["retry-after"] == "5"
+        assert answer.json()["detail"].endswith("Try again in 5 seconds.")
+    clock.move(4.999)
+    assert (await login(auth, PASSWORD)).headers["retry-after"] == "1"
+    clock.move(0.001)
+    assert (await login(auth, PASSWORD)).status_code == 200
+
+
+async def test_the_right_password_clears_the_count(auth: httpx.AsyncClient) -> None:
+    for _ in range(3):
+        await fail(auth, 5)
+        assert (await login(auth, PASSWORD)).status_code == 200
+
+
+async def test_the_delay_doubles_up_to_fifteen_minutes(auth: httpx.AsyncClient, clock: Clock) -> None:
+    await fail(auth, 5)
+    delays = []
+    for _ in range(10):
+        await fail(auth, 1)
+        refused = await login(auth)
+        delays.append(int(refused.headers["retry-after"]))
+        clock.move(delays[-1])
+    assert delays == [5, 10, 20, 40, 80, 160, 320, 640, 900, 900]
+    assert refused.json()["detail"].endswith("Try again in 15 minutes.")
+
+
+async def test_names_that_nobody_has_are_slowed_down_alike(auth: httpx.AsyncClient, clock: Clock) -> None:
+    told = {}
+    for username in ("Ada", "nobody", "not a name!"):
+        answers = []
+        for _ in range(9):
+            answer = await login(auth, WRONG, username)
+            headers = {name: value for name, value in answer.headers.items() if name != "x-request-id"}
+            answers.append((answer.status_code, headers, answer.content))
+        told[username] = answers
+    assert [answer[0] for answer in told["Ada"]] == [401] * 6 + [429] * 3
+    assert told["Ada"] == told["nobody"] == told["not a name!"]
+    clock.move(5)
+    assert_problem(await login(auth, WRONG, "NOBODY"), 401)
+    assert_problem(await login(auth, WRONG, "nobody"), 429)  # the same name in another case is the same name
+
+
+async def test_of_many_guesses_at_once_at_whatever_process_six_are_looked_at(
+    auth: httpx.AsyncClient, auth_settings: AuthSettings, clock: Clock
+) -> None:
+    async with serving(create_app(auth_settings, clock)) as other:
+        guesses = [login(client, password) for password in [WRONG] * 19 + [PASSWORD] for client in (auth, other)]
+        answers = await asyncio.gather(*guesses)
+        statuses = sorted(answer.status_code for answer in answers)
+        assert statuses == [401] * 6 + [429] * 34
+        assert_problem(await login(auth, PASSWORD), 429)
+        clock.move(5)
+        assert (await login(other, PASSWORD)).status_code == 200
+
+
+async def test_many_right_passwords_at_once_are_all_right(auth: httpx.AsyncClient) -> None:
+    answers = await asyncio.gather(*(login(auth, PASSWORD) for _ in range(24)))
+    assert [answer.status_code for answer in answers] == [200] * 24
+
+
+async def test_whoever_is_signed_in_stays_so_while_someone_else_guesses(auth: httpx.AsyncClient) -> None:
+    signed_in = await login(auth, PASSWORD)
+    await fail(auth, 6)
+    assert_problem(await login(auth, PASSWORD), 429)
+    auth.cookies.clear()
+    cookie = "; ".join(f"{name}={value}" for name, value in signed_in.cookies.items())
+    assert (await auth.post("/auth/refresh", headers={"Cookie": cookie})).status_code == 200
+
+
+async def test_one_account_is_slowed_down_and_no_other(auth: httpx.AsyncClient) -> None:
+    await auth.post("/auth/register", json={"username": "Bob", "password": PASSWORD})
+    await fail(auth, 6)
+    assert (await login(auth, PASSWORD, "Bob")).status_code == 200
+
+
+async def test_the_log_tells_of_failures_and_once_of_a_delay_and_never_what_was_typed(
+    auth: httpx.AsyncClient, mysql: Any, clock: Clock
+) -> None:
+    for username in ("Ada", "hunter2_typed_here"):
+        await fail(auth, 6, username)
+        for _ in range(5):
+            await login(auth, WRONG, username)
+    [(user_id,)] = rows(mysql, "SELECT id FROM users")
+    counted = rows(
+        mysql,
+        "SELECT event, user_id, COUNT(*) FROM audit_events WHERE event IN ('login_failed', 'attempts_delayed')"
+        " GROUP BY event, user_id ORDER BY event, user_id IS NULL",
+    )
+    assert counted == [
+        ("attempts_delayed", user_id, 1),
+        ("attempts_delayed", None, 1),
+        ("login_failed", user_id, 6),
+        ("login_failed", None, 6),
+    ]
+    assert b"hunter2" not in b"".join(row[0] for row in rows(mysql, "SELECT account_key FROM password_attempts"))
+    clock.move(5)
+    await fail(auth, 1)
+    await login(auth)
+    assert rows(mysql, f"SELECT COUNT(*) FROM audit_events WHERE event = 'attempts_delayed' AND user_id = {user_id}") == [(2,)]
+
+
+async def test_another_name_of_an_account_gives_no_further_guesses(
+    database: Database, auth_settings: AuthSettings, clock: Clock
+) -> None:
+    hashing = Passwords(auth_settings)
+    check = PasswordCheck(database, hashing, auth_settings, clock)
+    user = UserRecord(7, "Ada", "ada", await hashing.hash(PASSWORD), clock.now)
+    for number in range(6):
+        assert await check.check(f"name{number}", user, WRONG, CLIENT, failed=Event.PASSWORD_REFUSED) is None
+    with pytest.raises(TooManyFailures):
+        await check.check("name7", user, PASSWORD, CLIENT, failed=Event.PASSWORD_REFUSED)
+    hashing.close()
+
+
+async def test_what_was_not_looked_at_for_lack_of_room_does_not_count(
+    database: Database, auth_settings: AuthSettings, clock: Clock, mysql: Any
+) -> None:
+    settings = auth_settings.model_copy(update={"password_workers": 1, "password_queue": 0})
+    hashing = Passwords(settings)
+    check = PasswordCheck(database, hashing, settings, clock)
+    user = UserRecord(7, "Ada", "ada", await hashing.hash(PASSWORD), clock.now)
+    for _ in range(5):
+        assert await check.check("ada", user, WRONG, CLIENT, failed=Event.LOGIN_FAILED) is None
+    leave = threading.Event()
+    busy = asyncio.create_task(hashing._run(leave.wait))
+    await asyncio.sleep(0)  # let it take the only place
+    for _ in range(8):
+        with pytest.raises(PasswordQueueFull):
+            await check.check("ada", user, PASSWORD, CLIENT, failed=Event.LOGIN_FAILED)
+    leave.set()
+    await busy
+    assert rows(mysql, "SELECT failures FROM password_attempts") == [(5,)]
+    assert await check.check("ada", user, PASSWORD, CLIENT, failed=Event.LOGIN_FAILED) == PASSWORD
+    assert rows(mysql, "SELECT * FROM password_attempts") == []
+    hashing.close()
+
+
+async def test_failures_are_forgotten_in_time_batch_by_batch(
+    auth: httpx.AsyncClient, database: Database, mysql: Any, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upkeep, "BATCH", 2)
+    for number in range(5):
+        await fail(auth, 1, f"nobody{number}")
+    clock.move(60)
+    await fail(auth, 1, "nobody4")
+
+    async def forget(connection: Any, now: datetime, limit: int) -> int:
+        return await attempts.forget(connection, now - timedelta(seconds=30), limit)
+
+    await Upkeep(database, clock, {"forget": forget}, interval=600).round()
+    assert rows(mysql, "SELECT failures FROM password_attempts") == [(2,)]
