@@ -24,8 +24,8 @@ from typing import Any, Generic, TypeVar
 
 from redis.exceptions import RedisError
 
+from services.common.gather import Gather
 from services.leaderboard.breaker import Breaker
-from services.leaderboard.gather import Gather
 from services.leaderboard.repository import BoardPeriod, PlayerScore
 from services.leaderboard.scripting import RedisConnection, Script
 from services.leaderboard.sessions import Change

@@ -9,10 +9,10 @@ from typing import TypeVar
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.common.database import Database
+from services.common.gather import Gather
 from services.common.tokens import Principal
 from services.leaderboard import cursors, ranking, rendering, sessions, standings
 from services.leaderboard.errors import PlayerNotFound
-from services.leaderboard.gather import Gather
 from services.leaderboard.index import Place, RankingIndex
 from services.leaderboard.pages import PageCache, RenderedPage
 from services.leaderboard.repository import BoardPeriod, PlayerScore

@@ -17,11 +17,11 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlch
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from services.common.database import RETRYABLE, CommitUnknown, error_code
+from services.common.gather import Gather, GatherClosed, GatherFull
 from services.common.multistatement import Transactions
 from services.common.problems import ServiceUnavailable
 from services.leaderboard import sessions
 from services.leaderboard.errors import KeyReused, QueueFull, SessionErased, TotalTooLarge
-from services.leaderboard.gather import Gather, GatherClosed, GatherFull
 from services.leaderboard.repository import BoardPeriod
 from services.leaderboard.sessions import Change, SessionsErased, Stored, Submission, TotalsTooLarge
 from services.leaderboard.settings import LeaderboardSettings

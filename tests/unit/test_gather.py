@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.leaderboard.gather import Gather, GatherClosed, GatherFull
+from services.common.gather import Gather, GatherClosed, GatherFull
 
 
 class Server:
