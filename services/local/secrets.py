@@ -1,8 +1,8 @@
 """The system's secrets: random ones made on first use, the same six for `make run` and for `docker compose up`.
 
-No secret has a default, and none is ever changed here once it exists. `make run` keeps them in `.env`; compose keeps
-each in the volumes of those containers that need it (``python -m services.local.secrets volumes FOLDER``). This module
-imports the standard library only, so that it runs before anything is installed.
+No secret has a default, and none that exists is changed unless somebody asks for it (keys.py). `make run` keeps them in
+`.env`; compose keeps each in the volumes of those containers that need it (``python -m services.local.secrets volumes
+FOLDER``). This module imports the standard library only, so that it runs before anything is installed.
 """
 
 import base64
@@ -29,15 +29,15 @@ def _new_password() -> str:
     return secrets.token_hex(32)
 
 
-def _new_jwt_keys() -> str:
-    # `kid:key`; the first of several signs, so a rotation puts a new pair before this one.
+def new_jwt_keys() -> str:
+    """A `kid:key` pair. Of several in a list, the first signs."""
     key = base64.urlsafe_b64encode(secrets.token_bytes(32)).rstrip(b"=").decode("ascii")
     return f"{secrets.token_hex(4)}:{key}"
 
 
 # By the name of the file in a volume; in the environment and in `.env` the same name in upper case.
 SECRETS: Mapping[str, Callable[[], str]] = {
-    "jwt_keys": _new_jwt_keys,
+    "jwt_keys": new_jwt_keys,
     "mysql_admin_password": _new_password,
     "migrate_mysql_password": _new_password,
     "auth_mysql_password": _new_password,
@@ -101,6 +101,36 @@ def ensure_volumes(root: Path) -> list[str]:
             _write(file, existing[name], mode=0o440)
             made.append(f"{consumer}/{name}")
     return made
+
+
+def change_in_env_file(path: Path, name: str, change: Callable[[str], str]) -> str:
+    """Replace the value of one secret in `.env`, and give the new one. Raises InvalidSecrets if there is none to replace."""
+    with _locked(path.parent):
+        lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.exists() else []
+        at = [number for number, line in enumerate(lines) if name.upper() in _parse_env_file(line)]
+        value = _parse_env_file("".join(lines)).get(name.upper())
+        if not value:
+            raise InvalidSecrets(f"{path} has no {name.upper()}")
+        changed = change(value)
+        # The last one counts, so that is the one to replace.
+        lines[at[-1]] = f"{name.upper()}={changed}\n"
+        _write(path, "".join(lines), mode=0o600)
+    return changed
+
+
+def change_in_volumes(root: Path, name: str, change: Callable[[str], str]) -> str:
+    """Replace the value of one secret in each volume that has it, and give the new one.
+
+    What the first of its consumers has is what is changed, and that one is written last: a run that was cut short is simply
+    run again. Raises InvalidSecrets if there is none to replace.
+    """
+    files = [root / consumer / each for consumer, each in _volume_files() if each == name]
+    if not (value := _read(files[0])):
+        raise InvalidSecrets(f"there is no {name} in {files[0].parent}")
+    changed = change(value)
+    for file in reversed(files):
+        _write(file, changed, mode=0o440)
+    return changed
 
 
 def _volume_files() -> Iterator[tuple[str, str]]:
