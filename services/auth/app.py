@@ -4,14 +4,15 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.auth import attempts, audit, families
+from services.auth import attempts, audit, families, routes, session_routes
+from services.auth.cookies import PREFIX
 from services.auth.families import Lifetimes
 from services.auth.passwords import Passwords
-from services.auth.routes import PREFIX, router
 from services.auth.service import AuthService
+from services.auth.sessions import SessionService
 from services.auth.settings import AuthSettings
 from services.auth.tokens import AccessTokenIssuer
 from services.auth.upkeep import Chore, Upkeep
@@ -53,6 +54,7 @@ def create_app(settings: AuthSettings | None = None, clock: Callable[[], datetim
             password_min_length=settings.password_min_length,
             clock=clock,
         )
+        app.state.sessions = SessionService(database, clock)
         app.state.upkeep = upkeep = Upkeep(database, clock, _chores(settings, keys), interval=settings.upkeep_seconds)
         upkeep.start()
         try:
@@ -62,6 +64,9 @@ def create_app(settings: AuthSettings | None = None, clock: Callable[[], datetim
             passwords.close()
             await database.dispose()
 
+    router = APIRouter()
+    for part in (routes.router, session_routes.router):
+        router.include_router(part)
     return build_app(
         title="Leaderboard: auth",
         description="Accounts and tokens. Register, log in, and send the access token as `Authorization: Bearer …`.",

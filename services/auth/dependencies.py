@@ -1,26 +1,70 @@
 """What the auth service's routes are handed."""
 
+import uuid
 from typing import Annotated
 
-from fastapi import Cookie, Depends, Request
+from fastapi import APIRouter, Cookie, Depends, Path, Request, Response
 from pydantic import ValidationError
 
 from services.auth.clients import Client
+from services.auth.cookies import (
+    PLAIN_NAME,
+    PREFIX,
+    SECURE_NAME,
+    carries_refresh_cookie,
+    is_secure,
+    require_own_page,
+)
+from services.auth.errors import CrossSiteRequest
 from services.auth.schemas import Credentials, NewAccount, PasswordForm
 from services.auth.service import AuthService
+from services.auth.sessions import SessionService
 from services.common.authentication import authenticated
-from services.common.problems import UnsupportedMediaType
+from services.common.problems import UnsupportedMediaType, documented
 from services.common.requests import JSON, content_type, invalid, json_body, parse_json
 from services.common.tokens import Principal
 
 FORM = "application/x-www-form-urlencoded"
-REFRESH_COOKIE = "refresh_token"
+_MAX_REFRESH_TOKEN = 256
 
 
 # Async, like all of these: FastAPI runs what is not in a thread, which costs more than most requests.
 async def _service(request: Request) -> AuthService:
     service: AuthService = request.app.state.service
     return service
+
+
+async def _sessions(request: Request) -> SessionService:
+    sessions: SessionService = request.app.state.sessions
+    return sessions
+
+
+async def _guard(request: Request, response: Response) -> None:
+    """No answer is for caches, and no request that a browser adds the cookie to is for other sites. Raises CrossSiteRequest."""
+    if carries_refresh_cookie(request):
+        require_own_page(request)
+    response.headers["Cache-Control"] = "no-store"
+
+
+async def own_page(request: Request) -> None:
+    """Dependency of what hands out the cookie. Raises CrossSiteRequest.
+
+    It carries none yet, but another site's form could sign a visitor in as somebody else, who would read what they do.
+    """
+    require_own_page(request)
+
+
+async def _refresh_token(
+    request: Request,
+    secure: Annotated[
+        str | None,
+        Cookie(alias=SECURE_NAME, max_length=_MAX_REFRESH_TOKEN, description="over https: set by login and refresh, HttpOnly"),
+    ] = None,
+    plain: Annotated[
+        str | None, Cookie(alias=PLAIN_NAME, max_length=_MAX_REFRESH_TOKEN, description="over http: the same, for development")
+    ] = None,
+) -> str | None:
+    return secure if is_secure(request) else plain
 
 
 async def _client(request: Request) -> Client:
@@ -49,6 +93,11 @@ Caller = Annotated[Principal, Depends(authenticated)]
 Sender = Annotated[Client, Depends(_client)]
 Registration = Annotated[NewAccount, Depends(json_body(NewAccount))]
 Login = Annotated[Credentials, Depends(_read_login)]
-RefreshToken = Annotated[
-    str | None, Cookie(alias=REFRESH_COOKIE, max_length=256, description="set by login and refresh, HttpOnly")
-]
+RefreshToken = Annotated[str | None, Depends(_refresh_token)]
+Sessions = Annotated[SessionService, Depends(_sessions)]
+SessionId = Annotated[uuid.UUID, Path(description="a session's id, as `/auth/sessions` gives it")]
+
+
+def new_router(tag: str) -> APIRouter:
+    """A router of this service, whose routes are guarded alike."""
+    return APIRouter(prefix=PREFIX, tags=[tag], dependencies=[Depends(_guard)], responses=documented(CrossSiteRequest))

@@ -42,3 +42,11 @@ class TooManyFailures(Problem):
         minutes = math.ceil(seconds / 60)
         wait = f"{seconds} second{'s' * (seconds > 1)}" if seconds < 60 else f"{minutes} minute{'s' * (minutes > 1)}"
         super().__init__(f"Too many wrong passwords were tried. Try again in {wait}.", headers={"Retry-After": str(seconds)})
+
+
+class CrossSiteRequest(Problem):
+    """A browser sent the refresh cookie, or a login, for a page that is not ours."""
+
+    status = 403
+    type = "urn:problem:cross-site-request"
+    title = "The request comes from another site"

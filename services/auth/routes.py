@@ -1,8 +1,19 @@
-"""HTTP of the auth service."""
+"""HTTP of signing up, in and out."""
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Depends, Request, Response
 
-from services.auth.dependencies import FORM, REFRESH_COOKIE, Caller, Login, RefreshToken, Registration, Sender, Service
+from services.auth.cookies import clear_refresh_cookie, set_refresh_cookie
+from services.auth.dependencies import (
+    FORM,
+    Caller,
+    Login,
+    RefreshToken,
+    Registration,
+    Sender,
+    Service,
+    new_router,
+    own_page,
+)
 from services.auth.errors import InvalidCredentials, InvalidRefreshToken, PasswordQueueFull, TooManyFailures, UsernameTaken
 from services.auth.schemas import AccessToken, Account, Credentials, NewAccount, PasswordForm, Registered
 from services.auth.service import SignedIn
@@ -16,27 +27,12 @@ from services.common.problems import (
 )
 from services.common.requests import JSON, body_schema
 
-PREFIX = "/auth"
-
-router = APIRouter(prefix=PREFIX, tags=["accounts"])
+router = new_router("accounts")
 
 
 def _answer(request: Request, response: Response, signed_in: SignedIn) -> AccessToken:
-    response.set_cookie(
-        REFRESH_COOKIE,
-        signed_in.refresh_token,
-        max_age=signed_in.refresh_expires_in,
-        path=PREFIX,
-        secure=request.scope["scheme"] == "https",
-        httponly=True,
-        samesite="strict",
-    )
-    response.headers["Cache-Control"] = "no-store"
+    set_refresh_cookie(request, response, signed_in.refresh_token, signed_in.refresh_expires_in)
     return AccessToken(access_token=signed_in.access_token, expires_in=signed_in.expires_in)
-
-
-def _clear_cookie(request: Request, response: Response) -> None:
-    response.delete_cookie(REFRESH_COOKIE, PREFIX, secure=request.scope["scheme"] == "https", httponly=True, samesite="strict")
 
 
 @router.post(
@@ -66,6 +62,7 @@ async def register(account: Registration, service: Service, sender: Sender) -> R
         ServiceUnavailable,
     ),
     openapi_extra=body_schema({JSON: Credentials, FORM: PasswordForm}),
+    dependencies=[Depends(own_page)],
 )
 async def login(credentials: Login, service: Service, sender: Sender, request: Request, response: Response) -> AccessToken:
     return _answer(request, response, await service.login(credentials.username, credentials.password, sender))
@@ -77,20 +74,17 @@ async def login(credentials: Login, service: Service, sender: Sender, request: R
     description="Takes the refresh token from its cookie and replaces it. A refresh token that is used twice ends its family.",
     responses=documented(InvalidRefreshToken, InvalidRequest, ServiceUnavailable),
 )
-async def refresh(
-    service: Service, sender: Sender, request: Request, response: Response, token: RefreshToken = None
-) -> AccessToken:
+async def refresh(service: Service, sender: Sender, request: Request, response: Response, token: RefreshToken) -> AccessToken:
     return _answer(request, response, await service.refresh(token, sender))
 
 
 @router.post("/logout", status_code=204, summary="Sign out", responses=documented(InvalidRequest, ServiceUnavailable))
-async def logout(service: Service, sender: Sender, request: Request, response: Response, token: RefreshToken = None) -> None:
+async def logout(service: Service, sender: Sender, request: Request, response: Response, token: RefreshToken) -> None:
     await service.logout(token, sender)
-    _clear_cookie(request, response)
+    clear_refresh_cookie(request, response)
 
 
 @router.get("/me", summary="Who I am", responses=documented(Unauthenticated, ServiceUnavailable))
-async def me(caller: Caller, service: Service, response: Response) -> Account:
+async def me(caller: Caller, service: Service) -> Account:
     user = await service.get_user(caller)
-    response.headers["Cache-Control"] = "no-store"
     return Account(user_id=user.user_id, username=user.username, created_at=user.created_at)

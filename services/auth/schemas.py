@@ -1,5 +1,6 @@
 """What the auth service is sent and what it answers, one schema a direction."""
 
+import uuid
 from datetime import datetime
 from typing import Literal
 
@@ -61,3 +62,18 @@ class Account(BaseModel):
     user_id: int
     username: str
     created_at: datetime
+
+
+class Session(BaseModel):
+    """A login that goes on: a browser, a game, a device."""
+
+    session_id: uuid.UUID
+    created_at: datetime = Field(description="when its login was")
+    last_used_at: datetime = Field(description="when it was renewed last")
+    address: str = Field(description="where that came from; empty: not known", examples=["203.0.113.7"])
+    user_agent: str = Field(description="what the client calls itself; anybody can write anything there")
+    current: bool = Field(description="whether it is the one that asks")
+
+
+class OwnSessions(BaseModel):
+    sessions: list[Session]

@@ -14,11 +14,12 @@ from services.auth.errors import InvalidCredentials, InvalidRefreshToken
 from services.auth.families import Lifetimes
 from services.auth.passwords import Passwords
 from services.auth.repository import UserRecord
+from services.auth.sessions import require_session
 from services.auth.tokens import AccessTokenIssuer, new_refresh_token, refresh_token_hash
 from services.auth.usernames import InvalidUsername, Username
 from services.auth.verification import PasswordCheck
 from services.common.database import Database
-from services.common.problems import FieldError, InvalidRequest, Unauthenticated
+from services.common.problems import FieldError, InvalidRequest
 from services.common.tokens import Principal
 
 # A hash that changed between its check and the login is checked again: another login may only have renewed it.
@@ -130,10 +131,7 @@ class AuthService:
     async def get_user(self, caller: Principal) -> UserRecord:
         """The account an access token speaks for. Raises Unauthenticated when it is gone, or the session has ended."""
         async with self._database.reading() as connection:
-            user = await families.find_user_of(connection, caller.user_id, caller.session_id, self._clock())
-        if user is None:
-            raise Unauthenticated("Your session has ended. Sign in again.", challenge='Bearer error="invalid_token"')
-        return user
+            return await require_session(connection, caller, self._clock())
 
     async def _find_by_name(self, canonical: str | None) -> UserRecord | None:
         if canonical is None:

@@ -12,28 +12,8 @@ from pydantic import SecretStr
 from services.auth.app import create_app
 from services.auth.settings import AuthSettings
 from services.common.tokens import KeyRing
+from tests.signing_in import count, login, refresh, register
 from tests.system import PASSWORD, Accounts, assert_problem, bearer, serving, sign_up
-
-CREDENTIALS = {"username": "Ada", "password": PASSWORD}
-
-
-async def register(client: httpx.AsyncClient, username: str, password: str = PASSWORD) -> httpx.Response:
-    return await client.post("/auth/register", json={"username": username, "password": password})
-
-
-async def login(client: httpx.AsyncClient, username: str = "Ada", password: str = PASSWORD) -> httpx.Response:
-    return await client.post("/auth/login", json={"username": username, "password": password})
-
-
-async def refresh(client: httpx.AsyncClient, token: str | None) -> httpx.Response:
-    client.cookies.clear()
-    return await client.post("/auth/refresh", headers={"Cookie": f"refresh_token={token}"} if token else {})
-
-
-def count(connection: Any, statement: str) -> int:
-    with connection.cursor() as cursor:
-        cursor.execute(statement)
-        return int(cursor.fetchone()[0])
 
 
 async def test_register_login_and_who_i_am(auth: httpx.AsyncClient) -> None:
@@ -232,16 +212,6 @@ async def test_an_expired_session_is_refused_and_forgotten_at_the_next_login(aut
     assert_problem(await refresh(auth, token), 401)
     await login(auth)
     assert count(mysql, "SELECT COUNT(*) FROM refresh_families") == 1
-
-
-async def test_the_cookie_is_secure_behind_https(auth_settings: AuthSettings, mysql: object) -> None:
-    app = create_app(auth_settings)
-    async with (
-        app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="https://service") as client,
-    ):
-        await register(client, "Ada")
-        assert "secure" in (await login(client)).headers["set-cookie"].lower()
 
 
 async def test_nothing_secret_is_stored_as_it_is(auth: httpx.AsyncClient, mysql: Any) -> None:

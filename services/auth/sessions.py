@@ -1,0 +1,67 @@
+"""The use cases of a user's sessions: which there are, and ending them."""
+
+import uuid
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.auth import audit, families
+from services.auth.audit import Event
+from services.auth.clients import Client
+from services.auth.families import SessionRecord
+from services.auth.repository import UserRecord
+from services.common.database import Database
+from services.common.problems import NotFound, Unauthenticated
+from services.common.tokens import Principal
+
+
+async def require_session(connection: AsyncConnection, caller: Principal, now: datetime) -> UserRecord:
+    """The user whose live session an access token speaks for. Raises Unauthenticated when it has ended, or the user is gone.
+
+    A token says what was true when it was signed. The auth service looks, each time, whether it still is.
+    """
+    user = await families.find_user_of(connection, caller.user_id, caller.session_id, now)
+    if user is None:
+        raise Unauthenticated("Your session has ended. Sign in again.", challenge='Bearer error="invalid_token"')
+    return user
+
+
+class SessionService:
+    """A user's own sessions. Each use case raises Unauthenticated when the caller's session has ended."""
+
+    def __init__(self, database: Database, clock: Callable[[], datetime]) -> None:
+        self._database = database
+        self._clock = clock
+
+    async def list_own(self, caller: Principal) -> Sequence[SessionRecord]:
+        """The caller's live sessions, newest use first."""
+        now = self._clock()
+        async with self._database.reading() as connection:
+            await require_session(connection, caller, now)
+            return await families.list_families(connection, caller.user_id, now)
+
+    async def end(self, caller: Principal, session_id: uuid.UUID, client: Client) -> None:
+        """End one of the caller's live sessions, this one too if it is named. Raises NotFound."""
+        now = self._clock()
+
+        async def end(connection: AsyncConnection) -> None:
+            await require_session(connection, caller, now)
+            if not await families.end_family(connection, caller.user_id, session_id, now):
+                raise NotFound("You have no such session. It may have ended by itself.")
+            await audit.record(
+                connection, Event.SESSION_ENDED, client, user_id=caller.user_id, now=now, session_id=str(session_id)
+            )
+
+        await self._database.transaction(end)
+
+    async def end_others(self, caller: Principal, client: Client) -> None:
+        """End every session of the caller but this one."""
+        now = self._clock()
+
+        async def end(connection: AsyncConnection) -> None:
+            await require_session(connection, caller, now)
+            ended = await families.end_other_families(connection, caller.user_id, caller.session_id)
+            await audit.record(connection, Event.SESSIONS_ENDED, client, user_id=caller.user_id, now=now, sessions=ended)
+
+        await self._database.transaction(end)
