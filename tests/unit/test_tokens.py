@@ -93,6 +93,8 @@ now = datetime.now(UTC)
         pytest.param(unsigned(), id="alg none"),
         pytest.param(signed(algorithm="HS512"), id="other algorithm"),
         pytest.param(signed(key=OTHER_KEY), id="other key"),
+        pytest.param(signed({"jwk": {"kty": "oct", "k": encoded(OTHER_KEY)}}, key=OTHER_KEY), id="key in the header"),
+        pytest.param(signed({"jku": "https://elsewhere.example/keys"}, key=OTHER_KEY), id="keys elsewhere"),
         pytest.param(tampered(), id="edited claims"),
         pytest.param(signed({"kid": "k2"}), id="unknown kid"),
         pytest.param(signed({"kid": None}), id="no kid"),
