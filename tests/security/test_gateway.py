@@ -49,7 +49,7 @@ UNSAID = {"server", "x-powered-by", "via", "access-control-allow-origin", "acces
         ("DELETE", "/auth/login", 405),
         ("OPTIONS", "/auth/login", 405),
         ("TRACE", "/auth/me", 405),
-        ("POST", "/auth/login", 415),
+        ("POST", "/auth/login", 403),
         ("GET", "/api/leaderboard/top", 200),
         ("GET", "/api/leaderboard/rank/me", 401),
     ],

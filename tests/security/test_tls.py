@@ -1,0 +1,96 @@
+"""Served over TLS: the gateway with a certificate of its own, before the services of the stack."""
+
+import ssl
+from collections.abc import Iterator
+from http.client import HTTPSConnection
+from pathlib import Path
+
+import httpx
+import pytest
+import yaml
+
+from services.local.ports import LOOPBACK, free_port
+from services.local.stack import Stack
+from services.local.web import PUBLISHED_ENTRY_POINT, Gateway
+from tests.system import PASSWORD
+
+
+def trusting() -> ssl.SSLContext:
+    """A client that takes any certificate: the gateway makes itself one where it is given none."""
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+class TlsGateway(Gateway):
+    """The gateway as it is configured, but for its entry point, which speaks TLS."""
+
+    @property
+    def url(self) -> str:
+        return f"https://{self.address}:{self.port}"
+
+    def prepare(self) -> None:
+        super().prepare()
+        configuration = yaml.safe_load(self._configuration.read_text(encoding="utf-8"))
+        configuration["entryPoints"][PUBLISHED_ENTRY_POINT]["http"]["tls"] = {}
+        self._configuration.write_text(yaml.safe_dump(configuration), encoding="utf-8")
+
+    def is_ready(self) -> bool:
+        connection = HTTPSConnection(self.address, self.port, timeout=5, context=trusting())
+        try:
+            connection.request("GET", "/")
+            return connection.getresponse().status == 200
+        except OSError:
+            return False
+        finally:
+            connection.close()
+
+
+@pytest.fixture(scope="module")
+def tls_url(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    folder: Path = tmp_path_factory.mktemp("tls")
+    backends = {"AUTH_URL": stack.auth.url, "LEADERBOARD_URL": stack.leaderboard.url, "FRONTEND_URL": stack.page.url}
+    gateway = TlsGateway(folder, address=LOOPBACK, port=free_port(), backends=backends)
+    gateway.start()
+    try:
+        yield gateway.url
+    finally:
+        gateway.stop()
+
+
+async def test_browsers_are_told_to_stay_with_tls_for_a_year_hosts_below_included(tls_url: str, gateway_url: str) -> None:
+    async with httpx.AsyncClient(verify=trusting()) as client:
+        for path in ("/", "/nothing", "/auth/me", "/api/leaderboard/top"):
+            answer = await client.get(tls_url + path)
+            assert answer.headers["strict-transport-security"] == "max-age=31536000; includeSubDomains"
+            # A browser that heard it without TLS would have to ignore it.
+            assert "strict-transport-security" not in (await client.get(gateway_url + path)).headers
+
+
+async def test_the_cookie_is_for_tls_alone_and_its_name_says_so(tls_url: str) -> None:
+    credentials = {"username": "secure", "password": PASSWORD}
+    async with httpx.AsyncClient(base_url=tls_url, verify=trusting()) as client:
+        assert (await client.post("/auth/register", json=credentials)).status_code == 201
+        login = await client.post("/auth/login", json=credentials)
+        name, *attributes = login.headers["set-cookie"].split("; ")
+        assert name.startswith("__Secure-refresh_token=")
+        assert {attribute.lower() for attribute in attributes} >= {"secure", "httponly", "samesite=strict", "path=/auth"}
+        assert not [attribute for attribute in attributes if attribute.lower().startswith("domain")]
+        assert (await client.post("/auth/refresh")).status_code == 200
+        assert (await client.post("/auth/logout")).status_code == 204
+        assert (await client.post("/auth/refresh")).status_code == 401
+
+
+def test_no_protocol_older_than_tls_1_2_is_spoken(tls_url: str) -> None:
+    url = httpx.URL(tls_url)
+    old = trusting()
+    with pytest.warns(DeprecationWarning, match="TLSv1"):
+        old.minimum_version = ssl.TLSVersion.TLSv1
+    with pytest.warns(DeprecationWarning, match="TLSv1"):
+        old.maximum_version = ssl.TLSVersion.TLSv1_1
+    old.set_ciphers("DEFAULT:@SECLEVEL=0")
+    connection = HTTPSConnection(url.host, url.port, timeout=5, context=old)
+    with pytest.raises(ssl.SSLError, match=r"(?i)alert protocol version"):  # the gateway's word, not this client's inability
+        connection.connect()
+    connection.close()
