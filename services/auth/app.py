@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 from fastapi import APIRouter, FastAPI
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.auth import attempts, audit, families, routes, session_routes
+from services.auth import attempts, audit, families, hot, routes, session_routes
+from services.auth.callers import Callers
 from services.auth.cookies import PREFIX
 from services.auth.families import Lifetimes
 from services.auth.passwords import Passwords
@@ -40,6 +41,7 @@ def create_app(settings: AuthSettings | None = None, clock: Callable[[], datetim
         passwords = Passwords(settings)
         app.state.database = database
         app.state.verifier = TokenVerifier(keys, settings.jwt_issuer, settings.jwt_audience)
+        app.state.callers = Callers(database, clock)
         app.state.service = AuthService(
             database,
             passwords,
@@ -74,6 +76,7 @@ def create_app(settings: AuthSettings | None = None, clock: Callable[[], datetim
         settings=settings,
         lifespan=lifespan,
         router=router,
+        shortcuts=hot.find,
         needed={"mysql": lambda app: app.state.database.ping},
     )
 

@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Cookie, Depends, Path, Request, Response
 from pydantic import ValidationError
 
+from services.auth.callers import Callers
 from services.auth.clients import Client
 from services.auth.cookies import (
     PLAIN_NAME,
@@ -67,6 +68,11 @@ async def _refresh_token(
     return secure if is_secure(request) else plain
 
 
+async def _callers(request: Request) -> Callers:
+    callers: Callers = request.app.state.callers
+    return callers
+
+
 async def _client(request: Request) -> Client:
     # uvicorn has put the address there that the gateway tells, if it is the gateway that connects.
     return Client.of(request.client.host if request.client else None, request.headers.get("user-agent", ""))
@@ -89,6 +95,7 @@ async def _read_login(request: Request) -> Credentials:
 
 
 Service = Annotated[AuthService, Depends(_service)]
+KnownCallers = Annotated[Callers, Depends(_callers)]
 Caller = Annotated[Principal, Depends(authenticated)]
 Sender = Annotated[Client, Depends(_client)]
 Registration = Annotated[NewAccount, Depends(json_body(NewAccount))]

@@ -1,7 +1,7 @@
 """SQL of sessions: families of refresh tokens. A session is live while its row is there and its time is not over."""
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -30,6 +30,15 @@ class SessionRecord:
     expires_at: datetime
     address: str
     user_agent: str
+
+
+@dataclass(frozen=True, slots=True)
+class AccountRecord:
+    """What a user is told of their own account."""
+
+    user_id: int
+    username: str
+    created_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +186,18 @@ async def find_user_of(connection: AsyncConnection, user_id: int, session_id: uu
     )
     row = (await connection.execute(statement)).one_or_none()
     return UserRecord(*row) if row else None
+
+
+async def list_accounts(
+    connection: AsyncConnection, session_ids: Collection[bytes], now: datetime
+) -> dict[bytes, AccountRecord]:
+    """Whose those of these sessions are that are live, by session."""
+    statement = (
+        select(RefreshFamily.id, User.id, User.username, User.created_at)
+        .join(User, User.id == RefreshFamily.user_id)
+        .where(RefreshFamily.id.in_(session_ids), RefreshFamily.expires_at > now)
+    )
+    return {row[0]: AccountRecord(*row[1:]) for row in await connection.execute(statement)}
 
 
 async def forget_families(connection: AsyncConnection, now: datetime, limit: int) -> int:

@@ -6,6 +6,7 @@ from services.auth.cookies import clear_refresh_cookie, set_refresh_cookie
 from services.auth.dependencies import (
     FORM,
     Caller,
+    KnownCallers,
     Login,
     RefreshToken,
     Registration,
@@ -84,7 +85,6 @@ async def logout(service: Service, sender: Sender, request: Request, response: R
     clear_refresh_cookie(request, response)
 
 
-@router.get("/me", summary="Who I am", responses=documented(Unauthenticated, ServiceUnavailable))
-async def me(caller: Caller, service: Service) -> Account:
-    user = await service.get_user(caller)
-    return Account(user_id=user.user_id, username=user.username, created_at=user.created_at)
+@router.get("/me", summary="Who I am", response_model=Account, responses=documented(Unauthenticated, ServiceUnavailable))
+async def me(caller: Caller, callers: KnownCallers) -> Response:
+    return Response(await callers.account(caller), media_type=JSON, headers={"Cache-Control": "no-store"})

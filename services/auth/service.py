@@ -14,13 +14,11 @@ from services.auth.errors import InvalidCredentials, InvalidRefreshToken
 from services.auth.families import Lifetimes
 from services.auth.passwords import Passwords
 from services.auth.repository import UserRecord
-from services.auth.sessions import require_session
 from services.auth.tokens import AccessTokenIssuer, new_refresh_token, refresh_token_hash
 from services.auth.usernames import InvalidUsername, Username
 from services.auth.verification import PasswordCheck
 from services.common.database import Database
 from services.common.problems import FieldError, InvalidRequest
-from services.common.tokens import Principal
 
 # A hash that changed between its check and the login is checked again: another login may only have renewed it.
 _LOGIN_ATTEMPTS = 3
@@ -127,11 +125,6 @@ class AuthService:
                 await audit.record(connection, Event.LOGGED_OUT, client, user_id=user_id, now=now, session_id=str(session_id))
 
         await self._database.transaction(end)
-
-    async def get_user(self, caller: Principal) -> UserRecord:
-        """The account an access token speaks for. Raises Unauthenticated when it is gone, or the session has ended."""
-        async with self._database.reading() as connection:
-            return await require_session(connection, caller, self._clock())
 
     async def _find_by_name(self, canonical: str | None) -> UserRecord | None:
         if canonical is None:

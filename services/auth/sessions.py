@@ -16,6 +16,11 @@ from services.common.problems import NotFound, Unauthenticated
 from services.common.tokens import Principal
 
 
+def session_ended() -> Unauthenticated:
+    """What a caller is told whose session has ended, or whose account is gone."""
+    return Unauthenticated("Your session has ended. Sign in again.", challenge='Bearer error="invalid_token"')
+
+
 async def require_session(connection: AsyncConnection, caller: Principal, now: datetime) -> UserRecord:
     """The user whose live session an access token speaks for. Raises Unauthenticated when it has ended, or the user is gone.
 
@@ -23,7 +28,7 @@ async def require_session(connection: AsyncConnection, caller: Principal, now: d
     """
     user = await families.find_user_of(connection, caller.user_id, caller.session_id, now)
     if user is None:
-        raise Unauthenticated("Your session has ended. Sign in again.", challenge='Bearer error="invalid_token"')
+        raise session_ended()
     return user
 
 

@@ -23,7 +23,7 @@ from tests.bench.plot import draw
 from tests.bench.report import Report
 from tests.bench.rounds import Case, Plan, measure
 from tests.bench.scale import add_scale
-from tests.bench.system import SUBMITTERS, NoIndex, System, reads, submission
+from tests.bench.system import SUBMITTERS, NoIndex, System, own_account, reads, submission
 
 RESULTS = ROOT / "tests" / "bench" / "results"
 SMOKE_RESULTS = ROOT / ".local" / "bench"
@@ -104,6 +104,7 @@ def _loads(system: System) -> dict[str, Load]:
     loads = [
         Load("bytes", "GET", "/bytes"),
         *reads(system.player_ids()),
+        own_account(tokens),
         submission("checked", tokens, "/checked"),
         submission("submit", tokens),
         submission("submit-one", tokens[:1]),
@@ -121,6 +122,7 @@ def _one_process_cases(system: System, loads: Mapping[str, Load]) -> list[Case]:
         Case("top-busy", loads["top"], direct, beside=loads["beside"]),
         Case("checked", loads["checked"], ceiling),
         *(Case(name, loads[name], direct) for name in ("submit", "submit-one", "submit-key")),
+        Case("me", loads["me"], (system.stack.auth.url,)),
         *(Case(f"gateway-{name}", loads[name], gateway) for name in ("top", "rank", "around", "submit")),
     ]
 

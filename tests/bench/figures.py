@@ -57,6 +57,7 @@ ONE_PROCESS = (
     Figure("around", "/around/{random}?radius=5 / bytes ceiling", 0.45, 0.6, "around", "bytes"),
     Figure("submit", "/submit over 200 players / body-and-token ceiling", 0.75, 1.1, "submit", "checked"),
     Figure("submit-one", "/submit of one player / over 200 players", 0.9, 1.0, "submit-one", "submit"),
+    Figure("me", "/auth/me over 200 users / body-and-token ceiling", 0.6, 1.0, "me", "checked"),
     Figure("submit-key", "/submit with an Idempotency-Key / without", of="submit-key", against="submit"),
 )
 

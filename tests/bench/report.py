@@ -144,7 +144,7 @@ def _load_row(name: str, rounds: Sequence[Measurement]) -> list[str]:
         f"{median(one.p50 for one in rounds):.2f}",
         f"{median(one.p99 for one in rounds):.2f}",
         f"{median(_own(one) / one.rate for one in rounds) * 1e6:.0f}",
-        cores("service", "ceiling"),
+        cores("service", "auth", "ceiling"),
         cores("mysql"),
         cores("redis"),
         cores("gateway"),
@@ -155,7 +155,7 @@ def _load_row(name: str, rounds: Sequence[Measurement]) -> list[str]:
 
 def _own(measurement: Measurement) -> float:
     """Cores that our own process kept busy, or the ceiling's."""
-    return measurement.cores.get("service", 0.0) + measurement.cores.get("ceiling", 0.0)
+    return sum(measurement.cores.get(part, 0.0) for part in ("service", "auth", "ceiling"))
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

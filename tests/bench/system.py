@@ -73,6 +73,7 @@ class System:
         """Its processes, by what they are."""
         return {
             "service": [*self.stack.leaderboards],
+            "auth": [self.stack.auth],
             "ceiling": [self.ceiling],
             "gateway": [self.stack.gateway],
             "mysql": [self.stack.mysql],
@@ -103,11 +104,24 @@ class System:
         return [str(user_id) for (user_id,) in self._select(f"SELECT user_id FROM standings WHERE {where}")]
 
     def tokens(self, count: int) -> list[str]:
-        """Access tokens of as many players, spread over the board, as the auth service issues them."""
+        """Access tokens of as many players, spread over the board, as the auth service issues them: with live sessions."""
         keys = KeyRing.parse(self.secrets["JWT_KEYS"])
         issuer = AccessTokenIssuer(keys, "leaderboard-auth", "leaderboard", timedelta(hours=12))
         rows = self._select(f"SELECT user_id, username FROM players ORDER BY CRC32(user_id) LIMIT {count:d}")
-        return [issuer.issue(user_id, username, uuid.uuid4(), datetime.now(UTC)) for user_id, username in rows]
+        now = datetime.now(UTC)
+        tokens = []
+        with self.target.connect() as connection, connection.cursor() as cursor:
+            for user_id, username in rows:
+                session_id = uuid.uuid4()
+                cursor.execute(
+                    "INSERT INTO refresh_families"
+                    " (id, user_id, created_at, last_used_at, expires_at, ends_at, address, user_agent)"
+                    " VALUES (%s, %s, %s, %s, %s, %s, '', 'bench')",
+                    (session_id.bytes, user_id, now, now, now + timedelta(days=1), now + timedelta(days=1)),
+                )
+                tokens.append(issuer.issue(user_id, username, session_id, now))
+            connection.commit()
+        return tokens
 
     def versions(self) -> dict[str, str]:
         """The servers that run, by name."""
@@ -169,6 +183,11 @@ def reads(ids: list[str]) -> list[Load]:
         Load("rank", "GET", f"{API}/rank/{{value}}", values=ids),
         Load("around", "GET", f"{API}/around/{{value}}?radius=5", values=ids),
     ]
+
+
+def own_account(tokens: list[str]) -> Load:
+    """One of the tokens' owners asks the auth service who they are."""
+    return Load("me", "GET", "/auth/me", 200, {"Authorization": "Bearer {value}"}, "", tokens)
 
 
 def submission(name: str, tokens: list[str], path: str = f"{API}/submit", **headers: str) -> Load:
