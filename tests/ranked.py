@@ -34,19 +34,19 @@ def random_standings(players: int, random: Random) -> list[Change]:
 
 
 def put(mysql: Any, rows: Iterable[Change]) -> None:
-    """Write standings, their players, and for each the one session that it is made of, over what is there."""
+    """Write standings, their players, and the one session that each who is ranked has, over what is there."""
     rows = list(rows)
     with mysql.cursor() as cursor:
         cursor.executemany("REPLACE INTO players (user_id, username) VALUES (%s, %s)", [(r.user_id, r.username) for r in rows])
         cursor.executemany(
             "REPLACE INTO standings (board_id, period_id, user_id, score, sessions, reached_session_id, version) "
-            "VALUES (1, 0, %s, %s, 1, %s, %s)",
-            [(row.user_id, row.score, row.reached_session_id, row.version) for row in rows],
+            "VALUES (1, 0, %s, %s, %s, %s, %s)",
+            [(row.user_id, row.score, int(row.score is not None), row.reached_session_id, row.version) for row in rows],
         )
         cursor.executemany(
             "REPLACE INTO game_sessions (id, user_id, submission_key, group_id, score, submitted_at) "
             "VALUES (%s, %s, 'test', REPEAT('0', 16), %s, NOW(6))",
-            [(row.reached_session_id, row.user_id, row.score or 0) for row in rows],
+            [(row.reached_session_id, row.user_id, row.score) for row in rows if row.score is not None],
         )
 
 

@@ -16,12 +16,12 @@ from services.auth.service import AuthService
 from services.auth.sessions import SessionService
 from services.auth.settings import AuthSettings
 from services.auth.tokens import AccessTokenIssuer
-from services.auth.upkeep import Chore, Upkeep
 from services.auth.verification import PasswordCheck
 from services.common.database import Database
 from services.common.settings import live_keys, load_settings
 from services.common.telemetry import configure_logging
 from services.common.tokens import KeyRing, TokenVerifier
+from services.common.upkeep import Chore, Upkeep
 from services.common.web import build_app
 
 

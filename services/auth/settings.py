@@ -45,4 +45,3 @@ class AuthSettings(ServiceSettings):
     password_failures_hours: int = Field(24, ge=1, description="hours after which failures are forgotten if no more come")
 
     audit_address_days: int = Field(90, ge=1, description="days the audit log keeps the address that an event came from")
-    upkeep_seconds: Seconds = Field(600.0, description="seconds between two looks for what can be forgotten")

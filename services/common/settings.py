@@ -71,6 +71,7 @@ class ServiceSettings(ListenSettings, LogSettings, MySQLSettings, TokenSettings)
     """What each service is told."""
 
     max_body_bytes: int = Field(65_536, ge=1_024, description="largest request body, in bytes; a larger one is answered 413")
+    upkeep_seconds: Seconds = Field(600.0, description="seconds between two looks for what can be forgotten")
 
 
 S = TypeVar("S", bound=BaseSettings)

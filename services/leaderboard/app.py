@@ -11,18 +11,27 @@ from services.common.multistatement import Transactions
 from services.common.settings import live_keys, load_settings
 from services.common.telemetry import configure_logging
 from services.common.tokens import TokenVerifier
+from services.common.upkeep import Upkeep
 from services.common.web import build_app
-from services.leaderboard import hot
+from services.leaderboard import erased_keys, hot, players
 from services.leaderboard.breaker import Breaker
+from services.leaderboard.exports import Exports
 from services.leaderboard.follower import Follower
 from services.leaderboard.index import RankingIndex
 from services.leaderboard.pages import PageCache
+from services.leaderboard.player_writer import PlayerWriter
 from services.leaderboard.rankings import MAIN, Rankings
 from services.leaderboard.routes import PREFIX, router
 from services.leaderboard.scripting import RedisConnection
 from services.leaderboard.service import LeaderboardService
 from services.leaderboard.settings import LeaderboardSettings
 from services.leaderboard.writer import LANES, Writer
+
+_CHORES = {"erased_keys": erased_keys.forget, "erasures": players.finish_erasures}
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 def create_app(settings: LeaderboardSettings | None = None) -> FastAPI:
@@ -47,13 +56,18 @@ def create_app(settings: LeaderboardSettings | None = None) -> FastAPI:
         app.state.writes = writes
         app.state.follower = follower
         app.state.verifier = TokenVerifier(keys, settings.jwt_issuer, settings.jwt_audience)
-        app.state.service = LeaderboardService(writes, writer, lambda: datetime.now(UTC))
+        people = PlayerWriter(writes, settings, _now, announce=index.announce, told=follower.told)
+        app.state.service = LeaderboardService(writes, writer, people, rankings, _now)
         app.state.rankings = rankings
+        app.state.exports = Exports(reads)
+        app.state.upkeep = upkeep = Upkeep(writes, _now, _CHORES, interval=settings.upkeep_seconds)
         await follower.start()
+        upkeep.start()
         try:
             yield
         finally:
             await writer.drain()  # what was accepted is stored, also when nobody waits for the answer any more
+            await upkeep.stop()
             await follower.stop()
             await pages.aclose()
             await redis.aclose()

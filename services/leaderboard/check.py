@@ -47,12 +47,7 @@ class Check:
         """Go through every player, by id."""
         after = 0
         while True:
-            # One connection, one snapshot: sessions and standings of the same moment.
-            async with self._reads.reading() as connection:
-                rows = await standings.scan_tallies(connection, self._at, after, _BATCH)
-                upto = rows[-1][0].user_id if len(rows) == _BATCH else _LAST_ID
-                log = await standings.fold_sessions(connection, after, upto)
-            self._compare_log(rows, log)
+            rows, upto = await self._compare_log(after)
             for start in range(0, len(rows) if self._has_index else 0, MOST_ROWS):
                 await self._compare_index([row for row, _ in rows[start : start + MOST_ROWS]])
             bar.advance(len(rows))
@@ -62,16 +57,25 @@ class Check:
                 break
         await self._compare_sizes()
 
-    def _compare_log(self, rows: Sequence[tuple[Change, Tally | None]], log: Mapping[int, Tally]) -> None:
-        """Every standing is the fold of its sessions. Removed players are left out: theirs says nothing."""
-        self.sessions += sum(tally.sessions for tally in log.values())
-        for row, tally in rows:
-            if tally is not None and log.get(row.user_id) != tally:
-                self.differences.append(
-                    f"player {row.user_id}: the standing is {tally}, the sessions give {log.get(row.user_id)}"
-                )
-        known = {row.user_id for row, _ in rows}
-        self.differences += [f"player {user_id}: has sessions and no standing" for user_id in log if user_id not in known]
+    async def _compare_log(self, after: int) -> tuple[list[tuple[Change, Tally | None]], int]:
+        """Every standing is the fold of its sessions, of the next players by id. Gives their standings, and where they end.
+
+        While sessions of a player are being erased, one that was on its way when the player was removed may be counted still.
+        """
+        deadline = monotonic() + SETTLING_SECONDS
+        while True:
+            # One connection, one snapshot: sessions and standings of the same moment.
+            async with self._reads.reading() as connection:
+                rows = await standings.scan_tallies(connection, self._at, after, _BATCH)
+                upto = rows[-1][0].user_id if len(rows) == _BATCH else _LAST_ID
+                log = await standings.fold_sessions(connection, after, upto)
+                erased = await standings.count_erasures(connection, after, upto)
+            differences = _log_differences(rows, log)
+            if not (differences and erased) or monotonic() > deadline:
+                self.sessions += sum(tally.sessions for tally in log.values())
+                self.differences += differences
+                return rows, upto
+            await asyncio.sleep(_PAUSE_SECONDS)
 
     async def _compare_index(self, rows: Sequence[Change]) -> None:
         """The index has the same version, score, place and name of each."""
@@ -105,6 +109,18 @@ class Check:
                 self.differences.append(f"the index {has}; there are {expected[0]} standings, {expected[1]} of them ranked")
                 return
             await asyncio.sleep(_PAUSE_SECONDS)
+
+
+def _log_differences(rows: Sequence[tuple[Change, Tally | None]], log: Mapping[int, Tally]) -> list[str]:
+    differences = []
+    for row, tally in rows:
+        found = log.get(row.user_id)
+        if tally is None and found is not None:
+            differences.append(f"player {row.user_id}: was removed, and has {found.sessions} sessions")
+        elif found != tally:
+            differences.append(f"player {row.user_id}: the standing is {tally}, the sessions give {found}")
+    known = {row.user_id for row, _ in rows}
+    return differences + [f"player {user_id}: has sessions and no standing" for user_id in log if user_id not in known]
 
 
 def _difference(row: Change, entry: tuple[bytes | None, bytes | None]) -> str | None:

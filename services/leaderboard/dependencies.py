@@ -9,6 +9,7 @@ from services.common.authentication import authenticated
 from services.common.requests import DECIMAL, json_body
 from services.common.tokens import MAX_USER_ID, Principal
 from services.leaderboard.errors import InvalidKey
+from services.leaderboard.exports import Exports
 from services.leaderboard.rankings import Rankings
 from services.leaderboard.schemas import ScoreSubmission
 from services.leaderboard.service import LeaderboardService
@@ -44,8 +45,14 @@ async def _rankings(request: Request) -> Rankings:
     return rankings
 
 
+async def _exports(request: Request) -> Exports:
+    exports: Exports = request.app.state.exports
+    return exports
+
+
 Service = Annotated[LeaderboardService, Depends(_service)]
 Reads = Annotated[Rankings, Depends(_rankings)]
+Exporting = Annotated[Exports, Depends(_exports)]
 Caller = Annotated[Principal, Depends(authenticated)]
 Submission = Annotated[ScoreSubmission, Depends(json_body(ScoreSubmission))]
 Key = Annotated[str | None, Depends(_idempotency_key)]

@@ -40,7 +40,10 @@ class Player(LeaderboardBase):
 
 
 class GameSession(LeaderboardBase):
-    """One accepted submission. The log, kept whole: ids gap and commit out of order, so no id is ever a cursor."""
+    """One accepted submission. The log, kept whole until a player leaves.
+
+    Ids gap and commit out of order, so no id is ever a cursor.
+    """
 
     __tablename__ = "game_sessions"
     __table_args__ = (

@@ -11,11 +11,13 @@ from services.common.problems import (
     documented,
 )
 from services.common.requests import JSON, body_schema
+from services.common.streams import JSONStream
 from services.leaderboard.dependencies import (
     IDEMPOTENCY_KEY,
     KEY_PATTERN,
     Caller,
     Cursor,
+    Exporting,
     Key,
     Limit,
     Offset,
@@ -28,6 +30,7 @@ from services.leaderboard.dependencies import (
 )
 from services.leaderboard.errors import InvalidKey, KeyReused, PlayerNotFound, QueueFull, SessionErased, TotalTooLarge
 from services.leaderboard.schemas import (
+    Export,
     OwnRank,
     OwnSessions,
     PlayerRank,
@@ -184,3 +187,51 @@ async def around(user_id: UserId, rankings: Reads, radius: Radius = 5) -> Respon
 )
 async def own_sessions(caller: Caller, rankings: Reads, limit: Sessions = 20, cursor: Cursor = None) -> Response:
     return _rendered((await rankings.own_sessions(caller, limit, cursor)).model_dump_json().encode())
+
+
+@router.put(
+    "/me",
+    summary="Show me by the name that I have now",
+    description="The board shows the name that a player's last submission came with. After a rename, with an access token that "
+    "carries the new name, this shows it at once. Whoever is not on the board is not put there.",
+    response_model=OwnRank,
+    responses=documented(Unauthenticated, ServiceUnavailable),
+)
+async def rename(caller: Caller, service: Service) -> Response:
+    return _rendered(await service.rename(caller))
+
+
+@router.delete(
+    "/me",
+    status_code=204,
+    summary="Erase me from the board",
+    description="Erases the caller's name and game sessions, and takes them off every board, for good: ranks close up. It can "
+    "be asked for again at any time, and must be if no answer came. A later session starts anew, from nothing; but a repeat of "
+    "one that was erased here, with its `Idempotency-Key`, is refused for 30 days. Of the keys, digests are kept for so long; "
+    "of the caller, that there was a standing.",
+    response_class=Response,
+    responses=documented(Unauthenticated, ServiceUnavailable),
+)
+async def remove(caller: Caller, service: Service) -> Response:
+    await service.remove(caller)
+    return Response(status_code=204, headers={"Cache-Control": "no-store"})
+
+
+@router.get(
+    "/me/export",
+    summary="Everything that is kept of me",
+    description="As one document, which is written while it is sent. Should the connection end before the document does, ask "
+    "again.",
+    response_model=Export,
+    responses={
+        **documented(Unauthenticated, ServiceUnavailable),
+        200: {
+            "headers": {
+                "Content-Disposition": {"description": "a file's name to save it under", "schema": {"type": "string"}},
+            }
+        },
+    },
+)
+async def export(caller: Caller, exports: Exporting) -> Response:
+    headers = {"Cache-Control": "no-store", "Content-Disposition": 'attachment; filename="leaderboard.json"'}
+    return await JSONStream.begin(exports.export(caller.user_id), headers)

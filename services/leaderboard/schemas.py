@@ -77,3 +77,32 @@ class OwnRank(BaseModel):
     username: str
     total_score: int
     rank: int | None
+
+
+class KeptPlayer(BaseModel):
+    user_id: int
+    username: str = Field(
+        description="the name on the board: the one that the last submission's token carried, or the last rename's"
+    )
+
+
+class KeptStanding(BaseModel):
+    board: str
+    period_id: int = Field(description="0 is all time")
+    total_score: int | None = Field(description="null: the player was removed from this board")
+    sessions: int = Field(description="how many sessions made the total")
+
+
+class KeptSession(BaseModel):
+    session_id: int
+    score: int
+    submitted_at: datetime
+    idempotency_key: str | None = Field(description="what the client called the submission by, if it did")
+
+
+class Export(BaseModel):
+    """Everything that is kept of the caller. Sessions oldest first."""
+
+    player: KeptPlayer | None = Field(description="null for one who is on no board")
+    standings: list[KeptStanding]
+    sessions: list[KeptSession]

@@ -1,4 +1,4 @@
-"""The use case that writes the board: submitting a game session."""
+"""The use cases that write the board: submitting a game session; a player's new name; a player who leaves."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -7,7 +7,8 @@ from services.common.database import Database
 from services.common.problems import FieldError, InvalidRequest
 from services.common.tokens import Principal
 from services.leaderboard import repository, submission_keys
-from services.leaderboard.rankings import MAIN
+from services.leaderboard.player_writer import PlayerWriter
+from services.leaderboard.rankings import MAIN, Rankings
 from services.leaderboard.schemas import SubmittedSession
 from services.leaderboard.sessions import Submission
 from services.leaderboard.writer import Writer
@@ -16,9 +17,13 @@ from services.leaderboard.writer import Writer
 class LeaderboardService:
     """The board as it is written. How it is read is in rankings.py."""
 
-    def __init__(self, writes: Database, writer: Writer, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self, writes: Database, writer: Writer, players: PlayerWriter, rankings: Rankings, clock: Callable[[], datetime]
+    ) -> None:
         self._writes = writes
         self._writer = writer
+        self._players = players
+        self._rankings = rankings
         self._clock = clock
         self._max_score: int | None = None
 
@@ -44,3 +49,12 @@ class LeaderboardService:
             rank=submitted.rank,
         )
         return answer.model_dump_json().encode(), submitted.replayed
+
+    async def rename(self, player: Principal) -> bytes:
+        """Show a player by the name that their token carries. Gives their rank (`OwnRank`). Raises ServiceUnavailable."""
+        await self._players.rename(player)
+        return await self._rankings.own_rank(player)
+
+    async def remove(self, player: Principal) -> None:
+        """Erase a player's name and sessions, and take them off the board. Raises ServiceUnavailable."""
+        await self._players.remove(player.user_id)

@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, Row, Select, case, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.leaderboard.models import GameSession, Player, Standing
+from services.leaderboard.models import Erasure, GameSession, Player, Standing
 from services.leaderboard.ranking import Tally
 from services.leaderboard.repository import BoardPeriod, PlayerScore
 from services.leaderboard.sessions import Change
@@ -45,16 +45,24 @@ async def scan_tallies(
 
 
 async def fold_sessions(connection: AsyncConnection, after: int, upto: int) -> dict[int, Tally]:
-    """What `ranking.fold` makes of the sessions of every player after one and up to another."""
+    """What `ranking.fold` makes of the sessions of every player after one and up to another, but for those being erased."""
     session = GameSession
     reached = func.coalesce(func.max(case((session.score != 0, session.id))), func.min(session.id))
     statement = (
         select(session.user_id, func.sum(session.score), func.count(), reached)
+        .outerjoin(Erasure, Erasure.user_id == session.user_id)
         .where(session.user_id > after, session.user_id <= upto)
+        .where(Erasure.user_id.is_(None) | (session.id > Erasure.upto_session_id))
         .group_by(session.user_id)
     )
     rows = await connection.execute(statement)
     return {user_id: Tally(int(score), sessions, reached) for user_id, score, sessions, reached in rows}
+
+
+async def count_erasures(connection: AsyncConnection, after: int, upto: int) -> int:
+    """How many players after one and up to another have sessions that are being erased."""
+    pending = select(func.count()).select_from(Erasure).where(Erasure.user_id > after, Erasure.user_id <= upto)
+    return (await connection.execute(pending)).scalar_one()
 
 
 async def list_scores(connection: AsyncConnection, at: BoardPeriod, user_ids: Collection[int]) -> list[PlayerScore]:

@@ -40,7 +40,7 @@ LANES = 2
 _ATTEMPTS = 5
 _PAUSE_SECONDS = 0.05
 # How many of a transaction's time-outs are spent on finding out whether one was committed, before the answer is 503.
-_SETTLING = 3
+SETTLING = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +218,7 @@ class _Group:
                 if isinstance(error, CommitUnknown):
                     self._unknown.add(group_id)
                 if self._unknown and (isinstance(error, CommitUnknown) or is_away(error)):
-                    if self._elapsed > _SETTLING * self._timeout:
+                    if self._elapsed > SETTLING * self._timeout:
                         raise
                     await asyncio.sleep(_PAUSE_SECONDS)
                 elif not is_passing(error, attempts) or self._elapsed > self._timeout:

@@ -7,13 +7,14 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from services.auth import audit, upkeep
+from services.auth import audit
 from services.auth.app import create_app
 from services.auth.audit import Event
 from services.auth.clients import Client
 from services.auth.settings import AuthSettings
-from services.auth.upkeep import Upkeep
+from services.common import upkeep
 from services.common.database import Database
+from services.common.upkeep import Upkeep
 from tests.system import eventually, serving
 
 CLIENT = Client("192.0.2.7", "a browser")

@@ -11,7 +11,7 @@ import pytest
 
 from services.auth.app import create_app
 from services.auth.settings import AuthSettings
-from services.auth.upkeep import BATCH
+from services.common.upkeep import BATCH
 from tests.signing_in import count, login, refresh, register
 from tests.system import assert_problem, bearer, eventually, serving
 

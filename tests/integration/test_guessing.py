@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from services.auth import attempts, upkeep
+from services.auth import attempts
 from services.auth.app import create_app
 from services.auth.audit import Event
 from services.auth.clients import Client
@@ -17,9 +17,10 @@ from services.auth.errors import PasswordQueueFull, TooManyFailures
 from services.auth.passwords import Passwords
 from services.auth.repository import UserRecord
 from services.auth.settings import AuthSettings
-from services.auth.upkeep import Upkeep
 from services.auth.verification import PasswordCheck
+from services.common import upkeep
 from services.common.database import Database
+from services.common.upkeep import Upkeep
 from tests.system import PASSWORD, assert_problem, serving
 
 WRONG = "wrong horse battery"

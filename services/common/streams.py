@@ -1,0 +1,38 @@
+"""Answers that are made while they are sent."""
+
+from collections.abc import AsyncGenerator, Mapping
+
+import structlog
+from starlette.responses import StreamingResponse
+from starlette.types import Send
+
+from services.common.problems import DATABASE_AWAY
+from services.common.requests import JSON
+
+log = structlog.get_logger(__name__)
+
+
+class JSONStream(StreamingResponse):
+    """A JSON document in pieces.
+
+    When the database goes away in the middle, nothing can be said of it any more: the answer is left without its end, upon
+    which the server closes the connection, so that the client can tell.
+    """
+
+    @classmethod
+    async def begin(cls, pieces: AsyncGenerator[bytes, None], headers: Mapping[str, str]) -> "JSONStream":
+        """The answer, once its first piece is there: what goes wrong before is answered as any other error."""
+        first = await anext(pieces)
+
+        async def whole() -> AsyncGenerator[bytes, None]:
+            yield first
+            async for piece in pieces:
+                yield piece
+
+        return cls(whole(), media_type=JSON, headers=dict(headers))
+
+    async def stream_response(self, send: Send) -> None:
+        try:
+            await super().stream_response(send)
+        except DATABASE_AWAY as error:
+            log.warning("answer cut short", error=str(getattr(error, "orig", None) or error) or type(error).__name__)
