@@ -56,7 +56,7 @@ export function createAccountDialog(root) {
       mode = data.mode;
       for (const [name, form] of Object.entries(forms)) {
         const shown = name === mode;
-        form.update({ shown, busy: shown && data.busy, failure: shown ? data.failure : null });
+        form.update({ shown, busy: shown && data.busy, failure: shown ? data.failure : null, result: "" });
       }
       setText(notice, data.notice ?? "");
       notice.hidden = data.notice === null;

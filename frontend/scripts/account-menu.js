@@ -4,18 +4,19 @@ import { initial } from "./format.js";
 /** @import { SessionStatus, User } from "./types.d.ts" */
 
 /**
- * Who is signed in, and the way in and out.
+ * Who is signed in, the way to the account, and the way in and out.
  *
  * @param {HTMLElement} root
  */
 export function createAccountMenu(root) {
   const signIn = part(root, "sign-in", HTMLButtonElement);
   const signOut = part(root, "sign-out", HTMLButtonElement);
-  const userBox = part(root, "user", HTMLElement);
+  const userBox = part(root, "user", HTMLButtonElement);
   const letter = part(root, "initial", HTMLElement);
   const name = part(root, "name", HTMLElement);
 
   signIn.addEventListener("click", () => emit(root, "account:open", { mode: "sign-in" }));
+  userBox.addEventListener("click", () => emit(root, "settings:open", null));
   signOut.addEventListener("click", () => emit(root, "account:sign-out", null));
 
   return {

@@ -3,10 +3,13 @@
  * `Refused` (the service said no), `Unreachable` (nobody answered) or an AbortError (the caller lost interest).
  */
 
-/** @import { AccessToken, BoardPage, Credentials, FieldError, Standing, User } from "./types.d.ts" */
+/** @import { AccessToken, BoardPage, Credentials, Device, FieldError, Standing, User } from "./types.d.ts" */
 
 const TIMEOUT_MS = 10_000;
-const LONGEST_RETRY_AFTER_MS = 60_000;
+/** A file with every game session of a busy player is long on its way. */
+const EXPORT_TIMEOUT_MS = 300_000;
+/** The longest that the page stays away from a server that asked for it. */
+const LONGEST_PAUSE_MS = 60_000;
 
 /** A 4xx answer: RFC 9457 problem details, or a bare status from the gateway's own limits. */
 export class Refused extends Error {
@@ -15,14 +18,16 @@ export class Refused extends Error {
    * @param {string} type
    * @param {string} detail
    * @param {FieldError[]} errors
+   * @param {number} retryAfterMs how long the same request will be refused, where the answer told; else 0
    */
-  constructor(status, type, detail, errors) {
+  constructor(status, type, detail, errors, retryAfterMs) {
     super(detail || `HTTP ${status}`);
     this.name = "Refused";
     this.status = status;
     this.type = type;
     this.detail = detail;
     this.errors = errors;
+    this.retryAfterMs = retryAfterMs;
   }
 }
 
@@ -47,20 +52,26 @@ export class Unreachable extends Error {
  * @property {AbortSignal} [signal]
  * @property {Record<string, string>} [headers]
  * @property {boolean} [keepalive]
+ * @property {RequestCredentials} [credentials]
+ * @property {number} [timeoutMs]
+ * @property {(response: Response) => Promise<unknown>} [read]
  */
 
 /**
- * @param {"GET" | "POST"} method
+ * @param {"GET" | "POST" | "PUT" | "DELETE"} method
  * @param {string} path
  * @param {RequestOptions} [options]
  * @returns {Promise<any>}
  */
-async function request(method, path, { body, token, signal, headers = {}, keepalive = false } = {}) {
-  const timeout = AbortSignal.timeout(TIMEOUT_MS);
+async function request(method, path, options = {}) {
+  const { body, token, signal, headers = {}, keepalive = false, credentials = "same-origin" } = options;
+  const { timeoutMs = TIMEOUT_MS, read = (response) => response.json() } = options;
+  const timeout = AbortSignal.timeout(timeoutMs);
   /** @type {RequestInit} */
   const init = {
     method,
     keepalive,
+    credentials,
     cache: "no-cache",
     headers: { Accept: "application/json", ...headers },
     signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
@@ -74,7 +85,7 @@ async function request(method, path, { body, token, signal, headers = {}, keepal
   try {
     const response = await fetch(path, init);
     if (!response.ok) throw await refusal(response);
-    return response.status === 204 ? null : await response.json();
+    return response.status === 204 ? null : await read(response);
   } catch (error) {
     if (error instanceof Refused || error instanceof Unreachable || signal?.aborted) throw error;
     throw new Unreachable(`${method} ${path} was not answered`, { offline: !navigator.onLine, cause: error });
@@ -84,16 +95,16 @@ async function request(method, path, { body, token, signal, headers = {}, keepal
 /** @param {Response} response */
 async function refusal(response) {
   if (response.status >= 500) {
-    return new Unreachable(`HTTP ${response.status}`, { retryAfterMs: retryAfter(response) });
+    return new Unreachable(`HTTP ${response.status}`, { retryAfterMs: Math.min(retryAfter(response), LONGEST_PAUSE_MS) });
   }
   const { type = "about:blank", detail = "", errors = [] } = await response.json().catch(() => ({}));
-  return new Refused(response.status, type, detail, errors);
+  return new Refused(response.status, type, detail, errors, retryAfter(response));
 }
 
 /** @param {Response} response */
 function retryAfter(response) {
   const seconds = Number(response.headers.get("Retry-After"));
-  return seconds > 0 ? Math.min(seconds * 1000, LONGEST_RETRY_AFTER_MS) : 0;
+  return seconds > 0 ? seconds * 1000 : 0;
 }
 
 /**
@@ -125,6 +136,74 @@ export const logout = () => request("POST", "/auth/logout", { keepalive: true })
 export const me = (token) => request("GET", "/auth/me", { token });
 
 /**
+ * Asks whether this is the person's password, and nothing else: the cookie of the session in hand is neither sent nor
+ * replaced. A sign-in of its own, so too many wrong ones are refused as they are there.
+ *
+ * @param {Credentials} credentials
+ * @returns {Promise<AccessToken>}
+ */
+export const confirmPassword = (credentials) => request("POST", "/auth/login", { body: credentials, credentials: "omit" });
+
+/**
+ * @param {string} token
+ * @returns {Promise<{ sessions: Device[] }>}
+ */
+export const devices = (token) => request("GET", "/auth/sessions", { token });
+
+/**
+ * @param {string} token
+ * @param {string} id
+ * @returns {Promise<null>}
+ */
+export const endDevice = (token, id) => request("DELETE", `/auth/sessions/${encodeURIComponent(id)}`, { token });
+
+/**
+ * @param {string} token
+ * @returns {Promise<null>}
+ */
+export const endOtherDevices = (token) => request("DELETE", "/auth/sessions", { token });
+
+/**
+ * @param {string} token
+ * @param {{ current_password: string, new_password: string }} passwords
+ * @returns {Promise<null>}
+ */
+export const changePassword = (token, passwords) => request("PUT", "/auth/me/password", { token, body: passwords });
+
+/**
+ * @param {string} token
+ * @param {string} username
+ * @returns {Promise<AccessToken>} one that carries the new name
+ */
+export const rename = (token, username) => request("PUT", "/auth/me/username", { token, body: { username } });
+
+/**
+ * @param {string} token
+ * @param {string} password
+ * @returns {Promise<null>}
+ */
+export const deleteAccount = (token, password) => request("POST", "/auth/me/deletion", { token, body: { password } });
+
+/**
+ * @param {string} token
+ * @returns {Promise<Blob>}
+ */
+export const exportAccount = (token) => download("/auth/me/export", token);
+
+/**
+ * @param {string} token
+ * @returns {Promise<Blob>}
+ */
+export const exportGames = (token) => download("/api/leaderboard/me/export", token);
+
+/**
+ * @param {string} path
+ * @param {string} token
+ */
+const download = (path, token) =>
+  request("GET", path, { token, timeoutMs: EXPORT_TIMEOUT_MS, read: (response) => response.blob() });
+
+/**
  * @param {{ limit: number, offset: number, signal?: AbortSignal }} page
  * @returns {Promise<BoardPage>}
  */
@@ -136,6 +215,22 @@ export const top = ({ limit, offset, signal }) =>
  * @returns {Promise<Standing>}
  */
 export const myStanding = (token) => request("GET", "/api/leaderboard/rank/me", { token });
+
+/**
+ * Has the board call the person by the name that the token carries.
+ *
+ * @param {string} token
+ * @returns {Promise<Standing>}
+ */
+export const showName = (token) => request("PUT", "/api/leaderboard/me", { token });
+
+/**
+ * Erases the person's name and game sessions, and takes their standing off the board.
+ *
+ * @param {string} token
+ * @returns {Promise<null>}
+ */
+export const eraseGames = (token) => request("DELETE", "/api/leaderboard/me", { token });
 
 /**
  * @param {string} token

@@ -1,5 +1,6 @@
 /** The page: what it knows, what its components are told, and what happens when they ask for something. */
 
+import { Account } from "./account.js";
 import { createAccountDialog } from "./account-dialog.js";
 import { createAccountMenu } from "./account-menu.js";
 import * as api from "./api.js";
@@ -13,6 +14,7 @@ import { createGame } from "./game.js";
 import { Poller } from "./poller.js";
 import { createScoreForm } from "./score-form.js";
 import { Session, SessionEnded } from "./session.js";
+import { createSettingsDialog } from "./settings-dialog.js";
 import { createStandingCard } from "./standing-card.js";
 
 /** @import { AccountDialogData } from "./account-dialog.js" */
@@ -23,6 +25,7 @@ import { createStandingCard } from "./standing-card.js";
 const ACCOUNT_CLOSED = { mode: "closed", notice: null, busy: false, failure: null };
 
 const session = new Session();
+const account = new Account(session);
 const pages = new BoardPages();
 const poller = new Poller(refresh, (failure) => {
   state.connection = failure;
@@ -44,6 +47,8 @@ const state = {
 let standingTurn = 0;
 /** The submission whose outcome is not known yet: the same score sent again is the same submission. @type {{ score: number, key: string } | null} */
 let attempt = null;
+/** Whether the board may still call the person by an older name. */
+let renamed = false;
 /** The score that waits for its player to sign in. @type {number | null} */
 let waitingScore = null;
 
@@ -55,13 +60,14 @@ const card = createStandingCard(component("standing-card"));
 const scoreForm = createScoreForm(component("score-form"));
 const board = createBoard(component("board"));
 const dialog = createAccountDialog(component("account-dialog"));
+const settings = createSettingsDialog(component("settings-dialog"));
 createGame(component("game"));
 
 function render() {
-  const { status, user, expired } = session;
+  const { status, user, ending } = session;
   menu.update({ status, user });
   banner.update({ failure: state.connection, signOutFailed: state.signOutFailed });
-  card.update({ status, expired, standing: state.standing, players: pages.shown?.total_players ?? null });
+  card.update({ status, ending, standing: state.standing, players: pages.shown?.total_players ?? null });
   scoreForm.update(state.score);
   board.update({
     shown: pages.shown,
@@ -71,6 +77,8 @@ function render() {
     callerId: user?.user_id ?? null,
   });
   dialog.update(state.account);
+  const { open, section, devices, progress } = account;
+  settings.update({ open, section, user, devices, progress });
 }
 
 /** @param {string} text for those who hear the page */
@@ -88,8 +96,10 @@ async function refresh() {
 async function loadStanding() {
   if (session.status === "signed-out") return;
   const turn = ++standingTurn;
+  const outdated = renamed;
   try {
-    const standing = await session.authorized(api.myStanding);
+    const standing = await session.authorized(outdated ? api.showName : api.myStanding);
+    if (outdated) renamed = false;
     if (turn === standingTurn && standing.user_id === session.user?.user_id) state.standing = standing;
   } catch (error) {
     if (!(error instanceof SessionEnded)) throw error;
@@ -170,10 +180,11 @@ async function submitScore(score) {
 /** @param {number} score */
 function askToSignIn(score) {
   waitingScore = score;
-  const notice = session.expired
+  const expired = session.ending === "expired";
+  const notice = expired
     ? `Your session has ended. Sign in again and your ${count(score, "point")} will be added.`
     : `Your ${count(score, "point")} will go on the board as soon as you are in.`;
-  state.account = { mode: session.expired ? "sign-in" : "sign-up", notice, busy: false, failure: null };
+  state.account = { mode: expired ? "sign-in" : "sign-up", notice, busy: false, failure: null };
   render();
 }
 
@@ -229,6 +240,25 @@ async function signOut() {
   }
 }
 
+/** @param {string} username */
+async function rename(username) {
+  if (!(await account.rename(username))) return;
+  renamed = true;
+  await patiently(async () => {
+    await loadStanding();
+    await pages.load();
+  });
+}
+
+/** @param {string} password */
+async function deleteAccount(password) {
+  if (await account.delete(password)) {
+    card.focus();
+    announce("Your account is deleted");
+  }
+  poller.now(); // what is gone from the board is gone, even if the account is not
+}
+
 /** 128 random bits, as hex. (Browsers keep `crypto.randomUUID` from pages that came over plain HTTP from elsewhere.) */
 function newKey() {
   const bytes = [...crypto.getRandomValues(new Uint8Array(16))];
@@ -241,11 +271,22 @@ session.addEventListener("change", () => {
   state.signOutFailed = false;
   state.score = { ...state.score, result: "" };
   attempt = null;
+  renamed = false;
+  account.forget();
   if (session.status === "signed-in" && !state.account.busy) {
     // Signed in from another tab: there is nothing left to ask for here.
     waitingScore = null;
     state.account = ACCOUNT_CLOSED;
   }
+  render();
+});
+
+session.addEventListener("rename", render);
+account.addEventListener("change", render);
+account.addEventListener("ended", (event) => {
+  const notice = /** @type {CustomEvent<string>} */ (event).detail;
+  account.close();
+  state.account = { mode: "sign-in", notice, busy: false, failure: null };
   render();
 });
 
@@ -262,6 +303,16 @@ body.addEventListener("account:close", () => {
 });
 body.addEventListener("account:submit", ({ detail }) => void enter(detail.mode, detail.credentials));
 body.addEventListener("account:sign-out", () => void signOut());
+body.addEventListener("settings:open", () => account.show());
+body.addEventListener("settings:close", () => account.close());
+body.addEventListener("settings:turn", ({ detail }) => account.turnTo(detail.section));
+body.addEventListener("settings:rename", ({ detail }) => void rename(detail.username));
+body.addEventListener("settings:password", ({ detail }) => void account.changePassword(detail));
+body.addEventListener("settings:devices", () => void account.loadDevices());
+body.addEventListener("settings:end", ({ detail }) => void account.endDevice(detail.device));
+body.addEventListener("settings:end-others", () => void account.endOtherDevices());
+body.addEventListener("settings:download", ({ detail }) => void account.download(detail.what));
+body.addEventListener("settings:delete", ({ detail }) => void deleteAccount(detail.password));
 body.addEventListener("connection:retry", () => poller.now());
 body.addEventListener("game:end", ({ detail }) => {
   state.score = { ...state.score, draft: { score: detail.score }, failure: null, result: "" };

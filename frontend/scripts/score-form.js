@@ -1,17 +1,11 @@
-import { emit, part, setText } from "./dom.js";
+import { emit } from "./dom.js";
 import { inField } from "./failures.js";
-import { createField } from "./field.js";
+import { createForm } from "./form.js";
 import { number } from "./format.js";
 
-/** @import { Failure } from "./types.d.ts" */
+/** @import { Progress } from "./types.d.ts" */
 
-/**
- * @typedef {object} ScoreFormData
- * @property {{ score: number | null }} draft what to put into the field; each new object does so once
- * @property {boolean} busy
- * @property {Failure | null} failure
- * @property {string} result
- */
+/** @typedef {Progress & { draft: { score: number | null } }} ScoreFormData `draft`: what to put into the field; each new object does so once */
 
 /**
  * A score, typed or brought by the game, on its way to the board.
@@ -19,16 +13,22 @@ import { number } from "./format.js";
  * @param {HTMLElement} root
  */
 export function createScoreForm(root) {
-  const { input, update: updateField } = createField(root, "score");
-  const failureText = part(root, "failure", HTMLElement);
-  const resultText = part(root, "result", HTMLElement);
-  const submit = part(root, "submit", HTMLButtonElement);
+  if (!(root instanceof HTMLFormElement)) throw new TypeError("the score form is not a form");
+  const form = createForm(root, {
+    fields: /** @type {const} */ (["score"]),
+    action: "Submit score",
+    busyAction: "Submitting…",
+    send() {
+      const wrong = fault();
+      if (wrong) return inField("score", wrong);
+      emit(root, "score:submit", { score: input.valueAsNumber });
+      return null;
+    },
+  });
+  const { input, update: updateField } = form.fields.score;
   const highest = Number(input.max);
-  let busy = false;
   /** @type {ScoreFormData["draft"] | null} */
   let draft = null;
-  /** The last failure that came from above; what the form finds by itself stays until then. @type {Failure | null} */
-  let told = null;
 
   /** @returns {string | null} what is wrong with the score typed */
   function fault() {
@@ -41,35 +41,13 @@ export function createScoreForm(root) {
     return null;
   }
 
-  /** @param {Failure | null} failure */
-  function show(failure) {
-    setText(failureText, failure?.form ?? "");
-    failureText.hidden = !failure?.form;
-    updateField(failure?.fields.score ?? null);
-    if (failure?.fields.score) input.focus();
-  }
-
-  root.addEventListener("submit", (event) => {
-    event.preventDefault();
-    if (busy) return;
-    const wrong = fault();
-    show(wrong ? inField("score", wrong) : null);
-    if (!wrong) emit(root, "score:submit", { score: input.valueAsNumber });
-  });
   // A number field counts up and down under a scrolling hand; this page's readers mean to scroll.
   input.addEventListener("wheel", () => input.blur(), { passive: true });
 
   return {
     /** @param {ScoreFormData} data */
     update(data) {
-      busy = data.busy;
-      submit.setAttribute("aria-disabled", String(busy));
-      setText(submit, busy ? "Submitting…" : "Submit score");
-      setText(resultText, data.result);
-      if (data.failure !== told) {
-        told = data.failure;
-        show(told);
-      }
+      form.update(data);
       if (data.draft !== draft) {
         draft = data.draft;
         input.value = draft.score === null ? "" : String(draft.score);

@@ -2,11 +2,11 @@
 
 import * as api from "./api.js";
 
-/** @import { AccessToken, Credentials, SessionStatus, User } from "./types.d.ts" */
+/** @import { AccessToken, Credentials, SessionEnding, SessionStatus, User } from "./types.d.ts" */
 
 /**
  * @typedef {{ value: string, expiresAt: number }} Token
- * @typedef {{ kind: "token", token: Token, user: User } | { kind: "signed-out", expired: boolean }} TabMessage
+ * @typedef {{ kind: "token", token: Token, user: User } | { kind: "signed-out", ending: SessionEnding }} TabMessage
  */
 
 const LOCK = "session";
@@ -27,15 +27,16 @@ export class SessionEnded extends Error {
 
 /**
  * Begins with the session that the refresh cookie stands for, if there is one; the first call in the person's name finds
- * out. Fires "change" when somebody signs in or out, here or in another tab.
+ * out. Fires "change" when somebody signs in or out, here or in another tab, and "rename" when who is signed in has a new
+ * name.
  */
 export class Session extends EventTarget {
   /** @type {SessionStatus} */
   status = "restoring";
   /** @type {User | null} */
   user = null;
-  /** Whether the last session ended by itself and not by the person's wish. */
-  expired = false;
+  /** How the last session ended. @type {SessionEnding} */
+  ending = "left";
 
   /** @type {Token | null} */
   #token = null;
@@ -59,9 +60,38 @@ export class Session extends EventTarget {
   async signOut() {
     await exclusively(async () => {
       await api.logout();
-      this.#end(false);
-      this.#tell({ kind: "signed-out", expired: false });
+      this.#finish("left");
     });
+  }
+
+  /**
+   * Gives the person another name: the token that is used from now on carries it.
+   *
+   * @param {string} username
+   */
+  async rename(username) {
+    await this.authorized((token) =>
+      // One tab at a time here too: the token of a refresh that runs beside this would bring back the old name.
+      exclusively(async () => {
+        if (!this.user) throw new SessionEnded();
+        const renamed = keep(await api.rename(token, username));
+        this.#begin(renamed, { ...this.user, username: username.normalize("NFC") });
+      }),
+    );
+  }
+
+  /**
+   * Deletes the account, and with it every session.
+   *
+   * @param {string} password
+   */
+  async deleteAccount(password) {
+    await this.authorized((token) =>
+      exclusively(async () => {
+        await api.deleteAccount(token, password);
+        this.#finish("deleted");
+      }),
+    );
   }
 
   /**
@@ -110,9 +140,7 @@ export class Session extends EventTarget {
     } catch (error) {
       if (!(error instanceof api.Refused && error.status === 401)) throw error;
       note(UNSETTLED_KEY, null);
-      const expired = this.status === "signed-in";
-      this.#end(expired);
-      this.#tell({ kind: "signed-out", expired });
+      this.#finish(this.status === "signed-in" ? "expired" : "left");
       throw new SessionEnded();
     }
   }
@@ -132,20 +160,28 @@ export class Session extends EventTarget {
    */
   #adopt(token, user) {
     const known = this.status === "signed-in" && this.user?.user_id === user.user_id;
+    const renamed = known && this.user?.username !== user.username;
     this.#token = token;
     this.user = user;
     this.status = "signed-in";
-    this.expired = false;
+    this.ending = "left";
     if (!known) this.dispatchEvent(new Event("change"));
+    else if (renamed) this.dispatchEvent(new Event("rename"));
   }
 
-  /** @param {boolean} expired */
-  #end(expired) {
+  /** @param {SessionEnding} ending */
+  #finish(ending) {
+    this.#end(ending);
+    this.#tell({ kind: "signed-out", ending });
+  }
+
+  /** @param {SessionEnding} ending */
+  #end(ending) {
     if (this.status === "signed-out") return;
     this.#token = null;
     this.user = null;
     this.status = "signed-out";
-    this.expired = expired;
+    this.ending = ending;
     this.dispatchEvent(new Event("change"));
   }
 
@@ -157,7 +193,7 @@ export class Session extends EventTarget {
   /** @param {TabMessage} message */
   #hear(message) {
     if (message.kind === "token") this.#adopt(message.token, message.user);
-    else this.#end(message.expired);
+    else this.#end(message.ending);
   }
 }
 

@@ -1,25 +1,36 @@
 import { emit, part, setText } from "./dom.js";
 import { count, number, ordinalSuffix, topShare } from "./format.js";
 
-/** @import { SessionStatus, Standing } from "./types.d.ts" */
+/** @import { SessionEnding, SessionStatus, Standing } from "./types.d.ts" */
 
 /**
  * @typedef {object} StandingCardData
  * @property {SessionStatus} status
- * @property {boolean} expired
+ * @property {SessionEnding} ending how the session before ended
  * @property {Standing | null} standing null until it is known
  * @property {number | null} players null until it is known
  */
 
-const INVITATION = {
-  title: "Claim your place",
-  text: "A free account puts your scores on the board and shows your exact rank.",
-  action: "Create account",
-};
-const EXPIRED = {
-  title: "Your session has ended",
-  text: "Your scores are safe. Sign in again to play on.",
-  action: "Sign in again",
+/** @type {Record<SessionEnding, { title: string, text: string, action: string, mode: "sign-in" | "sign-up" }>} */
+const INVITATIONS = {
+  left: {
+    title: "Claim your place",
+    text: "A free account puts your scores on the board and shows your exact rank.",
+    action: "Create account",
+    mode: "sign-up",
+  },
+  expired: {
+    title: "Your session has ended",
+    text: "Your scores are safe. Sign in again to play on.",
+    action: "Sign in again",
+    mode: "sign-in",
+  },
+  deleted: {
+    title: "Your account is deleted",
+    text: "Your name and your scores are off the board. Thank you for playing!",
+    action: "Create account",
+    mode: "sign-up",
+  },
 };
 
 /**
@@ -41,19 +52,18 @@ export function createStandingCard(root) {
   const total = part(root, "total", HTMLElement);
   const jump = part(root, "jump", HTMLButtonElement);
 
-  let wasExpired = false;
+  let words = INVITATIONS.left;
 
-  enter.addEventListener("click", () => emit(root, "account:open", { mode: wasExpired ? "sign-in" : "sign-up" }));
+  enter.addEventListener("click", () => emit(root, "account:open", { mode: words.mode }));
   jump.addEventListener("click", () => emit(root, "board:jump", null));
 
   return {
     /** @param {StandingCardData} data */
-    update({ status, expired, standing, players }) {
+    update({ status, ending, standing, players }) {
       wait.hidden = status !== "restoring";
       invite.hidden = status !== "signed-out";
       box.hidden = status !== "signed-in";
-      wasExpired = expired;
-      const words = expired ? EXPIRED : INVITATION;
+      words = INVITATIONS[ending];
       setText(inviteTitle, words.title);
       setText(inviteText, words.text);
       setText(enter, words.action);
@@ -68,7 +78,7 @@ export function createStandingCard(root) {
     },
 
     focus() {
-      title.focus();
+      (box.hidden ? inviteTitle : title).focus();
     },
   };
 }

@@ -43,15 +43,43 @@ export interface Credentials {
   password: string;
 }
 
+/** A place where the person is signed in: a family of refresh tokens. Times are RFC 3339. */
+export interface Device {
+  session_id: string;
+  created_at: string;
+  last_used_at: string;
+  address: string;
+  user_agent: string;
+  current: boolean;
+}
+
 /** A refusal in words for a person: about the whole form, about single fields, or both. */
 export interface Failure {
   form: string | null;
   fields: Readonly<Record<string, string>>;
+  /** When the same will no longer be refused, in milliseconds since 1970; null when time changes nothing. */
+  retryAt: number | null;
+}
+
+/** How far something that a person asked for has come. */
+export interface Progress {
+  busy: boolean;
+  failure: Failure | null;
+  result: string;
 }
 
 export type SessionStatus = "restoring" | "signed-out" | "signed-in";
 
+/** How the last session ended: by the person's wish, by itself, or with the account. */
+export type SessionEnding = "left" | "expired" | "deleted";
+
 export type AccountMode = "closed" | "sign-in" | "sign-up";
+
+/** The sections of the account's settings. */
+export type SettingsSection = "name" | "password" | "devices" | "data" | "deletion";
+
+/** What is kept of a person, by the service that keeps it. */
+export type Export = "account" | "games";
 
 interface ComponentEvents {
   "account:open": CustomEvent<{ mode: "sign-in" | "sign-up" }>;
@@ -64,6 +92,16 @@ interface ComponentEvents {
   "credentials:submit": CustomEvent<Credentials>;
   "game:end": CustomEvent<{ score: number }>;
   "score:submit": CustomEvent<{ score: number }>;
+  "settings:open": CustomEvent<null>;
+  "settings:close": CustomEvent<null>;
+  "settings:turn": CustomEvent<{ section: SettingsSection | null }>;
+  "settings:rename": CustomEvent<{ username: string }>;
+  "settings:password": CustomEvent<{ current_password: string; new_password: string }>;
+  "settings:devices": CustomEvent<null>;
+  "settings:end": CustomEvent<{ device: Device }>;
+  "settings:end-others": CustomEvent<null>;
+  "settings:download": CustomEvent<{ what: Export }>;
+  "settings:delete": CustomEvent<{ password: string }>;
 }
 
 export type EventName = keyof ComponentEvents;
