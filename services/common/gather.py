@@ -8,11 +8,15 @@ alone, and one alone waits for nobody.
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from contextvars import Context
 from typing import Generic, TypeVar, cast
 
 K = TypeVar("K")
 R = TypeVar("R")
+
+# A round trip that is cut short should end at once; one that does not is left alone.
+_CUT_SECONDS = 1.0
 
 
 class GatherFull(Exception):
@@ -21,6 +25,10 @@ class GatherFull(Exception):
 
 class GatherClosed(Exception):
     """It is being drained, so that the process can leave. Nothing was done for this one."""
+
+
+class GatherCut(Exception):
+    """It was drained, and its round trip took longer than that may: whether it was done is not known."""
 
 
 class Gather(Generic[K, R]):
@@ -59,7 +67,7 @@ class Gather(Generic[K, R]):
     async def ask(self, member: K) -> R:
         """Take ``member`` along in a round trip that begins after this call, and give its answer, or raise its error.
 
-        Raises GatherFull and GatherClosed.
+        Raises GatherFull, GatherClosed and GatherCut.
         """
         if self._closed:
             raise GatherClosed
@@ -70,11 +78,24 @@ class Gather(Generic[K, R]):
         self._start_lane()
         return await answer  # a caller that is cancelled cancels its own future and nothing else
 
-    async def drain(self) -> None:
-        """Refuse new members, and return when all that were accepted have their answers."""
+    async def drain(self, seconds: float | None = None) -> None:
+        """Refuse new members, and return when all that were accepted have their answers.
+
+        After ``seconds`` those who are still under way get GatherCut, and those who wait GatherClosed.
+        """
         self._closed = True
-        while self._tasks:
-            await asyncio.wait(self._tasks)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while self._tasks:
+                    await asyncio.wait(self._tasks)
+        while self._waiting:
+            _, answer = self._waiting.popleft()
+            if not answer.done():
+                answer.set_exception(GatherClosed())
+        if tasks := list(self._tasks):
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks, timeout=_CUT_SECONDS)
 
     def _start_lane(self) -> None:
         """Begin a round trip, if one may. It begins with the loop's next turn: all that arrives in this one shares it."""
@@ -109,9 +130,12 @@ class Gather(Generic[K, R]):
             results = await self._run([member for member, _ in members])
             if len(results) != len(members):
                 raise RuntimeError(f"{len(results)} answers to {len(members)} members")  # noqa: TRY301 - reaches each of them
-        except asyncio.CancelledError:  # the loop is being closed
+        except asyncio.CancelledError:  # by `drain`, or the loop is being closed
             for _, answer in members:
-                answer.cancel()
+                if self._closed and not answer.done():
+                    answer.set_exception(GatherCut())
+                else:
+                    answer.cancel()
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, it is the answer to each of them
             results = [error] * len(members)

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AbstractAsyncContextManager
 from html import escape
 from importlib import resources
 from random import randrange
@@ -16,7 +15,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware.body_limit import RequestBodyLimitMiddleware
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Lifespan, Message, Receive, Scope, Send
 
 from services.common import problems
 from services.common.settings import ServiceSettings
@@ -91,7 +90,7 @@ def build_app(
     description: str,
     prefix: str,
     settings: ServiceSettings,
-    lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]],
+    lifespan: Lifespan[FastAPI],
     router: APIRouter,
     needed: Mapping[str, Callable[[FastAPI], Check]],
     helpful: Mapping[str, Callable[[FastAPI], Check]] | None = None,

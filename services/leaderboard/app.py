@@ -8,6 +8,7 @@ from fastapi import FastAPI
 
 from services.common.database import Database
 from services.common.multistatement import Transactions
+from services.common.server import LifespanState
 from services.common.settings import live_keys, load_settings
 from services.common.telemetry import configure_logging
 from services.common.tokens import TokenVerifier
@@ -41,7 +42,7 @@ def create_app(settings: LeaderboardSettings | None = None) -> FastAPI:
     configure_logging(settings, "leaderboard")
 
     @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(app: FastAPI) -> AsyncIterator[LifespanState]:
         account = settings.leaderboard_mysql_user, settings.leaderboard_mysql_password.get_secret_value()
         writes = Database(settings, *account)
         groups = Transactions(settings, *account, connections=LANES)
@@ -64,7 +65,7 @@ def create_app(settings: LeaderboardSettings | None = None) -> FastAPI:
         await follower.start()
         upkeep.start()
         try:
-            yield
+            yield {"leave": writer.leave}
         finally:
             await writer.drain()  # what was accepted is stored, also when nobody waits for the answer any more
             await upkeep.stop()

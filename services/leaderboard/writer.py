@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlch
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from services.common.database import RETRYABLE, CommitUnknown, error_code
-from services.common.gather import Gather, GatherClosed, GatherFull
+from services.common.gather import Gather, GatherClosed, GatherCut, GatherFull
 from services.common.multistatement import Transactions
 from services.common.problems import ServiceUnavailable
 from services.leaderboard import sessions
@@ -37,6 +37,8 @@ Ranks = Callable[[BoardPeriod, Mapping[int, int]], Awaitable[Mapping[int, int]]]
 # Two: while MySQL writes one group to the disk, the next is being put together, or told to Redis. With 32 players at once a
 # process stored a third to two thirds more with two than with one.
 LANES = 2
+# What a process that is asked to end still gives to what it has accepted. The server waits longer for the answers.
+DRAIN_SECONDS = 8.0
 _ATTEMPTS = 5
 _PAUSE_SECONDS = 0.05
 # How many of a transaction's time-outs are spent on finding out whether one was committed, before the answer is 503.
@@ -99,10 +101,17 @@ class Writer:
             raise QueueFull("More sessions wait to be stored than may. This one was not stored: send it again.") from None
         except GatherClosed:
             raise ServiceUnavailable("The service is being stopped. The session was not stored: send it again.") from None
+        except GatherCut:
+            detail = "The service is being stopped, and the database has not answered. With the same key it can be sent again."
+            raise ServiceUnavailable(detail) from None
+
+    def leave(self) -> None:
+        """The process is asked to end. Who is waiting has an answer before the server stops waiting for it."""
+        self._leaving = asyncio.create_task(self.drain())
 
     async def drain(self) -> None:
-        """Refuse new submissions, and return when all that were accepted are stored."""
-        await self._gather.drain()
+        """Refuse new submissions, and return when all that were accepted are stored, or were given their time to be."""
+        await self._gather.drain(DRAIN_SECONDS)
 
     async def _write(self, asked: list[_Asked]) -> list[Submitted | BaseException]:
         """One group: the transaction, then Redis, then the ranks."""

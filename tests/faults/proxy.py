@@ -23,6 +23,8 @@ class Fault(Enum):
     """The message arrives at ``release``, and its sender waits for the reply."""
     REPLY_LOST = auto()
     """The message arrives, and the connection breaks before its reply does."""
+    HUNG = auto()
+    """The message does not arrive until ``mend``, nor does anything else, either way; connections stay, as with SIGSTOP."""
     REPLY_SWALLOWED = auto()
     """The message arrives, and its sender waits for a reply that never comes."""
 
@@ -37,6 +39,8 @@ class Proxy:
         self._cut = False
         self._fault: tuple[Fault, bytes, bytes] | None = None
         self._released = asyncio.Event()
+        self._passing = asyncio.Event()
+        self._passing.set()
         self.port = 0
         self.opened = 0
         self.struck = asyncio.Event()
@@ -46,12 +50,14 @@ class Proxy:
         """Break every connection and refuse new ones."""
         self._cut = True
         self._released.set()
+        self._passing.set()
         for writer in self._writers:
             writer.transport.abort()
 
     def mend(self) -> None:
-        """Let connections through again."""
+        """Let connections, and what they carry, through again."""
         self._cut = False
+        self._passing.set()
 
     def point(self, host: str, port: int) -> None:
         """Pass connections that are opened from now on to another server."""
@@ -91,7 +97,7 @@ class Proxy:
         try:
             async with asyncio.TaskGroup() as both_ways:
                 both_ways.create_task(self._pass_messages(link))
-                both_ways.create_task(_pass_replies(link))
+                both_ways.create_task(self._pass_replies(link))
         except* OSError:
             pass
         for end in link.writers:
@@ -108,12 +114,25 @@ class Proxy:
                 raise ConnectionAbortedError
             if fault in {Fault.HELD, Fault.DELAYED}:
                 await self._released.wait()
+            if fault is Fault.HUNG:
+                self._passing.clear()
+            await self._passing.wait()
             link.on_reply = fault
             # Only what tells one transaction from another.
             transaction = b"" if data in {COMMIT, ROLLBACK} else (transaction + data)[-_REMEMBERED:]
             link.there_writer.write(data)
             await link.there_writer.drain()
         link.there_writer.close()
+
+    async def _pass_replies(self, link: "_Link") -> None:
+        while data := await link.there_reader.read(65_536):
+            if link.on_reply is Fault.REPLY_LOST:
+                raise ConnectionAbortedError
+            await self._passing.wait()
+            if link.on_reply is not Fault.REPLY_SWALLOWED:
+                link.writer.write(data)
+                await link.writer.drain()
+        link.writer.close()
 
     def _find_fault(self, data: bytes, transaction: bytes) -> Fault | None:
         if self._fault is None:
@@ -139,16 +158,6 @@ class _Link:
     @property
     def writers(self) -> set[asyncio.StreamWriter]:
         return {self.writer, self.there_writer}
-
-
-async def _pass_replies(link: _Link) -> None:
-    while data := await link.there_reader.read(65_536):
-        if link.on_reply is Fault.REPLY_LOST:
-            raise ConnectionAbortedError
-        if link.on_reply is not Fault.REPLY_SWALLOWED:
-            link.writer.write(data)
-            await link.writer.drain()
-    link.writer.close()
 
 
 @asynccontextmanager

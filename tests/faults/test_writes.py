@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -16,7 +16,8 @@ from services.leaderboard.settings import LeaderboardSettings
 from services.local.processes import Process
 from services.local.stack import Stack
 from services.local.web import Service
-from tests.faults.proxy import COMMIT, Fault, Proxy, proxying
+from tests.faults.conftest import StartProcess
+from tests.faults.proxy import COMMIT, Fault, Proxy
 from tests.system import Accounts, assert_problem, eventually, serving
 
 API = "/api/leaderboard"
@@ -50,16 +51,11 @@ def assert_counted(connection: Any, answers: list[dict[str, Any]]) -> None:
 
 
 @pytest.fixture
-async def proxy(stack: Stack) -> AsyncIterator[Proxy]:
-    """Between a process and MySQL."""
-    async with proxying(stack.mysql.host, stack.mysql.port) as proxy:
-        yield proxy
-
-
-@pytest.fixture
-async def process(leaderboard_settings: LeaderboardSettings, proxy: Proxy, mysql: object) -> AsyncIterator[httpx.AsyncClient]:
+async def process(
+    leaderboard_settings: LeaderboardSettings, mysql_proxy: Proxy, mysql: object
+) -> AsyncIterator[httpx.AsyncClient]:
     """A service behind that proxy, which waits a second and a half for MySQL."""
-    settings = leaderboard_settings.model_copy(update={"mysql_port": proxy.port, "mysql_timeout": 1.5})
+    settings = leaderboard_settings.model_copy(update={"mysql_port": mysql_proxy.port, "mysql_timeout": 1.5})
     async with serving(create_app(settings)) as client:
         yield client
 
@@ -73,13 +69,13 @@ async def other(leaderboard_settings: LeaderboardSettings, mysql: object) -> Asy
 
 @pytest.mark.parametrize("fault", [Fault.LOST, Fault.REPLY_LOST, Fault.REPLY_SWALLOWED])
 async def test_whatever_becomes_of_a_commit_its_session_is_stored_once(
-    process: httpx.AsyncClient, proxy: Proxy, accounts: Accounts, mysql: Any, fault: Fault
+    process: httpx.AsyncClient, mysql_proxy: Proxy, accounts: Accounts, mysql: Any, fault: Fault
 ) -> None:
     ada = accounts.new()
     answers = [(await submit(process, ada, 3)).json()]
-    proxy.strike(fault, COMMIT, after=STORES)
+    mysql_proxy.strike(fault, COMMIT, after=STORES)
     answer = await submit(process, ada, 4)
-    assert proxy.struck.is_set()
+    assert mysql_proxy.struck.is_set()
     assert answer.status_code == 201, answer.text
     assert "idempotent-replayed" not in answer.headers
     assert (answer.json()["total_score"], answer.json()["rank"]) == (7, 1)
@@ -90,23 +86,23 @@ async def test_whatever_becomes_of_a_commit_its_session_is_stored_once(
 
 @pytest.mark.parametrize("fault", [Fault.LOST, Fault.REPLY_LOST])
 async def test_so_is_each_session_of_a_group(
-    process: httpx.AsyncClient, proxy: Proxy, accounts: Accounts, mysql: Any, fault: Fault
+    process: httpx.AsyncClient, mysql_proxy: Proxy, accounts: Accounts, mysql: Any, fault: Fault
 ) -> None:
     players = [accounts.new() for _ in range(5)]
-    proxy.strike(fault, COMMIT, after=STORES)
+    mysql_proxy.strike(fault, COMMIT, after=STORES)
     answers = await asyncio.gather(*(submit(process, player, score) for score in range(6) for player in players))
-    assert proxy.struck.is_set()
+    assert mysql_proxy.struck.is_set()
     assert {answer.status_code for answer in answers} == {201}
     assert_counted(mysql, [answer.json() for answer in answers])
 
 
 async def test_a_commit_that_is_still_on_its_way_is_waited_for(
-    process: httpx.AsyncClient, proxy: Proxy, accounts: Accounts, mysql: Any
+    process: httpx.AsyncClient, mysql_proxy: Proxy, accounts: Accounts, mysql: Any
 ) -> None:
-    proxy.strike(Fault.HELD, COMMIT, after=STORES)
+    mysql_proxy.strike(Fault.HELD, COMMIT, after=STORES)
     asking = asyncio.create_task(submit(process, accounts.new(), 4))
 
-    await proxy.struck.wait()
+    await mysql_proxy.struck.wait()
 
     async def the_next_attempt_waits() -> bool:
         [(_, waiting)] = rows(mysql, "SHOW GLOBAL STATUS LIKE 'Innodb_row_lock_current_waits'")
@@ -114,7 +110,7 @@ async def test_a_commit_that_is_still_on_its_way_is_waited_for(
 
     await eventually(the_next_attempt_waits)
     assert rows(mysql, "SELECT COUNT(*) FROM game_sessions") == [(0,)]
-    proxy.release()
+    mysql_proxy.release()
     answer = await asking
     assert answer.status_code == 201, answer.text
     assert_counted(mysql, [answer.json()])
@@ -122,14 +118,14 @@ async def test_a_commit_that_is_still_on_its_way_is_waited_for(
 
 
 async def test_a_commit_that_never_gets_through_is_answered_503_in_the_end_and_a_repeat_is_the_same_session(
-    process: httpx.AsyncClient, other: httpx.AsyncClient, proxy: Proxy, accounts: Accounts, mysql: Any
+    process: httpx.AsyncClient, other: httpx.AsyncClient, mysql_proxy: Proxy, accounts: Accounts, mysql: Any
 ) -> None:
     ada = accounts.new()
-    proxy.strike(Fault.HELD, COMMIT, after=STORES)
+    mysql_proxy.strike(Fault.HELD, COMMIT, after=STORES)
     refused = await submit(process, ada, 4, "key")
     assert_problem(refused, 503, "service-unavailable")
     assert int(refused.headers["retry-after"]) >= 1
-    proxy.release()  # whether it is committed now or was given up by then, nobody can tell
+    mysql_proxy.release()  # whether it is committed now or was given up by then, nobody can tell
     answer = await submit(other, ada, 4, "key")
     assert answer.status_code == 201, answer.text
     assert_counted(mysql, [answer.json()])
@@ -159,7 +155,7 @@ async def test_a_full_queue_is_answered_503_and_all_that_was_accepted_is_stored(
 
 
 async def test_mysql_restarting_under_load_costs_no_acknowledged_session(
-    process: httpx.AsyncClient, proxy: Proxy, accounts: Accounts, mysql: Any
+    process: httpx.AsyncClient, mysql_proxy: Proxy, accounts: Accounts, mysql: Any
 ) -> None:
     """As the process sees it: every connection breaks, none can be made, then they can again."""
     answers: list[httpx.Response] = []
@@ -183,9 +179,9 @@ async def test_mysql_restarting_under_load_costs_no_acknowledged_session(
             playing.create_task(play(accounts.new()))
         for _ in range(3):
             await more(len(accepted()) + 30)
-            proxy.cut()
+            mysql_proxy.cut()
             await eventually(lambda: _refused(answers[-1]), 10)
-            proxy.mend()
+            mysql_proxy.mend()
             await more(len(accepted()))
         stop.set()
     refused = [answer for answer in answers if answer.status_code != 201]
@@ -200,28 +196,6 @@ async def test_mysql_restarting_under_load_costs_no_acknowledged_session(
 
 async def _refused(answer: httpx.Response) -> bool:
     return answer.status_code == 503
-
-
-@pytest.fixture
-def start_process(stack: Stack, tmp_path: Any) -> Iterator[Callable[[], Service]]:
-    """Starts leaderboard processes of the test's own beside the stack's, on the stack's database."""
-    started: list[Service] = []
-
-    def start() -> Service:
-        service = Service(
-            f"leaderboard-of-test-{len(started)}",
-            module="services.leaderboard",
-            ready_path=f"{API}/health/ready",
-            log=tmp_path / "service.log",
-            environment=stack.leaderboard.environment(),
-        )
-        started.append(service)
-        service.start()
-        return service
-
-    yield start
-    for service in started:
-        service.kill()
 
 
 class Load:
@@ -285,23 +259,23 @@ async def end_under_load(stack: Stack, service: Service, load: Load, end: Callab
 
 async def test_a_killed_process_takes_no_acknowledged_session_along_and_counts_none_twice(
     stack: Stack,
-    start_process: Callable[[], Service],
+    start_process: StartProcess,
     accounts: Accounts,
     stack_settings: LeaderboardSettings,
     rounds: Callable[[int, int], int],
 ) -> None:
     for round_ in range(rounds(3, 100)):
         load = Load(accounts, 1_881_000 + 100 * round_)
-        unanswered = await end_under_load(stack, start_process(), load, Process.kill)
+        unanswered = await end_under_load(stack, await start_process(), load, Process.kill)
         assert unanswered <= len(load.user_ids)  # at most what was under way
         # The processes that live on tell the index what the killed one could not; `check` waits five seconds for that.
         assert await check(stack_settings) == []
 
 
 async def test_a_process_that_is_asked_to_leave_answers_all_that_it_stores(
-    stack: Stack, start_process: Callable[[], Service], accounts: Accounts
+    stack: Stack, start_process: StartProcess, accounts: Accounts
 ) -> None:
-    service = start_process()
+    service = await start_process()
     assert await end_under_load(stack, service, Load(accounts, 882_000), Process.terminate) == 0
     assert await asyncio.to_thread(service.wait_stopped, 10)
     assert "Traceback" not in service.log.read_text()

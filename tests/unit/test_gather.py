@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.common.gather import Gather, GatherClosed, GatherFull
+from services.common.gather import Gather, GatherClosed, GatherCut, GatherFull
 
 
 class Server:
@@ -193,6 +193,18 @@ async def test_draining_waits_for_all_that_was_accepted_and_refuses_what_comes()
     assert await asyncio.gather(*accepted) == [0, 1]
 
 
+async def test_draining_in_bounded_time_tells_those_under_way_from_those_for_whom_nothing_was_done() -> None:
+    server = Server()
+    gather = Gather(server, most=2)
+    asking = ask(gather, "a", "b", "c")
+    await settle()
+    asking[0].cancel()
+    await gather.drain(0.01)
+    gone, under_way, waiting = await asyncio.gather(*asking, return_exceptions=True)
+    assert [type(each) for each in (gone, under_way, waiting)] == [asyncio.CancelledError, GatherCut, GatherClosed]
+    assert server.groups == [["a", "b"]]
+
+
 @settings(deadline=None, max_examples=100)
 @given(data=st.data(), most=st.integers(1, 4), lanes=st.integers(1, 3), queue=st.one_of(st.none(), st.integers(1, 6)))
 def test_whatever_happens_everyone_who_stays_gets_the_answer_of_one_round_trip_that_began_later(
@@ -223,11 +235,12 @@ def test_whatever_happens_everyone_who_stays_gets_the_answer_of_one_round_trip_t
                 data.draw(st.sampled_from(stuck)).set()
             else:
                 await settle()
-        while not all(task.done() for task, _ in asked.values()):
+        await settle()  # so that all who asked have been taken in
+        draining = asyncio.create_task(gather.drain())
+        while not draining.done():
             for gate in gates:
                 gate.set()
             await settle()
-        await gather.drain()
         times = Counter(member for members in began for member in members)
         assert all(len(members) <= most for members in began)
         for member, (task, earliest) in asked.items():
