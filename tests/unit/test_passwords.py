@@ -29,7 +29,8 @@ def test_any_characters_make_a_password(password: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "password", ["", "1234567", "x" * 129, "\ufdfa" * 8, "nul\x00nulnul", "line\nbreak", "\ud800surrogate"]
+    "password",
+    ["", "1234567", "x" * 129, "𝛑" * 129, "e\u0301" * 129, "\ufdfa" * 8, "nul\x00nulnul", "line\nbreak", "\ud800surrogate"],
 )
 def test_length_is_counted_after_nfkc_and_control_characters_are_refused(password: str) -> None:
     with pytest.raises(InvalidPassword):

@@ -9,12 +9,14 @@ from typing import Any
 
 import jwt
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from services.auth.tokens import AccessTokenIssuer
 from services.common.tokens import CLOCK_SKEW_SECONDS, InvalidKeys, InvalidToken, KeyRing, Principal, TokenVerifier
 
 KEY = secrets.token_bytes(64)  # long enough for HS512 too, which must be refused for its name
 OTHER_KEY = secrets.token_bytes(64)
+RSA_KEY = rsa.generate_private_key(65537, 2048)
 RING = KeyRing({"k1": KEY})
 VERIFIER = TokenVerifier(RING, "issuer", "audience")
 SESSION = uuid.uuid4()
@@ -42,7 +44,7 @@ def claims(**changed: Any) -> dict[str, Any]:
     return {name: value for name, value in usual.items() if value is not None}
 
 
-def signed(header: dict[str, Any] | None = None, key: bytes = KEY, algorithm: str = "HS256", **changed: Any) -> str:
+def signed(header: dict[str, Any] | None = None, key: Any = KEY, algorithm: str = "HS256", **changed: Any) -> str:
     headers = {name: value for name, value in (HEADER | (header or {})).items() if value is not None}
     return jwt.encode(claims(**changed), key, algorithm, headers=headers)
 
@@ -88,10 +90,12 @@ now = datetime.now(UTC)
         pytest.param(f"{signed()}\n", id="a line"),
         pytest.param(f"{signed()}.", id="four parts"),
         pytest.param(signed().replace(".", ".!", 1), id="other letters"),
-        pytest.param("a" * 8192, id="8 KB"),
-        pytest.param(signed(name="a" * 8192), id="8 KB and signed"),
+        pytest.param("a" * 16_384, id="16 KB"),
+        pytest.param(signed(name="a" * 12_288), id="16 KB and signed"),
         pytest.param(unsigned(), id="alg none"),
-        pytest.param(signed(algorithm="HS512"), id="other algorithm"),
+        pytest.param(signed(algorithm="HS512"), id="alg HS512"),
+        pytest.param(signed(key=RSA_KEY, algorithm="RS256"), id="alg RS256"),
+        pytest.param(signed({"crit": ["exp"]}), id="an extension that must be understood"),
         pytest.param(signed(key=OTHER_KEY), id="other key"),
         pytest.param(signed({"jwk": {"kty": "oct", "k": encoded(OTHER_KEY)}}, key=OTHER_KEY), id="key in the header"),
         pytest.param(signed({"jku": "https://elsewhere.example/keys"}, key=OTHER_KEY), id="keys elsewhere"),
@@ -104,6 +108,7 @@ now = datetime.now(UTC)
         pytest.param(signed(aud="other"), id="other audience"),
         pytest.param(signed(aud=["audience", "other"]), id="many audiences"),
         pytest.param(signed(exp=now - timedelta(seconds=10)), id="expired"),
+        pytest.param(signed(exp="never"), id="exp a word"),
         pytest.param(signed(nbf=now + timedelta(days=1)), id="not yet"),
         pytest.param(signed(iat=now + timedelta(days=1)), id="issued later"),
         pytest.param(signed(sub="0"), id="sub 0"),

@@ -68,6 +68,37 @@ def test_what_cannot_be_read_or_told_apart_is_refused(name: str) -> None:
         Username.parse(name)
 
 
+@pytest.mark.parametrize(
+    "look_alike",
+    [
+        "ADA_LOVELACE",
+        "Ada_lovelace",
+        "Ａda_Lovelace",
+        "Ａｄａ＿Ｌｏｖｅｌａｃｅ",
+        "𝐀da_Lovelace",
+        "Ⓐda_Lovelace",
+        "ªda_Lovelace",
+        "Ada_Loveⅼace",
+        "Ada_\u202eLovelace",
+        "Ada_\u2066Lovelace\u2069",
+        "Ada_\u200bLovelace",
+        "Ada_\u200dLovelace",
+        "Ada_\u2060Lovelace",
+        "\ufeffAda_Lovelace",
+        "Ada_Lovelace\u00ad",
+        "Ada_Lovelace\ufe0e",
+        "Ada_Lovelace\U000e0041",
+        "Ada_Lovelace ",
+        "Ada_Lovelace\u3164",
+    ],
+)
+def test_a_name_that_looks_like_another_is_the_same_one_or_refused(look_alike: str) -> None:
+    try:
+        assert Username.parse(look_alike).canonical == Username.parse("Ada_Lovelace").canonical
+    except InvalidUsername:
+        return
+
+
 @given(st.text(max_size=40))
 def test_any_text_is_either_a_stable_name_or_refused(text: str) -> None:
     try:
