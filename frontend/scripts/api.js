@@ -6,8 +6,8 @@
 /** @import { AccessToken, BoardPage, Credentials, Device, FieldError, Standing, User } from "./types.d.ts" */
 
 const TIMEOUT_MS = 10_000;
-/** A file with every game session of a busy player is long on its way. */
-const EXPORT_TIMEOUT_MS = 300_000;
+/** For all that is kept of a busy player, to be sent or to be erased. */
+const LONG_TIMEOUT_MS = 300_000;
 /** The longest that the page stays away from a server that asked for it. */
 const LONGEST_PAUSE_MS = 60_000;
 
@@ -201,7 +201,7 @@ export const exportGames = (token) => download("/api/leaderboard/me/export", tok
  * @param {string} token
  */
 const download = (path, token) =>
-  request("GET", path, { token, timeoutMs: EXPORT_TIMEOUT_MS, read: (response) => response.blob() });
+  request("GET", path, { token, timeoutMs: LONG_TIMEOUT_MS, read: (response) => response.blob() });
 
 /**
  * @param {{ limit: number, offset: number, signal?: AbortSignal }} page
@@ -230,7 +230,7 @@ export const showName = (token) => request("PUT", "/api/leaderboard/me", { token
  * @param {string} token
  * @returns {Promise<null>}
  */
-export const eraseGames = (token) => request("DELETE", "/api/leaderboard/me", { token });
+export const eraseGames = (token) => request("DELETE", "/api/leaderboard/me", { token, timeoutMs: LONG_TIMEOUT_MS });
 
 /**
  * @param {string} token

@@ -52,6 +52,9 @@ let renamed = false;
 /** The score that waits for its player to sign in. @type {number | null} */
 let waitingScore = null;
 
+/** Whether the person came to change the password, and is not there yet. */
+let cameForPassword = false;
+
 const body = document.body;
 const announcer = component("announcer");
 const menu = createAccountMenu(component("account-menu"));
@@ -219,6 +222,7 @@ async function enter(mode, credentials) {
   state.account = ACCOUNT_CLOSED;
   render();
   card.focus();
+  goToPassword();
   announce(`Signed in as ${session.user?.username}`);
   if (score === null) poller.now();
   else await submitScore(score);
@@ -236,6 +240,27 @@ async function signOut() {
     state.signOutFailed = true;
   } finally {
     state.signingOut = false;
+    render();
+  }
+}
+
+/** Notes that the address leads to the password (the file server sends password managers there), and goes on as without. */
+function followHash() {
+  if (location.hash !== "#password") return;
+  history.replaceState(null, "", location.pathname + location.search);
+  cameForPassword = true;
+  goToPassword();
+}
+
+/** Brings whoever came for it to the change of the password: through signing in, if need be. */
+function goToPassword() {
+  if (!cameForPassword || session.status === "restoring") return;
+  if (session.status === "signed-in") {
+    cameForPassword = false;
+    account.show();
+    account.turnTo("password");
+  } else {
+    state.account = { mode: "sign-in", notice: "Sign in to change your password.", busy: false, failure: null };
     render();
   }
 }
@@ -279,6 +304,7 @@ session.addEventListener("change", () => {
     state.account = ACCOUNT_CLOSED;
   }
   render();
+  if (!state.account.busy) goToPassword();
 });
 
 session.addEventListener("rename", render);
@@ -298,6 +324,7 @@ body.addEventListener("account:open", ({ detail }) => {
 });
 body.addEventListener("account:close", () => {
   waitingScore = null;
+  cameForPassword = false;
   state.account = ACCOUNT_CLOSED;
   render();
 });
@@ -324,6 +351,7 @@ body.addEventListener("board:page", ({ detail }) => {
   void showPage();
 });
 body.addEventListener("board:jump", () => void jumpToCaller());
+window.addEventListener("hashchange", followHash);
 window.addEventListener("popstate", () => {
   pages.followAddress();
   void showPage();
@@ -331,4 +359,5 @@ window.addEventListener("popstate", () => {
 
 component("late").hidden = true;
 render();
+followHash();
 poller.start();

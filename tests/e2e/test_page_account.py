@@ -140,6 +140,21 @@ async def test_password_managers_are_told_what_each_field_is(page: Page) -> None
     assert await fields("form[data-part=sign-in]") == [["username", ""], ["current-password", ""]]
 
 
+async def test_a_password_manager_is_led_to_the_change_of_the_password(page: Page) -> None:
+    username = await new_player(page)
+    await page.goto("/.well-known/change-password")
+    await expect(section_toggle(page, "Password")).to_have_attribute("aria-expanded", "true")
+    await expect(dialog(page).get_by_role("textbox", name="Current password")).to_be_visible()
+    await page.keyboard.press("Escape")
+    await page.get_by_role("button", name="Sign out").click()
+    await expect_signed_out(page)
+
+    await page.goto("/.well-known/change-password")
+    await expect(dialog(page)).to_contain_text("Sign in to change your password.")
+    await fill_in(page, username, PASSWORD)
+    await expect(dialog(page).get_by_role("textbox", name="Current password")).to_be_visible()
+
+
 async def test_too_many_wrong_passwords_are_told_with_when_to_try_again(page: Page, client: httpx.AsyncClient) -> None:
     username = new_name()
     await sign_up(client, username)
