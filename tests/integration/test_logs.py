@@ -1,0 +1,138 @@
+"""What the logs hold, of all that runs: everything that happened, and nothing that would let a reader in."""
+
+import base64
+import json
+import re
+import secrets as random
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+import httpx
+import pytest
+
+from services.local.stack import Stack
+from tests.signing_in import COOKIE
+from tests.system import bearer, eventually
+
+API = "/api/leaderboard"
+
+
+class Secrets:
+    """Every secret that a test has used, to be looked for afterwards."""
+
+    def __init__(self) -> None:
+        self.used: dict[str, str] = {}
+
+    def password(self, what: str) -> str:
+        return self.keep(what, f"{random.token_hex(8)} {random.token_hex(4)}")
+
+    def keep(self, what: str, secret: str) -> str:
+        self.used[f"{what} {len(self.used)}"] = secret
+        return secret
+
+    def token(self, answer: httpx.Response) -> str:
+        """The access token of an answer. Its signature is what nobody else could make."""
+        token: str = answer.json()["access_token"]
+        self.keep("signature of an access token", token.rpartition(".")[2])
+        return token
+
+    def cookie(self, answer: httpx.Response) -> str:
+        return self.keep("refresh token", answer.cookies[COOKIE])
+
+
+@pytest.fixture
+async def client(gateway_url: str) -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(base_url=gateway_url) as found:
+        yield found
+
+
+async def use_everything(client: httpx.AsyncClient, used: Secrets, name: str) -> None:
+    """Each thing that a secret is sent with, done well and badly."""
+    password, wrong, typed_as_name = used.password("password"), used.password("wrong password"), f"P{random.token_hex(10)}"
+    used.keep("password typed where the name belongs", typed_as_name)
+    account = {"username": name, "password": password}
+    statuses = []
+
+    async def send(method: str, path: str, **options: Any) -> httpx.Response:
+        client.cookies.clear()
+        answer = await client.request(method, path, **options)
+        statuses.append(answer.status_code)
+        return answer
+
+    await send("POST", "/auth/register", json=account)
+    await send("POST", "/auth/register", json=account)
+    await send("POST", "/auth/register", json=account | {"username": name + "2", "password": f"{name}{name}"})
+    await send("POST", "/auth/register", json=account | {"extra": wrong})
+    await send("POST", "/auth/login", content=f'{{"username": "{name}", "password": "{wrong}"')
+    await send("GET", "/auth/login", params=account)
+    await send("POST", "/auth/login", data=account | {"grant_type": wrong})
+    await send("POST", "/auth/login", json={"username": typed_as_name, "password": wrong})
+    await send("POST", "/auth/login", json=account | {"password": wrong})
+    signed_in = await send("POST", "/auth/login", json=account)
+    await send("POST", "/auth/login", data=account)
+    token, cookie = used.token(signed_in), used.cookie(signed_in)
+    await send("GET", "/auth/me", headers=bearer(token))
+    await send("GET", "/auth/me", headers=bearer(token[:-4] + "AAAA"))
+    await send("GET", "/auth/me", params={"access_token": token})
+    await send("POST", f"{API}/submit", json={"score": 1}, headers=bearer(token))
+    await send("GET", f"{API}/rank/me", params={"access_token": token})
+    renewed = await send("POST", "/auth/refresh", headers={"Cookie": f"{COOKIE}={cookie}"})
+    used.token(renewed)
+    after = used.cookie(renewed)
+    await send("POST", "/auth/refresh", headers={"Cookie": f"{COOKIE}={cookie}"})  # used twice
+    await send("POST", "/auth/refresh", headers={"Cookie": f"{COOKIE}={after}"})
+    await send("POST", "/auth/logout", headers={"Cookie": f"{COOKIE}={after}"})
+    for _ in range(8):
+        await send("POST", "/auth/login", json=account | {"password": wrong})
+    assert {200, 201, 401, 405, 409, 422, 429} <= set(statuses)
+    assert max(statuses) < 500
+
+
+def keep_what_is_stored(stack: Stack, used: Secrets) -> None:
+    """The hashes too: with one somebody could guess on, undisturbed."""
+    with stack.mysql.connect(database=stack.database) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT password_hash FROM users")
+        for (stored,) in cursor.fetchall():
+            used.keep("hash of a password", stored.rpartition("$")[2])
+        cursor.execute("SELECT token_hash FROM refresh_tokens")
+        for (stored,) in cursor.fetchall():
+            used.keep("hash of a refresh token", stored.hex())
+            used.keep("hash of a refresh token", base64.b64encode(stored).decode())
+
+
+async def test_no_log_of_anything_holds_a_secret(
+    client: httpx.AsyncClient, stack: Stack, secrets: Mapping[str, str], worker_id: str
+) -> None:
+    used = Secrets()
+    name = f"logged_{worker_id}"
+    await use_everything(client, used, name)
+    keep_what_is_stored(stack, used)
+    for setting, value in secrets.items():
+        used.keep(setting, value.rpartition(":")[2])
+    mark = random.token_hex(16)
+    await client.get(f"/auth/{mark}")
+
+    async def written() -> bool:
+        return mark in stack.log_of("gateway").read_text(encoding="utf-8", errors="replace")
+
+    await eventually(written, seconds=30)
+    logs = {log.name: log.read_text(encoding="utf-8", errors="replace") for log in stack.logs.iterdir()}
+    assert {"auth.log", "leaderboard.log", "gateway.log", "mysql.log", "redis.log"} <= logs.keys()
+    assert '"logged_in"' in logs["auth.log"]  # it is the log of what was done above
+    found = [(file, what) for file, text in logs.items() for what, secret in used.used.items() if secret in text]
+    assert found == []
+    # Of every other test that used these servers, too.
+    shapes = {"access token": r"eyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{20,}", "hash of a password": r"\$argon2\w*\$v="}
+    assert [(file, what) for file, text in logs.items() for what, shape in shapes.items() if re.search(shape, text)] == []
+
+
+async def test_each_event_is_a_line_of_the_log(client: httpx.AsyncClient, stack: Stack, worker_id: str) -> None:
+    password, name = random.token_hex(8), f"told_{worker_id}"
+    await client.post("/auth/register", json={"username": name, "password": password})
+    await client.post("/auth/login", json={"username": name, "password": "wrong horse battery"})
+    answer = await client.post("/auth/login", json={"username": name, "password": password})
+    user_id = (await client.get("/auth/me", headers=bearer(answer.json()["access_token"]))).json()["user_id"]
+    lines = [json.loads(line) for line in stack.log_of("auth").read_text(encoding="utf-8").splitlines() if '"audit"' in line]
+    told = [(line["event"], line["level"]) for line in lines if line["user_id"] == user_id]
+    assert told == [("registered", "info"), ("login_failed", "warning"), ("logged_in", "info")]
+    assert all(line["address"] == "127.0.0.1" and line["request_id"] for line in lines if line["user_id"] == user_id)
