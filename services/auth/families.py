@@ -160,6 +160,20 @@ async def end_other_families(connection: AsyncConnection, user_id: int, session_
     return ended.rowcount
 
 
+async def end_every_family(connection: AsyncConnection, user_id: int) -> int:
+    """End every session of a user; gives how many they were."""
+    return (await connection.execute(delete(RefreshFamily).where(RefreshFamily.user_id == user_id))).rowcount
+
+
+async def end_some_families(connection: AsyncConnection, before: datetime, limit: int) -> int:
+    """End at most ``limit`` sessions, whoever's, that began before ``before``; gives how many they were."""
+    began = select(RefreshFamily.id).where(RefreshFamily.created_at <= before).limit(limit)
+    ids = sorted((await connection.scalars(began)).all())
+    if ids:
+        await connection.execute(delete(RefreshFamily).where(RefreshFamily.id.in_(ids)))
+    return len(ids)
+
+
 async def list_families(connection: AsyncConnection, user_id: int, now: datetime) -> Sequence[SessionRecord]:
     """A user's live sessions, newest use first."""
     statement = (

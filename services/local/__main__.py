@@ -34,6 +34,12 @@ def main() -> int:
                     seed(target, arguments.players, arguments.sessions)
             case "rebuild" | "check":
                 return maintain(arguments.command, arguments.folder, arguments.env_file)
+            case "operate":
+                told = arguments.arguments
+                return maintain("operate", arguments.folder, arguments.env_file, service="auth", arguments=told)
+            case "erase":
+                told = [str(arguments.user_id)]
+                return maintain("erase", arguments.folder, arguments.env_file, arguments=told)
     except LocalError as error:
         complain(str(error))
         return 1
@@ -62,6 +68,10 @@ def _parser() -> argparse.ArgumentParser:
         "--sessions", type=int, default=os.environ.get("SESSIONS") or "1000000", help="game sessions to add (SESSIONS)"
     )
     commands.add_parser("rebuild", help="build the ranking index of a running system anew, while it goes on")
+    operating = commands.add_parser("operate", help="do what an operator may to accounts: services/auth/operate.py")
+    operating.add_argument("arguments", nargs=argparse.REMAINDER, help="what is to be done, and to whom")
+    erasing = commands.add_parser("erase", help="erase a player from every board")
+    erasing.add_argument("user_id", type=int, help="the number that the account had")
     commands.add_parser("check", help="hold a running system's sessions, standings and ranking index against each other")
     return parser
 

@@ -1,9 +1,10 @@
-"""`make rebuild` and `make check`: the leaderboard service's own tools, run against the system that runs here."""
+"""The services' own tools, run against the system that runs here: `make rebuild`, `make check`, and what operators need."""
 
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from services.local import ROOT
@@ -13,18 +14,18 @@ from services.local.secrets import CONSUMERS, ensure_env_file
 from services.local.state import STATE_FILE, find_state
 
 
-def maintain(tool: str, folder: Path, env_file: Path) -> int:
-    """Run `services.leaderboard.<tool>` against the system that the environment names, else that of `make run`, else that of
+def maintain(tool: str, folder: Path, env_file: Path, *, service: str = "leaderboard", arguments: Sequence[str] = ()) -> int:
+    """Run `services.<service>.<tool>` against the system that the environment names, else that of `make run`, else that of
     `make up`; gives its exit status. ``folder`` is where `make run` keeps its state. Raises LocalError if nothing runs.
     """
-    module = ["-m", f"services.leaderboard.{tool}"]
-    environment = _named_by_environment(env_file) or _of_make_run(folder, env_file)
+    module = ["-m", f"services.{service}.{tool}", *arguments]
+    environment = _named_by_environment(env_file, service) or _of_make_run(folder, env_file, service)
     if environment is not None:
         return subprocess.run([sys.executable, *module], cwd=ROOT, env=environment, check=False).returncode  # noqa: S603
     docker = shutil.which("docker")
     if docker is not None and _runs_in_containers(docker):
         terminal = [] if sys.stderr.isatty() and sys.stdin.isatty() else ["-T"]
-        command = [docker, "compose", "exec", *terminal, "leaderboard", "python", *module]
+        command = [docker, "compose", "exec", *terminal, service, "python", *module]
         return subprocess.run(command, cwd=ROOT, check=False).returncode  # noqa: S603  # names of our own
     raise LocalError(
         "Nothing runs here: start it first with `make run` (in another terminal) or `make up`, "
@@ -32,13 +33,13 @@ def maintain(tool: str, folder: Path, env_file: Path) -> int:
     )
 
 
-def _named_by_environment(env_file: Path) -> dict[str, str] | None:
+def _named_by_environment(env_file: Path, service: str) -> dict[str, str] | None:
     if not os.environ.get("MYSQL_HOST") or not os.environ.get("REDIS_URL"):
         return None
-    return {**_secrets(env_file), **os.environ}
+    return {**_secrets(env_file, service), **os.environ}
 
 
-def _of_make_run(folder: Path, env_file: Path) -> dict[str, str] | None:
+def _of_make_run(folder: Path, env_file: Path, service: str) -> dict[str, str] | None:
     state = find_state(folder / STATE_FILE)
     if state is None:
         return None
@@ -48,13 +49,13 @@ def _of_make_run(folder: Path, env_file: Path) -> dict[str, str] | None:
         "MYSQL_DATABASE": state.mysql_database,
         "REDIS_URL": state.redis_url,
     }
-    return {**without_secrets(os.environ), **_secrets(env_file), **places}
+    return {**without_secrets(os.environ), **_secrets(env_file, service), **places}
 
 
-def _secrets(env_file: Path) -> dict[str, str]:
-    """What the leaderboard service is told, and no more."""
+def _secrets(env_file: Path, service: str) -> dict[str, str]:
+    """What the service is told, and no more."""
     known = ensure_env_file(env_file) if env_file.exists() else {}
-    return {name.upper(): known[name.upper()] for name in CONSUMERS["leaderboard"] if name.upper() in known}
+    return {name.upper(): known[name.upper()] for name in CONSUMERS[service] if name.upper() in known}
 
 
 def _runs_in_containers(docker: str) -> bool:

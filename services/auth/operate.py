@@ -1,0 +1,111 @@
+"""What an operator may do to accounts: `python -m services.auth.operate end-sessions NAME|--everybody`.
+
+What an access token says is believed until it expires by whoever does not ask this service; it does, so to it the sessions
+have ended at once.
+"""
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.auth import audit, families, repository
+from services.auth.audit import Event
+from services.auth.settings import AuthSettings
+from services.auth.usernames import InvalidUsername, Username
+from services.common.database import Database
+from services.common.settings import load_settings
+from services.common.telemetry import configure_logging
+
+BATCH = 500
+# In the audit log, where an address would be.
+_BY = "operator"
+
+
+class NoSuchAccount(LookupError):
+    """Nobody has this name."""
+
+
+class Operator:
+    """Does it, and leaves a word of it in the audit log."""
+
+    def __init__(self, database: Database, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self._database = database
+        self._clock = clock
+
+    async def end_sessions(self, name: str) -> int:
+        """Sign a user out everywhere; gives how many sessions have ended. Raises NoSuchAccount."""
+        canonical = _canonical(name)
+
+        async def end(connection: AsyncConnection) -> int:
+            user = await repository.find_user_by_name(connection, canonical)
+            if user is None:
+                raise NoSuchAccount(name)
+            ended = await families.end_every_family(connection, user.user_id)
+            now = self._clock()
+            await audit.record(connection, Event.SESSIONS_ENDED, None, user_id=user.user_id, now=now, sessions=ended, by=_BY)
+            return ended
+
+        return await self._database.transaction(end)
+
+    async def end_all_sessions(self) -> int:
+        """Sign everybody out who signed in before now, a batch a transaction; gives how many sessions have ended."""
+        began, ended = self._clock(), 0
+        while batch := await self._database.transaction(lambda c: families.end_some_families(c, began, BATCH)):
+            ended += batch
+        await self._database.transaction(
+            lambda c: audit.record(c, Event.SESSIONS_ENDED, None, user_id=None, now=self._clock(), sessions=ended, by=_BY)
+        )
+        return ended
+
+
+def _canonical(name: str) -> str:
+    try:
+        return Username.parse(name).canonical
+    except InvalidUsername:
+        raise NoSuchAccount(name) from None
+
+
+async def operate(settings: AuthSettings, arguments: argparse.Namespace) -> str:
+    """Do what the command line says; gives what to tell of it. Raises NoSuchAccount, or SQLAlchemyError."""
+    database = Database(settings, settings.auth_mysql_user, settings.auth_mysql_password.get_secret_value())
+    operator = Operator(database)
+    try:
+        if arguments.everybody:
+            return f"Sessions that have ended: {await operator.end_all_sessions():,}"
+        return f"Sessions of {arguments.name} that have ended: {await operator.end_sessions(arguments.name):,}"
+    finally:
+        await database.dispose()
+
+
+def main() -> int:
+    """Do it and tell. 1 when it was not done."""
+    parser = argparse.ArgumentParser(prog="python -m services.auth.operate", description="What an operator may do to accounts.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    ending = commands.add_parser("end-sessions", help="sign a user out everywhere, or everybody").add_mutually_exclusive_group(
+        required=True
+    )
+    ending.add_argument("name", nargs="?", help="whose sessions")
+    ending.add_argument("--everybody", action="store_true", help="every session there is")
+    arguments = parser.parse_args()
+    settings = load_settings(AuthSettings)
+    # The audit log's row is what counts; its line would be on the operator's terminal only.
+    configure_logging(settings.model_copy(update={"log_level": "WARNING"}), "auth")
+    try:
+        told = asyncio.run(operate(settings, arguments))
+    except NoSuchAccount as error:
+        sys.stderr.write(f"nobody is called {error}\n")
+        return 1
+    except (SQLAlchemyError, TimeoutError, OSError) as error:
+        sys.stderr.write(f"not done, or not known to be: {error or type(error).__name__}\n")
+        return 1
+    sys.stdout.write(f"{told}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,89 @@
+"""What operators may do: end sessions, and erase whom the law or a person asks to be erased."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from services.auth import operate
+from services.auth.operate import NoSuchAccount
+from services.auth.settings import AuthSettings
+from services.leaderboard.erase import erase
+from services.leaderboard.settings import LeaderboardSettings
+from services.local.maintenance import maintain
+from services.local.stack import Stack
+from tests.system import Accounts, assert_problem, bearer, eventually, sign_up
+
+
+async def run(settings: AuthSettings, *, name: str | None = None) -> str:
+    """End the sessions of one, or of everybody."""
+    return await operate.operate(settings, argparse.Namespace(command="end-sessions", name=name, everybody=name is None))
+
+
+async def test_sessions_end_by_name_and_all_at_once(
+    auth: httpx.AsyncClient, auth_settings: AuthSettings, mysql: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(operate, "BATCH", 2)
+    ada, *others = [bearer(await sign_up(auth, name)) for name in ("Ada", "Grace", "Edsger", "Barbara")]
+    assert await run(auth_settings, name="ＡＤＡ") == "Sessions of ＡＤＡ that have ended: 1"
+    assert_problem(await auth.get("/auth/me", headers=ada), 401)
+    for other in others:
+        assert (await auth.get("/auth/me", headers=other)).status_code == 200
+
+    assert await run(auth_settings) == "Sessions that have ended: 3"
+    for other in others:
+        assert_problem(await auth.get("/auth/me", headers=other), 401)
+    assert_problem(await auth.post("/auth/refresh"), 401, "invalid-refresh-token")
+    with mysql.cursor() as cursor:
+        cursor.execute(
+            "SELECT user_id, JSON_VALUE(detail, '$.by') FROM audit_events WHERE event = 'sessions_ended' ORDER BY id"
+        )
+        (user_id, by), everybody = cursor.fetchall()
+    assert (user_id is not None, by) == (True, "operator")
+    assert everybody == (None, "operator")
+
+
+@pytest.mark.usefixtures("auth")
+@pytest.mark.parametrize("name", ["nobody", "", "\ud800", "' OR 1=1 -- "])
+async def test_a_name_that_nobody_has_ends_nothing(auth_settings: AuthSettings, name: str) -> None:
+    with pytest.raises(NoSuchAccount):
+        await run(auth_settings, name=name)
+
+
+async def test_an_erased_player_is_nowhere_within_a_second(
+    leaderboard: httpx.AsyncClient, leaderboard_settings: LeaderboardSettings, accounts: Accounts, mysql: Any
+) -> None:
+    for user_id, score in ((1, 5), (2, 7)):
+        await leaderboard.post("/api/leaderboard/submit", json={"score": score}, headers=accounts.new(user_id=user_id))
+    await erase(leaderboard_settings, 2)
+    await erase(leaderboard_settings, 2)
+
+    async def gone() -> bool:
+        page = (await leaderboard.get("/api/leaderboard/top")).json()
+        return [player["user_id"] for player in page["top"]] == [1]
+
+    await eventually(gone)
+    assert_problem(await leaderboard.get("/api/leaderboard/rank/2"), 404)
+    with mysql.cursor() as cursor:
+        for table in ("game_sessions", "players"):
+            cursor.execute(f"SELECT COUNT(*) FROM {table} WHERE user_id = 2")
+            assert cursor.fetchone() == (0,)
+
+
+async def test_the_commands_find_the_system_that_runs_here(
+    stack: Stack, secrets: dict[str, str], tmp_path: Path, capfd: Any
+) -> None:
+    env_file = tmp_path / ".env"
+    env_file.write_text("".join(f"{name}={value}\n" for name, value in secrets.items()))
+    async with httpx.AsyncClient(base_url=stack.gateway_url) as client:
+        token = bearer(await sign_up(client, "operated"))
+        user_id = (await client.get("/auth/me", headers=token)).json()["user_id"]
+        assert maintain("operate", stack.folder, env_file, service="auth", arguments=["end-sessions", "operated"]) == 0
+        assert_problem(await client.get("/auth/me", headers=token), 401)
+    assert maintain("operate", stack.folder, env_file, service="auth", arguments=["end-sessions", "nobody"]) == 1
+    assert maintain("erase", stack.folder, env_file, arguments=[str(user_id)]) == 0
+    said = capfd.readouterr()
+    assert said.out == f"Sessions of operated that have ended: 1\nNothing is kept of player {user_id} any more\n"
+    assert said.err == "nobody is called nobody\n"
