@@ -1,0 +1,315 @@
+"""Messages are lost and processes killed while a player leaves, is renamed or has an export: it happens whole or is refused."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from services.leaderboard import exports, player_writer
+from services.leaderboard.app import create_app
+from services.leaderboard.check import check
+from services.leaderboard.settings import LeaderboardSettings
+from services.local.stack import Stack
+from services.local.web import Service
+from tests.faults.proxy import COMMIT, Fault, Proxy, proxying
+from tests.system import Accounts, assert_problem, eventually, serving
+
+API = "/api/leaderboard"
+REMOVES = b"DELETE FROM players"
+ERASES = b"FROM erasures"
+RENAMES = b"INSERT INTO players"
+
+
+def rows(connection: Any, statement: str, *values: object) -> list[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, values)
+        return list(cursor.fetchall())
+
+
+async def submit(client: httpx.AsyncClient, headers: dict[str, str], score: int) -> dict[str, Any]:
+    answer = await client.post(f"{API}/submit", json={"score": score}, headers=headers)
+    assert answer.status_code == 201, answer.text
+    body: dict[str, Any] = answer.json()
+    return body
+
+
+async def names(client: httpx.AsyncClient) -> list[str]:
+    return [row["username"] for row in (await client.get(f"{API}/top")).json()["top"]]
+
+
+@pytest.fixture
+async def proxy(stack: Stack) -> AsyncIterator[Proxy]:
+    """Between a process and MySQL."""
+    async with proxying(stack.mysql.host, stack.mysql.port) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+async def process(leaderboard_settings: LeaderboardSettings, proxy: Proxy, mysql: object) -> AsyncIterator[httpx.AsyncClient]:
+    """A service behind that proxy, which waits a second and a half for MySQL."""
+    settings = leaderboard_settings.model_copy(update={"mysql_port": proxy.port, "mysql_timeout": 1.5})
+    async with serving(create_app(settings)) as client:
+        yield client
+
+
+@pytest.fixture
+async def other(leaderboard_settings: LeaderboardSettings, mysql: object) -> AsyncIterator[httpx.AsyncClient]:
+    """A second one, which reaches MySQL directly."""
+    async with serving(create_app(leaderboard_settings)) as client:
+        yield client
+
+
+async def assert_gone(mysql: Any, settings: LeaderboardSettings, *clients: httpx.AsyncClient) -> None:
+    """Hold that nothing is left of player 1, in MySQL, in the index and on any page, and that Bob is there."""
+    assert rows(mysql, "SELECT score, sessions FROM standings WHERE user_id = 1") == [(None, 0)]
+    for table in ("game_sessions", "players", "erasures"):
+        assert rows(mysql, f"SELECT COUNT(*) FROM {table} WHERE user_id = 1") == [(0,)]
+    assert [await names(client) for client in clients] == [["Bob"]] * len(clients)
+    assert await check(settings) == []
+
+
+@pytest.mark.parametrize("fault", [Fault.LOST, Fault.REPLY_LOST, Fault.REPLY_SWALLOWED])
+@pytest.mark.parametrize("after", [REMOVES, ERASES])
+async def test_whatever_becomes_of_a_commit_who_leaves_is_gone(
+    process: httpx.AsyncClient,
+    other: httpx.AsyncClient,
+    proxy: Proxy,
+    accounts: Accounts,
+    mysql: Any,
+    leaderboard_settings: LeaderboardSettings,
+    monkeypatch: pytest.MonkeyPatch,
+    fault: Fault,
+    after: bytes,
+) -> None:
+    monkeypatch.setattr(player_writer, "ERASED_AT_ONCE", 2)
+    ada = accounts.new("Ada", 1)
+    await submit(process, accounts.new("Bob", 2), 1)
+    for score in range(5):
+        await submit(process, ada, score)
+    proxy.strike(fault, COMMIT, after=after)
+    answer = await process.delete(f"{API}/me", headers=ada)
+    assert proxy.struck.is_set()
+    assert answer.status_code == 204, answer.text
+    assert rows(mysql, "SELECT version FROM standings WHERE user_id = 1") == [(6,)]
+    await assert_gone(mysql, leaderboard_settings, process, other)
+
+    async def told() -> bool:
+        return rows(mysql, "SELECT COUNT(*) FROM outbox") == [(0,)]
+
+    await eventually(told)
+
+
+async def test_a_removal_that_is_still_on_its_way_is_waited_for(
+    process: httpx.AsyncClient,
+    other: httpx.AsyncClient,
+    proxy: Proxy,
+    accounts: Accounts,
+    mysql: Any,
+    leaderboard_settings: LeaderboardSettings,
+) -> None:
+    ada = accounts.new("Ada", 1)
+    await submit(process, accounts.new("Bob", 2), 1)
+    await submit(process, ada, 5)
+    proxy.strike(Fault.HELD, COMMIT, after=REMOVES)
+    leaving = asyncio.create_task(process.delete(f"{API}/me", headers=ada))
+    await proxy.struck.wait()
+
+    async def the_next_attempt_waits() -> bool:
+        [(_, waiting)] = rows(mysql, "SHOW GLOBAL STATUS LIKE 'Innodb_row_lock_current_waits'")
+        return int(waiting) == 1
+
+    await eventually(the_next_attempt_waits)
+    assert rows(mysql, "SELECT score FROM standings WHERE user_id = 1") == [(5,)]
+    proxy.release()
+    assert (await leaving).status_code == 204
+    assert rows(mysql, "SELECT version FROM standings WHERE user_id = 1") == [(2,)]
+    await assert_gone(mysql, leaderboard_settings, process, other)
+
+
+async def test_a_removal_that_never_gets_through_is_answered_503_and_can_be_asked_for_again_elsewhere(
+    process: httpx.AsyncClient,
+    other: httpx.AsyncClient,
+    proxy: Proxy,
+    accounts: Accounts,
+    mysql: Any,
+    leaderboard_settings: LeaderboardSettings,
+) -> None:
+    ada = accounts.new("Ada", 1)
+    await submit(process, accounts.new("Bob", 2), 1)
+    await submit(process, ada, 5)
+    proxy.strike(Fault.HELD, COMMIT, after=REMOVES)
+    refused = await process.delete(f"{API}/me", headers=ada)
+    assert_problem(refused, 503, "service-unavailable")
+    assert int(refused.headers["retry-after"]) >= 1
+    proxy.release()  # whether it is committed now or was given up by then, nobody can tell
+    assert (await other.delete(f"{API}/me", headers=ada)).status_code == 204
+    assert rows(mysql, "SELECT version FROM standings WHERE user_id = 1") == [(2,)]
+    await assert_gone(mysql, leaderboard_settings, other)
+
+
+@pytest.mark.parametrize("fault", [Fault.LOST, Fault.REPLY_LOST, Fault.REPLY_SWALLOWED])
+async def test_whatever_becomes_of_a_commit_a_rename_is_one_change(
+    process: httpx.AsyncClient,
+    other: httpx.AsyncClient,
+    proxy: Proxy,
+    accounts: Accounts,
+    mysql: Any,
+    leaderboard_settings: LeaderboardSettings,
+    fault: Fault,
+) -> None:
+    await submit(process, accounts.new("Ada", 1), 5)
+    proxy.strike(fault, COMMIT, after=RENAMES)
+    answer = await process.put(f"{API}/me", headers=accounts.new("Lovelace", 1))
+    assert proxy.struck.is_set()
+    assert (answer.status_code, answer.json()["username"]) == (200, "Lovelace")
+    assert rows(mysql, "SELECT version FROM standings") == [(2,)]
+    assert await names(process) == await names(other) == ["Lovelace"]
+    assert await check(leaderboard_settings) == []
+
+
+async def test_who_leaves_through_a_process_that_redis_cannot_hear_is_gone_everywhere_within_a_second(
+    leaderboard_settings: LeaderboardSettings, other: httpx.AsyncClient, stack: Stack, accounts: Accounts, mysql: Any
+) -> None:
+    ada = accounts.new("Ada", 1)
+    async with proxying(stack.redis.host, stack.redis.port) as link:
+        settings = leaderboard_settings.model_copy(update={"redis_url": f"redis://127.0.0.1:{link.port}/1"})
+        async with serving(create_app(settings)) as cut_off:
+            await submit(other, accounts.new("Bob", 2), 1)
+            await submit(cut_off, ada, 5)
+            assert await names(other) == ["Ada", "Bob"]
+            link.cut()
+            assert (await cut_off.delete(f"{API}/me", headers=ada)).status_code == 204
+            assert await names(cut_off) == ["Bob"]
+            assert (await other.get(f"{API}/rank/me", headers=ada)).json()["rank"] is None
+
+            async def gone() -> bool:
+                return await names(other) == ["Bob"] and (await other.get(f"{API}/rank/1")).status_code == 404
+
+            await eventually(gone, 1)
+            link.mend()
+    await assert_gone(mysql, leaderboard_settings, other)
+
+
+@pytest.fixture
+def start_process(stack: Stack, tmp_path: Any) -> Iterator[Callable[..., Service]]:
+    """Starts leaderboard processes of the test's own beside the stack's, on the stack's database."""
+    started: list[Service] = []
+
+    def start(**changed: str) -> Service:
+        service = Service(
+            f"leaderboard-of-test-{len(started)}",
+            module="services.leaderboard",
+            ready_path=f"{API}/health/ready",
+            log=tmp_path / f"service-{len(started)}.log",
+            environment={**stack.leaderboard.environment(), **changed},
+        )
+        started.append(service)
+        service.start()
+        return service
+
+    yield start
+    for service in started:
+        service.kill()
+
+
+@pytest.fixture
+def administrator(stack: Stack) -> Iterator[Any]:
+    """To the stack's own database."""
+    connection = stack.mysql.connect(database=stack.database, autocommit=True)
+    yield connection
+    connection.close()
+
+
+def add_sessions(connection: Any, user_id: int, count: int) -> None:
+    """Sessions of no points beside the one that a player has."""
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            "INSERT INTO game_sessions (user_id, submission_key, group_id, score, submitted_at) VALUES (%s, %s, %s, 0, NOW(6))",
+            [(user_id, f"s:{number}", b"0" * 16) for number in range(count)],
+        )
+        cursor.execute("UPDATE standings SET sessions = sessions + %s WHERE user_id = %s", (count, user_id))
+
+
+async def test_what_a_killed_process_was_erasing_is_erased_by_the_next(
+    stack: Stack,
+    start_process: Callable[..., Service],
+    accounts: Accounts,
+    administrator: Any,
+    stack_settings: LeaderboardSettings,
+) -> None:
+    user_id = 885_001
+    ada = accounts.new("Ada", user_id)
+    killed = start_process()
+    async with httpx.AsyncClient(base_url=killed.url, timeout=30) as client:
+        await submit(client, ada, 5)
+        add_sessions(administrator, user_id, 20_000)
+        leaving = asyncio.create_task(client.delete(f"{API}/me", headers=ada))
+
+        def left() -> int:
+            [(count,)] = rows(administrator, "SELECT COUNT(*) FROM game_sessions WHERE user_id = %s", user_id)
+            return int(count)
+
+        async def begun() -> bool:
+            return left() < 20_001
+
+        await eventually(begun, 10)
+        killed.kill()
+        with pytest.raises(httpx.TransportError):
+            await leaving
+    assert 0 < left() < 20_001
+    assert rows(administrator, "SELECT score FROM standings WHERE user_id = %s", user_id) == [(None,)]
+    assert rows(administrator, "SELECT COUNT(*) FROM players WHERE user_id = %s", user_id) == [(0,)]
+    async with httpx.AsyncClient(base_url=stack.leaderboards[0].url) as client:
+        played = await submit(client, ada, 7)  # who comes back meanwhile starts anew
+        assert played["total_score"] == 7
+        assert await check(stack_settings) == []
+    start_process()
+
+    async def finished() -> bool:
+        return rows(administrator, "SELECT COUNT(*) FROM erasures") == [(0,)]
+
+    await eventually(finished, 30)
+    assert rows(administrator, "SELECT id FROM game_sessions WHERE user_id = %s", user_id) == [(played["session_id"],)]
+    assert await check(stack_settings) == []
+
+
+async def test_an_export_that_loses_its_database_ends_without_its_end(
+    start_process: Callable[..., Service], proxy: Proxy, accounts: Accounts, administrator: Any
+) -> None:
+    user_id = 886_001
+    ada = accounts.new("Ada", user_id)
+    behind = {"MYSQL_HOST": "127.0.0.1", "MYSQL_PORT": str(proxy.port), "MYSQL_TIMEOUT": "2"}
+    service = await asyncio.to_thread(start_process, **behind)  # the proxy is here
+    async with httpx.AsyncClient(base_url=service.url, timeout=30) as client:
+        await submit(client, ada, 5)
+        add_sessions(administrator, user_id, 3 * exports.PAGE)
+        ids = rows(administrator, "SELECT id FROM game_sessions WHERE user_id = %s ORDER BY id", user_id)
+        last_of_second_page = ids[2 * exports.PAGE - 1][0]
+        proxy.strike(Fault.LOST, f"game_sessions.id > {last_of_second_page}".encode())
+        received = b""
+
+        async def receive() -> None:
+            nonlocal received
+            async with client.stream("GET", f"{API}/me/export", headers=ada) as answer:
+                assert answer.status_code == 200
+                async for piece in answer.aiter_raw():
+                    received += piece
+
+        with pytest.raises(httpx.RemoteProtocolError):
+            await receive()
+        assert proxy.struck.is_set()
+        assert received.count(b"session_id") == 2 * exports.PAGE
+        with pytest.raises(json.JSONDecodeError):
+            json.loads(received)
+        whole = await client.get(f"{API}/me/export", headers=ada)
+        assert [each["session_id"] for each in whole.json()["sessions"]] == [session_id for (session_id,) in ids]
+        proxy.cut()
+        refused = await client.get(f"{API}/me/export", headers=ada)
+        assert_problem(refused, 503, "service-unavailable")
+        assert "content-disposition" not in refused.headers
+        proxy.mend()
+    assert "Traceback" not in service.log.read_text()
+    assert "answer cut short" in service.log.read_text()
