@@ -1,8 +1,9 @@
 """Gathering: what is asked at the same time shares one round trip to a server.
 
 What arrives while a round trip is under way shares the next one. Nothing joins a round trip that began before it arrived,
-so every answer is as fresh as if it had asked alone, and nothing sleeps so that more may come: groups grow with the load
-alone, and one alone waits for nobody.
+so every answer is as fresh as if it had asked alone. Nothing sleeps so that more may come, but as long as each turn of the
+loop brings more, the next round trip does not begin: a process that is busy reading requests would send the first of them
+alone, and have the others wait for it. So groups grow with the load alone, and one alone waits for nobody.
 """
 
 import asyncio
@@ -98,7 +99,7 @@ class Gather(Generic[K, R]):
             await asyncio.wait(tasks, timeout=_CUT_SECONDS)
 
     def _start_lane(self) -> None:
-        """Begin a round trip, if one may. It begins with the loop's next turn: all that arrives in this one shares it."""
+        """Begin a round trip, if one may."""
         if self._waiting and not self._starting and len(self._tasks) < self._lanes:
             self._starting = True
             # Not in the context of whoever happened to ask first: its request id would be in every later log line.
@@ -107,13 +108,19 @@ class Gather(Generic[K, R]):
             task.add_done_callback(self._tasks.discard)
 
     async def _travel(self) -> None:
-        """One round trip after the other, while anyone waits."""
+        """One round trip. It begins when the loop has nothing to do but wait for it, as far as newcomers tell."""
+        seen = 0
+        while seen < len(self._waiting) < self._most:
+            seen = len(self._waiting)
+            await asyncio.sleep(0)  # one turn of the loop: what has reached the process is read in it, and may ask as well
         self._starting = False
-        while members := self._take():
-            self._start_lane()  # for those who found no place in this one
+        members = self._take()
+        self._start_lane()  # for those who found no place in this one
+        if members:
             await self._round_trip(members)
         # Here and not only when the loop tells that the task is done: who was answered last may ask again before that.
         self._tasks.discard(cast("asyncio.Task[None]", asyncio.current_task()))
+        self._start_lane()
 
     def _take(self) -> list[tuple[K, "asyncio.Future[R]"]]:
         """Those who go now: first come, first served."""

@@ -25,7 +25,7 @@ _ENDED = (1053,), (1927,), (4031,)
 class Result(NamedTuple):
     """What one statement was answered with."""
 
-    rows: Sequence[tuple[Any, ...]]
+    rows: Sequence[Any]
     affected_rows: int
     insert_id: int
 

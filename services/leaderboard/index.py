@@ -16,7 +16,7 @@ The index is read only while it is complete: see lua/prelude.lua. What is older 
 
 import base64
 import json
-import uuid
+import os
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -306,7 +306,7 @@ def _page_key(at: BoardPeriod, limit: int, offset: int) -> str:
 
 def _nonce() -> str:
     """A generation. Made anew for each send: a counter that was evicted would start over and revive old pages."""
-    return uuid.uuid4().hex
+    return os.urandom(16).hex()
 
 
 def parse_score(kept: bytes) -> int:

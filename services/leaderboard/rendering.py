@@ -6,6 +6,7 @@ finding the rank does.
 
 from json.encoder import encode_basestring  # the C one where there is one; like Pydantic it leaves non-ASCII as it is
 
+from services.common.tokens import Principal
 from services.leaderboard import ranking
 from services.leaderboard.repository import PlayerScore
 from services.leaderboard.standings import Neighbours
@@ -26,6 +27,15 @@ def rank(player: PlayerScore, ahead: int | None) -> bytes:
     place = "null" if ahead is None else 1 + ahead
     name = encode_basestring(player.username)
     return f'{{"user_id":{player.user_id},"username":{name},"total_score":{player.score},"rank":{place}}}'.encode()
+
+
+def submitted(player: Principal, session_id: int, total_score: int, rank: int | None) -> bytes:
+    """`SubmittedSession`."""
+    place = "null" if rank is None else rank
+    name = encode_basestring(player.username)
+    return (
+        f'{{"session_id":{session_id},"user_id":{player.user_id},"username":{name},"total_score":{total_score},"rank":{place}}}'
+    ).encode()
 
 
 def _rows(found: Neighbours) -> str:

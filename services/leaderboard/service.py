@@ -6,10 +6,9 @@ from datetime import datetime
 from services.common.database import Database
 from services.common.problems import FieldError, InvalidRequest
 from services.common.tokens import Principal
-from services.leaderboard import repository, submission_keys
+from services.leaderboard import rendering, repository, submission_keys
 from services.leaderboard.player_writer import PlayerWriter
 from services.leaderboard.rankings import MAIN, Rankings
-from services.leaderboard.schemas import SubmittedSession
 from services.leaderboard.sessions import Submission
 from services.leaderboard.writer import Writer
 
@@ -41,14 +40,7 @@ class LeaderboardService:
             raise InvalidRequest(detail, errors=[FieldError(detail=detail, pointer="#/score")])
         submission_key = submission_keys.make() if key is None else submission_keys.of_client(key)
         submitted = await self._writer.submit(Submission(player.user_id, player.username, submission_key, score, self._clock()))
-        answer = SubmittedSession(
-            session_id=submitted.session_id,
-            user_id=player.user_id,
-            username=player.username,
-            total_score=submitted.total_score,
-            rank=submitted.rank,
-        )
-        return answer.model_dump_json().encode(), submitted.replayed
+        return rendering.submitted(player, submitted.session_id, submitted.total_score, submitted.rank), submitted.replayed
 
     async def rename(self, player: Principal) -> bytes:
         """Show a player by the name that their token carries. Gives their rank (`OwnRank`). Raises ServiceUnavailable."""

@@ -6,7 +6,7 @@ its way, while the INSERT waits for it.
 """
 
 import asyncio
-import uuid
+import os
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -210,7 +210,7 @@ class _Group:
         attempts = 0
         while members:
             attempts += 1
-            group_id = uuid.uuid4().bytes
+            group_id = os.urandom(16)
             work = partial(sessions.store, at=self._at, group=members, group_id=group_id, earlier=self._unknown)
             try:
                 stored, note = await self._transactions.attempt(work)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
@@ -148,6 +148,38 @@ async def test_a_session_whose_rank_cannot_be_told_is_acknowledged_without(board
     [answer] = await board.store(session(1, 5))
     assert (answer.total_score, answer.rank) == (5, None)
     assert rows(mysql, "SELECT COUNT(*) FROM game_sessions") == [(1,)]
+
+
+@pytest.fixture
+def outdated_statistics(mysql: Any) -> Iterator[Callable[[], None]]:
+    """Has the optimizer go on believing what is true of the tables when it is called."""
+
+    def hold() -> None:
+        rows(mysql, "ALTER TABLE game_sessions STATS_AUTO_RECALC = 0")
+        rows(mysql, "ANALYZE TABLE game_sessions, standings, players")
+
+    yield hold
+    rows(mysql, "ALTER TABLE game_sessions STATS_AUTO_RECALC = DEFAULT")
+
+
+async def test_a_player_of_many_sessions_costs_what_another_does(
+    board: Board, mysql: Any, outdated_statistics: Callable[[], None]
+) -> None:
+    await board.store(*(session(user_id, 1) for user_id in range(1, 31)))
+    outdated_statistics()
+    for _ in range(10):
+        await board.store(*(session(1, 1) for _ in range(150)))
+
+    def rows_read() -> int:
+        [(_, count)] = rows(mysql, "SHOW GLOBAL STATUS LIKE 'Handler_read_next'")
+        return int(count)
+
+    async def cost(user_id: int) -> int:
+        before = rows_read()
+        await board.store(session(user_id, 1), session(user_id, 2))
+        return rows_read() - before
+
+    assert await cost(1) <= await cost(2) + 20
 
 
 async def test_ranks_come_with_redis_answer_to_the_change_and_only_else_are_asked_for(board: Board, mysql: Any) -> None:
