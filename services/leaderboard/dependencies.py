@@ -17,8 +17,7 @@ from services.leaderboard.service import LeaderboardService
 MAX_OFFSET = 2**31 - 1
 IDEMPOTENCY_KEY = "Idempotency-Key"
 KEY_PATTERN = "^[!-~]{1,64}$"
-
-_KEY = re.compile(r"[!-~]{1,64}")
+IDEMPOTENCY_KEY_FORM = re.compile(r"[!-~]{1,64}")
 
 
 # Async, like all of these: FastAPI runs what is not in a thread, which costs more than most requests.
@@ -35,7 +34,7 @@ async def _idempotency_key(request: Request) -> str | None:
     keys = request.headers.getlist(IDEMPOTENCY_KEY)
     if not keys:
         return None
-    if len(keys) > 1 or not _KEY.fullmatch(keys[0]):
+    if len(keys) > 1 or not IDEMPOTENCY_KEY_FORM.fullmatch(keys[0]):
         raise InvalidKey(f"Send one {IDEMPOTENCY_KEY} of 1 to 64 visible ASCII characters, or none.")
     return keys[0]
 

@@ -8,11 +8,11 @@ import re
 from starlette.types import Receive, Scope
 
 from services.common.requests import parse_json
-from services.common.shortcuts import JSON_TYPE, Answer, Route, Shortcut, read_body
+from services.common.shortcuts import JSON_TYPE, NO_STORE, Answer, Route, Shortcut, read_body
 from services.common.tokens import MAX_USER_ID, InvalidToken, Principal, TokenVerifier
-from services.leaderboard.dependencies import MAX_OFFSET
+from services.leaderboard.dependencies import IDEMPOTENCY_KEY_FORM, MAX_OFFSET
 from services.leaderboard.rankings import Rankings
-from services.leaderboard.routes import PREFIX
+from services.leaderboard.routes import PREFIX, REPLAYED
 from services.leaderboard.schemas import ScoreSubmission
 from services.leaderboard.service import LeaderboardService
 
@@ -24,6 +24,7 @@ _RADIUS = re.compile(rb"(?:radius=([1-9]|[1-4][0-9]|50))?")
 _ID = re.compile(r"[1-9][0-9]{0,18}")
 _LENGTH = re.compile(rb"[0-9]{1,3}")
 _NO_CACHE = (b"cache-control", b"no-cache")
+_REPLAYED = (REPLAYED.lower().encode(), b"true")
 
 
 def find(scope: Scope) -> Shortcut | None:
@@ -80,22 +81,23 @@ def _around(scope: Scope, text: str) -> Shortcut | None:
 
 
 def _submit(scope: Scope) -> Shortcut | None:
-    caller = _submitter(scope)
-    if caller is None:
+    found = _submitter(scope)
+    if found is None:
         return None
+    caller, key = found
 
     async def answer(receive: Receive) -> Answer:
         submission = parse_json(ScoreSubmission, await read_body(receive))
         service: LeaderboardService = scope["app"].state.service
-        body, _ = await service.submit(caller, submission.score, None)
-        return Answer(201, body)
+        body, replayed = await service.submit(caller, submission.score, key)
+        return Answer(201, body, (JSON_TYPE, NO_STORE, _REPLAYED)) if replayed else Answer(201, body)
 
     return Shortcut(_SUBMIT_ROUTE, answer)
 
 
-def _submitter(scope: Scope) -> Principal | None:
-    """Who submits, if a small body is declared as JSON, one good token is sent, and no idempotency key."""
-    token = media_type = length = None
+def _submitter(scope: Scope) -> tuple[Principal, str | None] | None:
+    """Who submits, and under which idempotency key, if a small body is declared as JSON, with one good token and no two keys."""
+    token = media_type = length = key = None
     for name, value in scope["headers"]:
         if name == b"authorization":
             if token is not None or not value.startswith(b"Bearer "):
@@ -105,13 +107,19 @@ def _submitter(scope: Scope) -> Principal | None:
             media_type = value
         elif name == b"content-length":
             length = value
-        elif name in {b"idempotency-key", b"transfer-encoding"}:
+        elif name == b"idempotency-key":
+            if key is not None:
+                return None
+            key = value.decode("latin-1")
+        elif name == b"transfer-encoding":
             return None
     if token is None or media_type != b"application/json" or length is None or not _LENGTH.fullmatch(length):
         return None
+    if key is not None and not IDEMPOTENCY_KEY_FORM.fullmatch(key):
+        return None
     verifier: TokenVerifier = scope["app"].state.verifier
     try:
-        return verifier.verify(token.decode("latin-1"))
+        return verifier.verify(token.decode("latin-1")), key
     except InvalidToken:
         return None
 

@@ -93,6 +93,27 @@ async def test_a_submission_is_answered_alike(leaderboard: httpx.AsyncClient, ac
         assert alike(one, other)
 
 
+@pytest.mark.parametrize("key", ["one", "!~" * 32, "x" * 65, "", "a b", "\u00e9"])
+async def test_a_submission_with_a_key_and_its_repeat_are_answered_alike(
+    leaderboard: httpx.AsyncClient, accounts: Accounts, key: str
+) -> None:
+    answers = []
+    for user_id, media_type in ((1, "application/json"), (2, "application/json; charset=utf-8")):
+        headers = accounts.new("Ada", user_id) | {"content-type": media_type, "idempotency-key": key}
+        sent = [(name.encode(), value.encode()) for name, value in headers.items()]
+        answers += [await leaderboard.post(f"{API}/submit", json={"score": score}, headers=sent) for score in (4, 4, 5)]
+    ours = {"user_id": 0, "session_id": 0, "rank": 0}
+    for one, other in zip(answers[:3], answers[3:], strict=True):
+        if one.status_code == 201:
+            assert one.json() | ours == other.json() | ours
+            assert {*one.headers} == {*other.headers}
+        else:
+            assert alike(one, other)
+    statuses = [answer.status_code for answer in answers[:3]]
+    assert statuses in ([201, 201, 422], [400, 400, 400])
+    assert answers[1].headers.get("idempotent-replayed") == ("true" if statuses[0] == 201 else None)
+
+
 async def test_a_token_that_is_not_accepted_is_refused_by_the_route(leaderboard: httpx.AsyncClient) -> None:
     headers = {"authorization": "Bearer x", "content-type": "application/json"}
     assert_problem(await leaderboard.post(f"{API}/submit", content="{", headers=headers), 401, "unauthenticated")
