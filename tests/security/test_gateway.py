@@ -1,15 +1,18 @@
 """The gateway under attack: what is not published, headers that lie, messages of two readings, limits to be slipped past."""
 
+import asyncio
 import re
 import sys
 from collections import Counter
+from contextlib import closing
 from itertools import cycle, islice
 
 import httpx
 import pytest
 
+from services.local.stack import Stack
 from tests.security.wire import CLOSE, HOST, exchange, get
-from tests.system import PASSWORD
+from tests.system import PASSWORD, bearer, sign_up
 
 JSON = b"Content-Type: application/json\r\n"
 POST = b"POST /auth/login HTTP/1.1\r\n" + HOST + JSON
@@ -242,3 +245,33 @@ def test_no_spelling_and_no_header_slips_past_the_limit_of_guesses(gateway_url: 
     assert exchange(gateway_url, guess(0, b"/auth/login").replace(HOST, HOST + CLOSE)).statuses == [422], (
         "nobody else is kept out"
     )
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks from another address of the loopback network")
+@pytest.mark.parametrize(
+    ("method", "path", "source"),
+    [
+        (b"POST", b"/auth/register", "127.0.0.3"),
+        (b"PUT", b"/auth/me/password", "127.0.0.4"),
+        (b"POST", b"/auth/me/deletion", "127.0.0.5"),
+    ],
+)
+def test_whatever_costs_a_hash_is_limited_by_address(gateway_url: str, method: bytes, path: bytes, source: str) -> None:
+    message = method + b" " + path + b" HTTP/1.1\r\n" + HOST + JSON + b"Content-Length: 2\r\n\r\n[]"
+    statuses = Counter(exchange(gateway_url, message * 160 + get(b"/"), source=source).statuses)
+    assert statuses.total() == 161
+    assert statuses[429] > 20
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks from another address of the loopback network")
+async def test_nobody_has_more_than_five_exports_written_at_once(stack: Stack) -> None:
+    transport = httpx.AsyncHTTPTransport(local_address="127.0.0.6")
+    async with httpx.AsyncClient(base_url=stack.gateway_url, transport=transport) as client:
+        owner = bearer(await sign_up(client, "exporter"))
+        with closing(stack.mysql.connect(database=stack.database)) as connection, connection.cursor() as cursor:
+            cursor.execute("LOCK TABLES game_sessions WRITE")  # an export waits, as for a client that reads slowly
+            exports = [asyncio.create_task(client.get("/api/leaderboard/me/export", headers=owner)) for _ in range(6)]
+            [refused], waiting = await asyncio.wait(exports, return_when=asyncio.FIRST_COMPLETED)
+            assert (await refused).status_code == 429
+            cursor.execute("UNLOCK TABLES")
+            assert [answer.status_code for answer in await asyncio.gather(*waiting)] == [200] * 5
