@@ -39,7 +39,7 @@ export class Account extends EventTarget {
   open = false;
   /** @type {SettingsSection | null} */
   section = null;
-  /** Where the person is signed in, the last used first; null until it is known. @type {Device[] | null} */
+  /** Where the person is signed in: here, then the last used first; null until it is known. @type {Device[] | null} */
   devices = null;
   /** @type {Record<SettingsSection, Progress>} */
   progress = { name: IDLE, password: IDLE, devices: IDLE, data: IDLE, deletion: IDLE };
@@ -102,7 +102,8 @@ export class Account extends EventTarget {
 
   loadDevices() {
     return this.#run("devices", async () => {
-      this.devices = (await this.#session.authorized(api.devices)).sessions;
+      const { sessions } = await this.#session.authorized(api.devices);
+      this.devices = sessions.toSorted((a, b) => Number(b.current) - Number(a.current));
       return "";
     });
   }

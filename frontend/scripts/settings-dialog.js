@@ -75,8 +75,10 @@ function createSection(root) {
 
     /** @param {boolean} unfolded */
     update(unfolded) {
+      const turned = body.hidden === unfolded;
       toggle.setAttribute("aria-expanded", String(unfolded));
       body.hidden = !unfolded;
+      if (turned && unfolded) root.scrollIntoView({ block: "nearest" });
     },
   };
 }

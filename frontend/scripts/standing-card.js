@@ -21,7 +21,7 @@ const INVITATIONS = {
   },
   expired: {
     title: "Your session has ended",
-    text: "Your scores are safe. Sign in again to play on.",
+    text: "Sign in again to play on and to see your rank.",
     action: "Sign in again",
     mode: "sign-in",
   },

@@ -18,7 +18,7 @@ expect.set_options(timeout=PATIENCE_MS)
 DESKTOP: ViewportSize = {"width": 1280, "height": 900}
 # Chromium reports these as errors of the page's; the page expects them and tells people what they mean.
 EXPECTED = re.compile(
-    r"^(Failed to load resource: (.* status of (401|403|404|409|422|429|503) |net::ERR_(INTERNET_DISCONNECTED|NETWORK_CHANGED))"
+    r"^(Failed to load resource: (.* status of (401|403|409|422|429|503) |net::ERR_(INTERNET_DISCONNECTED|NETWORK_CHANGED))"
     r"|Failed to fetch dynamically imported module)"
 )
 

@@ -191,6 +191,7 @@ async def test_a_device_that_is_signed_out_here_is_signed_out_there(page: Page, 
     await expect(own).to_contain_text("Chrome on Linux")
     await expect(own.get_by_text("This device")).to_be_visible()
     await expect(own.get_by_role("button")).to_have_count(0)
+    await expect(devices(page).first).to_have_attribute("aria-current", "true")  # although the other was used later
     other = devices(page).filter(has_text="Safari on iPhone")
     await expect(other).to_contain_text(re.compile(r"Last used just now from (127\.0\.0\.1|::1)"))
     await other.get_by_role("button", name="Sign out Safari on iPhone").press("Enter")
