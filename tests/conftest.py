@@ -17,6 +17,7 @@ from services.auth.settings import AuthSettings
 from services.leaderboard.app import create_app as create_leaderboard
 from services.leaderboard.settings import LeaderboardSettings
 from services.local.stack import Stack
+from tests.signing_in import Clock
 from tests.system import QUICK_PASSWORDS, Accounts, make_secrets, serving
 
 # A line a request says nothing that a failing assertion does not.
@@ -27,6 +28,7 @@ PATIENCE = 30.0
 
 _EMPTIED = (
     "users",
+    "kept_usernames",
     "refresh_families",
     "refresh_tokens",
     "audit_events",
@@ -172,6 +174,19 @@ def leaderboard_settings(
 async def auth(auth_settings: AuthSettings, mysql: object) -> AsyncIterator[httpx.AsyncClient]:
     """The auth service inside the test, on an empty database."""
     async with serving(create_auth(auth_settings)) as client:
+        yield client
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """The time of ``timed_auth``."""
+    return Clock()
+
+
+@pytest.fixture
+async def timed_auth(auth_settings: AuthSettings, mysql: object, clock: Clock) -> AsyncIterator[httpx.AsyncClient]:
+    """The auth service inside the test, on an empty database and the test's own clock."""
+    async with serving(create_auth(auth_settings, clock)) as client:
         yield client
 
 

@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 from fastapi import APIRouter, FastAPI
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.auth import attempts, audit, families, hot, routes, session_routes
+from services.auth import account_routes, attempts, audit, families, hot, kept_names, routes, session_routes
+from services.auth.account import AccountService
 from services.auth.callers import Callers
 from services.auth.cookies import PREFIX
 from services.auth.families import Lifetimes
@@ -42,18 +43,28 @@ def create_app(settings: AuthSettings | None = None, clock: Callable[[], datetim
         app.state.database = database
         app.state.verifier = TokenVerifier(keys, settings.jwt_issuer, settings.jwt_audience)
         app.state.callers = Callers(database, clock)
+        check = PasswordCheck(database, passwords, settings, clock)
+        lifetime = timedelta(seconds=settings.access_token_seconds)
+        issuer = AccessTokenIssuer(keys, settings.jwt_issuer, settings.jwt_audience, lifetime)
         app.state.service = AuthService(
             database,
             passwords,
-            PasswordCheck(database, passwords, settings, clock),
-            AccessTokenIssuer(
-                keys, settings.jwt_issuer, settings.jwt_audience, timedelta(seconds=settings.access_token_seconds)
-            ),
+            check,
+            issuer,
             lifetimes=Lifetimes(
                 idle=timedelta(seconds=settings.refresh_token_seconds), absolute=timedelta(seconds=settings.session_seconds)
             ),
             sessions_per_user=settings.sessions_per_user,
             password_min_length=settings.password_min_length,
+            clock=clock,
+        )
+        app.state.account = AccountService(
+            database,
+            passwords,
+            check,
+            issuer,
+            password_min_length=settings.password_min_length,
+            name_kept_for=timedelta(days=settings.username_kept_days),
             clock=clock,
         )
         app.state.sessions = SessionService(database, clock)
@@ -67,7 +78,7 @@ def create_app(settings: AuthSettings | None = None, clock: Callable[[], datetim
             await database.dispose()
 
     router = APIRouter()
-    for part in (routes.router, session_routes.router):
+    for part in (routes.router, account_routes.router, session_routes.router):
         router.include_router(part)
     return build_app(
         title="Leaderboard: auth",
@@ -103,6 +114,7 @@ def _chores(settings: AuthSettings, keys: KeyRing) -> dict[str, Chore]:
         "note the signing key": note_signing_key,
         "forget addresses": forget_addresses,
         "forget failed attempts": forget_failures,
+        "forget names": kept_names.forget_names,
         "forget sessions": families.forget_families,
         "forget refresh tokens": families.forget_tokens,
     }

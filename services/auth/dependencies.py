@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Cookie, Depends, Path, Request, Response
 from pydantic import ValidationError
 
+from services.auth.account import AccountService
 from services.auth.callers import Callers
 from services.auth.clients import Client
 from services.auth.cookies import (
@@ -17,7 +18,7 @@ from services.auth.cookies import (
     require_own_page,
 )
 from services.auth.errors import CrossSiteRequest
-from services.auth.schemas import Credentials, NewAccount, PasswordForm
+from services.auth.schemas import Credentials, Deletion, NewAccount, NewPassword, NewUsername, PasswordForm
 from services.auth.service import AuthService
 from services.auth.sessions import SessionService
 from services.common.authentication import authenticated
@@ -33,6 +34,11 @@ _MAX_REFRESH_TOKEN = 256
 async def _service(request: Request) -> AuthService:
     service: AuthService = request.app.state.service
     return service
+
+
+async def _account(request: Request) -> AccountService:
+    account: AccountService = request.app.state.account
+    return account
 
 
 async def _sessions(request: Request) -> SessionService:
@@ -99,8 +105,12 @@ KnownCallers = Annotated[Callers, Depends(_callers)]
 Caller = Annotated[Principal, Depends(authenticated)]
 Sender = Annotated[Client, Depends(_client)]
 Registration = Annotated[NewAccount, Depends(json_body(NewAccount))]
+PasswordChange = Annotated[NewPassword, Depends(json_body(NewPassword))]
+UsernameChange = Annotated[NewUsername, Depends(json_body(NewUsername))]
+DeletionRequest = Annotated[Deletion, Depends(json_body(Deletion))]
 Login = Annotated[Credentials, Depends(_read_login)]
 RefreshToken = Annotated[str | None, Depends(_refresh_token)]
+OwnAccount = Annotated[AccountService, Depends(_account)]
 Sessions = Annotated[SessionService, Depends(_sessions)]
 SessionId = Annotated[uuid.UUID, Path(description="a session's id, as `/auth/sessions` gives it")]
 

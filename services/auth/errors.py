@@ -11,6 +11,14 @@ class UsernameTaken(Problem):
     title = "The username is taken"
 
 
+class TooManyNames(Problem):
+    """The account has given up as many names as are kept for one."""
+
+    status = 409
+    type = "urn:problem:too-many-names"
+    title = "The name was changed too often"
+
+
 class InvalidCredentials(Unauthenticated):
     """The same for a wrong password and for a name that nobody has: which it was is nobody's business."""
 
@@ -50,3 +58,11 @@ class CrossSiteRequest(Problem):
     status = 403
     type = "urn:problem:cross-site-request"
     title = "The request comes from another site"
+
+
+class WrongPassword(Problem):
+    """Not a 401: the session is good, and signing in again would not help."""
+
+    status = 403
+    type = "urn:problem:wrong-password"
+    title = "The password is wrong"

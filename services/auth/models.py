@@ -27,6 +27,29 @@ class User(AuthBase):
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
 
 
+class KeptUsername(AuthBase):
+    """A name that was given up, by a rename or with its account. Until its time is over only ``user_id`` may take it, if any.
+
+    One that is in use is in ``users`` alone.
+    """
+
+    __tablename__ = "kept_usernames"
+    __table_args__ = (
+        Index("ix_kept_usernames_user_id", "user_id"),
+        Index("ix_kept_usernames_kept_until", "kept_until"),
+        TABLE_OPTIONS,
+    )
+
+    username_canonical: Mapped[str] = mapped_column(String(32), primary_key=True)
+    username: Mapped[str] = mapped_column(String(32))
+    user_id: Mapped[int | None] = mapped_column(
+        UnsignedBigInt,
+        ForeignKey("users.id", name="fk_kept_usernames_user_id", ondelete="SET NULL"),
+        comment="who may take it back; NULL: nobody",
+    )
+    kept_until: Mapped[datetime] = mapped_column(UTCDateTime)
+
+
 class RefreshFamily(AuthBase):
     """A session: all refresh tokens that came from one login. One that ends is deleted; no token of it is good then."""
 

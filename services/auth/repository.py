@@ -1,9 +1,11 @@
 """SQL of accounts. That of sessions is in families.py."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, insert, select, update
+from sqlalchemy import ColumnElement, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -33,12 +35,30 @@ async def add_user(connection: AsyncConnection, username: Username, password_has
     statement = insert(User).values(
         username=username.display, username_canonical=username.canonical, password_hash=password_hash, created_at=now
     )
-    try:
+    async with _name_may_be_taken(username):
         return (await connection.execute(statement)).lastrowid
+
+
+async def rename_user(connection: AsyncConnection, user_id: int, username: Username) -> None:
+    """Give a user another name. Raises UsernameTaken, as add_user does."""
+    statement = update(User).where(User.id == user_id).values(username=username.display, username_canonical=username.canonical)
+    async with _name_may_be_taken(username):
+        await connection.execute(statement)
+
+
+@asynccontextmanager
+async def _name_may_be_taken(username: Username) -> AsyncIterator[None]:
+    try:
+        yield
     except IntegrityError as error:
         if error_code(error) != _DUPLICATE_KEY:
             raise
         raise UsernameTaken(f"{username.display} is taken. Choose another name.") from None
+
+
+async def delete_user(connection: AsyncConnection, user_id: int) -> None:
+    """Delete a user, and with it every session; what is kept of its name says no more whose it was."""
+    await connection.execute(delete(User).where(User.id == user_id))
 
 
 async def find_user_by_name(connection: AsyncConnection, canonical: str) -> UserRecord | None:

@@ -5,8 +5,6 @@ from fastapi import Depends, Request, Response
 from services.auth.cookies import clear_refresh_cookie, set_refresh_cookie
 from services.auth.dependencies import (
     FORM,
-    Caller,
-    KnownCallers,
     Login,
     RefreshToken,
     Registration,
@@ -16,13 +14,12 @@ from services.auth.dependencies import (
     own_page,
 )
 from services.auth.errors import InvalidCredentials, InvalidRefreshToken, PasswordQueueFull, TooManyFailures, UsernameTaken
-from services.auth.schemas import AccessToken, Account, Credentials, NewAccount, PasswordForm, Registered
+from services.auth.schemas import AccessToken, Credentials, NewAccount, PasswordForm, Registered
 from services.auth.service import SignedIn
 from services.common.problems import (
     BodyTooLarge,
     InvalidRequest,
     ServiceUnavailable,
-    Unauthenticated,
     UnsupportedMediaType,
     documented,
 )
@@ -83,8 +80,3 @@ async def refresh(service: Service, sender: Sender, request: Request, response: 
 async def logout(service: Service, sender: Sender, request: Request, response: Response, token: RefreshToken) -> None:
     await service.logout(token, sender)
     clear_refresh_cookie(request, response)
-
-
-@router.get("/me", summary="Who I am", response_model=Account, responses=documented(Unauthenticated, ServiceUnavailable))
-async def me(caller: Caller, callers: KnownCallers) -> Response:
-    return Response(await callers.account(caller), media_type=JSON, headers={"Cache-Control": "no-store"})

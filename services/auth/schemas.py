@@ -2,11 +2,12 @@
 
 import uuid
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.auth import passwords, usernames
+from services.auth.families import SessionRecord
 
 
 class Credentials(BaseModel):
@@ -18,23 +19,58 @@ class Credentials(BaseModel):
     password: str = Field(max_length=1024, examples=["correct horse battery"])
 
 
-class NewAccount(Credentials):
-    """The username and the password of a new account, held to their rules by usernames.py and passwords.py."""
-
-    username: str = Field(
+_NewName = Annotated[
+    str,
+    Field(
         max_length=256,
         description="3 to 32 letters, digits and `_ - .` that RFC 8265 (UsernameCaseMapped) allows together, "
         "counted in Unicode's form NFC; case and width make no other name",
         examples=["Ada"],
         json_schema_extra={"minLength": usernames.MIN_LENGTH, "maxLength": usernames.MAX_LENGTH},
-    )
-    password: str = Field(
+    ),
+]
+_NewPassword = Annotated[
+    str,
+    Field(
         max_length=1024,
         description="8 to 128 characters, any but control characters, counted in Unicode's form NFKC; "
         "none of the most common passwords, and none that is made of the username",
         examples=["correct horse battery"],
         json_schema_extra={"minLength": 8, "maxLength": passwords.MAX_LENGTH},
-    )
+    ),
+]
+
+
+class NewAccount(Credentials):
+    """The username and the password of a new account, held to their rules by usernames.py and passwords.py."""
+
+    username: _NewName
+    password: _NewPassword
+
+
+class NewPassword(BaseModel):
+    """Another password, and the one that it replaces."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    current_password: str = Field(max_length=1024, examples=["correct horse battery"])
+    new_password: _NewPassword
+
+
+class NewUsername(BaseModel):
+    """Another name, held to the rules of a new account's."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    username: _NewName
+
+
+class Deletion(BaseModel):
+    """The password, without which nobody deletes an account."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    password: str = Field(max_length=1024, examples=["correct horse battery"])
 
 
 class PasswordForm(BaseModel):
@@ -74,6 +110,43 @@ class Session(BaseModel):
     user_agent: str = Field(description="what the client calls itself; anybody can write anything there")
     current: bool = Field(description="whether it is the one that asks")
 
+    @classmethod
+    def of(cls, record: SessionRecord, current: uuid.UUID) -> "Session":
+        """A session as its owner is shown it, who asks in the session ``current``."""
+        return cls(
+            session_id=record.session_id,
+            created_at=record.created_at,
+            last_used_at=record.last_used_at,
+            address=record.address,
+            user_agent=record.user_agent,
+            current=record.session_id == current,
+        )
+
 
 class OwnSessions(BaseModel):
     sessions: list[Session]
+
+
+class KeptUsername(BaseModel):
+    """A name that was given up, and that its owner may take back."""
+
+    username: str
+    kept_until: datetime
+
+
+class AccountEvent(BaseModel):
+    """Something that happened to the account."""
+
+    event: str
+    occurred_at: datetime
+    address: str | None = Field(description="where that came from; null: not known, or forgotten since")
+    detail: dict[str, Any] | None
+
+
+class AccountExport(BaseModel):
+    """All that the auth service keeps of a person, but the hashes of password and tokens."""
+
+    account: Account
+    sessions: list[Session]
+    kept_usernames: list[KeptUsername]
+    events: list[AccountEvent]

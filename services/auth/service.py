@@ -7,7 +7,7 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.auth import audit, families, passwords, repository
+from services.auth import audit, families, kept_names, passwords, repository
 from services.auth.audit import Event
 from services.auth.clients import Client
 from services.auth.errors import InvalidCredentials, InvalidRefreshToken
@@ -35,7 +35,7 @@ class SignedIn:
 
 
 class AuthService:
-    """Accounts and their tokens."""
+    """Signing up, in, on and out: accounts begin here, and sessions begin, go on and end."""
 
     def __init__(
         self,
@@ -75,7 +75,9 @@ class AuthService:
         now = self._clock()
 
         async def add(connection: AsyncConnection) -> int:
+            await kept_names.require_free(connection, name, now)
             user_id = await repository.add_user(connection, name, stored, now)
+            await kept_names.require_free(connection, name, now)
             await audit.record(connection, Event.REGISTERED, client, user_id=user_id, now=now)
             return user_id
 

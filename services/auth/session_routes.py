@@ -20,19 +20,7 @@ router = new_router("sessions")
 )
 async def list_sessions(caller: Caller, sessions: Sessions) -> OwnSessions:
     found = await sessions.list_own(caller)
-    return OwnSessions(
-        sessions=[
-            Session(
-                session_id=each.session_id,
-                created_at=each.created_at,
-                last_used_at=each.last_used_at,
-                address=each.address,
-                user_agent=each.user_agent,
-                current=each.session_id == caller.session_id,
-            )
-            for each in found
-        ]
-    )
+    return OwnSessions(sessions=[Session.of(each, caller.session_id) for each in found])
 
 
 @router.delete(

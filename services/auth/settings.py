@@ -43,5 +43,11 @@ class AuthSettings(ServiceSettings):
     password_delay_seconds: int = Field(5, ge=1, description="seconds of the first delay; each further failure doubles it")
     password_delay_max_seconds: int = Field(900, ge=1, description="seconds of the longest delay")
     password_failures_hours: int = Field(24, ge=1, description="hours after which failures are forgotten if no more come")
+    username_kept_days: int = Field(
+        30,
+        ge=0,
+        le=3650,
+        description="days a name is kept that was given up: its owner may take it back, nobody else has it",
+    )
 
     audit_address_days: int = Field(90, ge=1, description="days the audit log keeps the address that an event came from")

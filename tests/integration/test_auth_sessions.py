@@ -2,50 +2,15 @@
 
 import asyncio
 import uuid
-from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
-import pytest
 
 from services.auth.app import create_app
 from services.auth.settings import AuthSettings
 from services.common.upkeep import BATCH
-from tests.signing_in import count, login, refresh, register
+from tests.signing_in import Clock, count, login, refresh, register, sign_in, waiting_for_user
 from tests.system import assert_problem, bearer, eventually, serving
-
-
-class Clock:
-    """The time as a test sets it."""
-
-    def __init__(self) -> None:
-        self.now = datetime.now(UTC)
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def advance(self, **duration: float) -> None:
-        self.now += timedelta(**duration)
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-async def timed(auth_settings: AuthSettings, mysql: object, clock: Clock) -> Any:
-    """The auth service on the test's clock."""
-    async with serving(create_app(auth_settings, clock)) as client:
-        yield client
-
-
-async def sign_in(client: httpx.AsyncClient, user_agent: str = "tests") -> tuple[dict[str, str], str]:
-    """The header that carries the access token of a new session, and its refresh token."""
-    answer = await login(client, headers={"User-Agent": user_agent})
-    assert answer.status_code == 200, answer.text
-    return bearer(answer.json()["access_token"]), answer.cookies["refresh_token"]
 
 
 async def sessions(client: httpx.AsyncClient, token: dict[str, str]) -> list[dict[str, Any]]:
@@ -140,21 +105,23 @@ async def test_a_thief_and_the_owner_at_once_never_both_go_on(auth: httpx.AsyncC
             assert_problem(await refresh(auth, renewed.cookies["refresh_token"]), 401, "invalid-refresh-token")
 
 
-async def test_of_the_21st_login_the_session_that_was_used_longest_ago_ends(timed: httpx.AsyncClient, clock: Clock) -> None:
-    await register(timed)
+async def test_of_the_21st_login_the_session_that_was_used_longest_ago_ends(
+    timed_auth: httpx.AsyncClient, clock: Clock
+) -> None:
+    await register(timed_auth)
     tokens = []
     for number in range(20):
-        tokens.append((await sign_in(timed, f"device {number}"))[1])
+        tokens.append((await sign_in(timed_auth, f"device {number}"))[1])
         clock.advance(microseconds=1)
-    kept = await refresh(timed, tokens[0])  # the first one is the newest in use now
+    kept = await refresh(timed_auth, tokens[0])  # the first one is the newest in use now
     clock.advance(microseconds=1)
-    last, _ = await sign_in(timed, "device 20")
-    listed = [each["user_agent"] for each in await sessions(timed, last)]
+    last, _ = await sign_in(timed_auth, "device 20")
+    listed = [each["user_agent"] for each in await sessions(timed_auth, last)]
     assert len(listed) == 20
     assert "device 1" not in listed
-    assert_problem(await refresh(timed, tokens[1]), 401, "invalid-refresh-token")
+    assert_problem(await refresh(timed_auth, tokens[1]), 401, "invalid-refresh-token")
     for token in (kept.cookies["refresh_token"], tokens[2], tokens[19]):
-        assert (await refresh(timed, token)).status_code == 200
+        assert (await refresh(timed_auth, token)).status_code == 200
 
 
 async def test_logins_at_once_leave_no_more_sessions_than_the_bound(
@@ -167,38 +134,38 @@ async def test_logins_at_once_leave_no_more_sessions_than_the_bound(
     assert count(mysql, "SELECT COUNT(*) FROM refresh_families") == 3
 
 
-async def test_a_session_that_is_not_used_is_over_after_its_idle_lifetime(timed: httpx.AsyncClient, clock: Clock) -> None:
-    await register(timed)
-    _, token = await sign_in(timed)
+async def test_a_session_that_is_not_used_is_over_after_its_idle_lifetime(timed_auth: httpx.AsyncClient, clock: Clock) -> None:
+    await register(timed_auth)
+    _, token = await sign_in(timed_auth)
     clock.advance(days=29)
-    renewed = await refresh(timed, token)
+    renewed = await refresh(timed_auth, token)
     assert renewed.status_code == 200
     clock.advance(days=30, seconds=1)
-    assert_problem(await refresh(timed, renewed.cookies["refresh_token"]), 401, "invalid-refresh-token")
+    assert_problem(await refresh(timed_auth, renewed.cookies["refresh_token"]), 401, "invalid-refresh-token")
 
 
 async def test_a_session_is_over_after_its_absolute_lifetime_however_much_it_is_used(
-    timed: httpx.AsyncClient, clock: Clock
+    timed_auth: httpx.AsyncClient, clock: Clock
 ) -> None:
-    await register(timed)
-    _, token = await sign_in(timed)
+    await register(timed_auth)
+    _, token = await sign_in(timed_auth)
     for _ in range(8):
         clock.advance(days=10)
-        renewed = await refresh(timed, token)
+        renewed = await refresh(timed_auth, token)
         assert renewed.status_code == 200
         token = renewed.cookies["refresh_token"]
     assert f"Max-Age={10 * 24 * 60 * 60};" in renewed.headers["set-cookie"]  # no longer than the session itself
     clock.advance(days=10)
-    assert_problem(await refresh(timed, token), 401, "invalid-refresh-token")
+    assert_problem(await refresh(timed_auth, token), 401, "invalid-refresh-token")
 
 
 async def test_what_is_over_is_removed_in_the_background_also_of_users_who_never_come_back(
-    timed: httpx.AsyncClient, auth_settings: AuthSettings, clock: Clock, mysql: Any
+    timed_auth: httpx.AsyncClient, auth_settings: AuthSettings, clock: Clock, mysql: Any
 ) -> None:
-    await register(timed)
-    gone = (await sign_in(timed))[1]
+    await register(timed_auth)
+    gone = (await sign_in(timed_auth))[1]
     for _ in range(3):
-        gone = (await refresh(timed, gone)).cookies["refresh_token"]
+        gone = (await refresh(timed_auth, gone)).cookies["refresh_token"]
     user_id = count(mysql, "SELECT id FROM users")
     with mysql.cursor() as cursor:  # more than a batch, of one who never comes back
         cursor.executemany(
@@ -209,18 +176,14 @@ async def test_what_is_over_is_removed_in_the_background_also_of_users_who_never
             ],
         )
     clock.advance(days=15)
-    live = (await sign_in(timed))[1]
+    live = (await sign_in(timed_auth))[1]
     clock.advance(days=15)
     app = create_app(auth_settings, clock)
     async with serving(app) as later:
-        await eventually(lambda: _has(lambda: app.state.upkeep.rounds > 0))
+        await app.state.upkeep.round()
         assert count(mysql, "SELECT COUNT(*) FROM refresh_tokens") == 1
         assert count(mysql, f"SELECT COUNT(*) FROM refresh_families WHERE user_id = {user_id}") == 1
         assert (await refresh(later, live)).status_code == 200
-
-
-async def _has(condition: Callable[[], bool]) -> bool:
-    return condition()
 
 
 async def test_a_cleaner_and_requests_do_not_wait_for_each_other_nor_take_what_is_live(
@@ -246,13 +209,7 @@ async def test_a_login_ends_as_a_refusal_when_the_password_changes_meanwhile(aut
     with mysql.cursor() as cursor:
         cursor.execute("UPDATE users SET password_hash = REPLACE(password_hash, 'm=64', 'm=65')")
         started = asyncio.create_task(login(auth))
-        await eventually(lambda: _waits(mysql))
+        await eventually(lambda: waiting_for_user(mysql))
         mysql.commit()
     assert_problem(await started, 401, "invalid-credentials")
     assert count(mysql, "SELECT COUNT(*) FROM refresh_families") == 0
-
-
-async def _waits(connection: Any) -> bool:
-    """Whether a login has come to the user's row, which somebody holds. (InnoDB's own tables are as of 0.1 s before.)"""
-    waiting = "SELECT COUNT(*) FROM information_schema.processlist WHERE info LIKE 'SELECT%users%FOR UPDATE'"
-    return count(connection, waiting) > 0

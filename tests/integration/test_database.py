@@ -19,7 +19,7 @@ from services.leaderboard.models import LeaderboardBase
 from services.local.stack import Stack
 
 TABLES = {
-    "auth": {"users", "refresh_families", "refresh_tokens", "audit_events", "password_attempts"},
+    "auth": {"users", "kept_usernames", "refresh_families", "refresh_tokens", "audit_events", "password_attempts"},
     "leaderboard": {"boards", "players", "game_sessions", "standings", "outbox", "erasures", "erased_keys"},
 }
 

@@ -1,0 +1,177 @@
+"""The use cases of an account that is signed in: its password, its name, its data, its end."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.auth import audit, families, kept_names, passwords, repository
+from services.auth.audit import AuditRecord, Event
+from services.auth.clients import Client
+from services.auth.errors import WrongPassword
+from services.auth.families import SessionRecord
+from services.auth.kept_names import KeptName
+from services.auth.passwords import Passwords
+from services.auth.repository import UserRecord
+from services.auth.sessions import require_session
+from services.auth.tokens import AccessTokenIssuer
+from services.auth.usernames import InvalidUsername, Username
+from services.auth.verification import PasswordCheck
+from services.common.database import Database
+from services.common.problems import FieldError, InvalidRequest
+from services.common.tokens import Principal
+
+Change = Callable[[AsyncConnection, UserRecord, datetime], Awaitable[None]]
+
+# A hash that changed between its check and the change is checked again: a login may only have renewed it.
+_ATTEMPTS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class AccountData:
+    """All that is kept of a person here."""
+
+    user: UserRecord
+    sessions: Sequence[SessionRecord]
+    kept_names: Sequence[KeptName]
+    events: Sequence[AuditRecord]
+
+
+class AccountService:
+    """What a user does with their own account. Each use case raises Unauthenticated when the caller's session has ended."""
+
+    def __init__(
+        self,
+        database: Database,
+        hashing: Passwords,
+        check: PasswordCheck,
+        issuer: AccessTokenIssuer,
+        *,
+        password_min_length: int,
+        name_kept_for: timedelta,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._database = database
+        self._hashing = hashing
+        self._check = check
+        self._issuer = issuer
+        self._password_min_length = password_min_length
+        self._name_kept_for = name_kept_for
+        self._clock = clock
+
+    async def change_password(self, caller: Principal, current: str, new: str, client: Client) -> None:
+        """Set another password and end every other session: whoever else knew the old one is out.
+
+        Raises InvalidRequest, WrongPassword, TooManyFailures or PasswordQueueFull.
+        """
+        user = await self._get_user(caller)
+        try:
+            normal = passwords.new_password(new, self._password_min_length, [user.username])
+        except passwords.InvalidPassword as error:
+            raise _invalid(f"{error}", "#/new_password") from None
+
+        async def change(connection: AsyncConnection, user: UserRecord, now: datetime) -> None:
+            await repository.set_password_hash(connection, user.user_id, user.password_hash, stored)
+            ended = await families.end_other_families(connection, user.user_id, caller.session_id)
+            await audit.record(connection, Event.PASSWORD_CHANGED, client, user_id=user.user_id, now=now, sessions_ended=ended)
+
+        for _ in range(_ATTEMPTS):
+            proven = await self._prove(caller, current, client)
+            stored = await self._hashing.hash(normal)
+            if await self._change(caller, proven, change):
+                return
+        raise WrongPassword("The password was changed a moment ago.")
+
+    async def change_username(self, caller: Principal, username: str, client: Client) -> tuple[str, timedelta]:
+        """Take another name; gives an access token that carries it, and for how long. The old one is kept for its owner.
+
+        Other access tokens carry the old name until they are renewed. Raises InvalidRequest, UsernameTaken or TooManyNames.
+        """
+        try:
+            name = Username.parse(username)
+        except InvalidUsername as error:
+            raise _invalid(f"{error}", "#/username") from None
+
+        async def rename(connection: AsyncConnection) -> datetime:
+            now = self._clock()
+            user = await repository.lock_user(connection, caller.user_id)
+            await require_session(connection, caller, now)
+            if user is None or user.username == name.display:
+                return now
+            if user.canonical == name.canonical:  # written otherwise: it is the same name
+                await repository.rename_user(connection, user.user_id, name)
+            else:
+                await kept_names.require_free(connection, name, now, owner=user.user_id)
+                await kept_names.require_room(connection, user.user_id, name.canonical, now)
+                await kept_names.keep(connection, user, now + self._name_kept_for, owner=user.user_id)
+                await repository.rename_user(connection, user.user_id, name)
+                await kept_names.require_free(connection, name, now, owner=user.user_id)
+                await kept_names.take_back(connection, name.canonical)
+            await audit.record(connection, Event.USERNAME_CHANGED, client, user_id=user.user_id, now=now)
+            return now
+
+        now = await self._database.transaction(rename)
+        return self._issuer.issue(caller.user_id, name.display, caller.session_id, now), self._issuer.lifetime
+
+    async def delete(self, caller: Principal, password: str, client: Client) -> None:
+        """Delete the account and with it every session. Its name is kept for a time, so that nobody poses as who had it.
+
+        Raises WrongPassword, TooManyFailures or PasswordQueueFull.
+        """
+
+        async def delete(connection: AsyncConnection, user: UserRecord, now: datetime) -> None:
+            await kept_names.keep(connection, user, now + self._name_kept_for, owner=None)
+            await repository.delete_user(connection, user.user_id)
+            await audit.record(connection, Event.ACCOUNT_DELETED, client, user_id=user.user_id, now=now)
+
+        for _ in range(_ATTEMPTS):
+            proven = await self._prove(caller, password, client)
+            if await self._change(caller, proven, delete):
+                return
+        raise WrongPassword("The password was changed a moment ago.")
+
+    async def export(self, caller: Principal, client: Client) -> AccountData:
+        """All that is kept of the caller here, this export included."""
+        now = self._clock()
+
+        async def read(connection: AsyncConnection) -> AccountData:
+            user = await require_session(connection, caller, now)
+            await audit.record(connection, Event.ACCOUNT_EXPORTED, client, user_id=user.user_id, now=now)
+            return AccountData(
+                user,
+                await families.list_families(connection, user.user_id, now),
+                await kept_names.list_kept(connection, user.user_id, now),
+                await audit.list_events(connection, user.user_id),
+            )
+
+        return await self._database.transaction(read)
+
+    async def _get_user(self, caller: Principal) -> UserRecord:
+        async with self._database.reading() as connection:
+            return await require_session(connection, caller, self._clock())
+
+    async def _prove(self, caller: Principal, typed: str, client: Client) -> UserRecord:
+        """The caller's account as it was when ``typed`` was found to be its password. Raises WrongPassword."""
+        user = await self._get_user(caller)
+        if await self._check.check(user.canonical, user, typed, client, failed=Event.PASSWORD_REFUSED) is None:
+            raise WrongPassword("This is not your password.")
+        return user
+
+    async def _change(self, caller: Principal, proven: UserRecord, change: Change) -> bool:
+        """Run ``change`` on the account, if its password is still the one that was proven. Nobody changes it meanwhile."""
+
+        async def run(connection: AsyncConnection) -> bool:
+            now = self._clock()
+            user = await repository.lock_user(connection, proven.user_id)
+            await require_session(connection, caller, now)
+            if user is None or user.password_hash != proven.password_hash:
+                return False
+            await change(connection, user, now)
+            return True
+
+        return await self._database.transaction(run)
+
+
+def _invalid(detail: str, pointer: str) -> InvalidRequest:
+    return InvalidRequest(detail, errors=[FieldError(detail=detail, pointer=pointer)])

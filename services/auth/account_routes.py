@@ -1,0 +1,124 @@
+"""HTTP of an account that is signed in."""
+
+from fastapi import Request, Response
+
+from services.auth.cookies import clear_refresh_cookie
+from services.auth.dependencies import (
+    Caller,
+    DeletionRequest,
+    KnownCallers,
+    OwnAccount,
+    PasswordChange,
+    Sender,
+    UsernameChange,
+    new_router,
+)
+from services.auth.errors import (
+    CrossSiteRequest,
+    PasswordQueueFull,
+    TooManyFailures,
+    TooManyNames,
+    UsernameTaken,
+    WrongPassword,
+)
+from services.auth.schemas import (
+    AccessToken,
+    Account,
+    AccountEvent,
+    AccountExport,
+    Deletion,
+    KeptUsername,
+    NewPassword,
+    NewUsername,
+    Session,
+)
+from services.common.problems import (
+    BodyTooLarge,
+    InvalidRequest,
+    Problem,
+    ServiceUnavailable,
+    Unauthenticated,
+    UnsupportedMediaType,
+    documented,
+)
+from services.common.requests import JSON, body_schema
+
+router = new_router("account")
+
+# What a route may answer that reads a body, and one that asks for the password.
+_BODY: tuple[type[Problem], ...] = (BodyTooLarge, UnsupportedMediaType, InvalidRequest)
+_PASSWORD: tuple[type[Problem], ...] = (CrossSiteRequest, WrongPassword, TooManyFailures, PasswordQueueFull)
+
+
+@router.get("/me", summary="Who I am", response_model=Account, responses=documented(Unauthenticated, ServiceUnavailable))
+async def me(caller: Caller, callers: KnownCallers) -> Response:
+    return Response(await callers.account(caller), media_type=JSON, headers={"Cache-Control": "no-store"})
+
+
+@router.put(
+    "/me/password",
+    status_code=204,
+    summary="Change my password",
+    description="Ends every other session. The leaderboard service does not ask whether a session goes on: access tokens of "
+    "those are good there until they expire, 15 minutes by default.",
+    responses=documented(Unauthenticated, *_PASSWORD, *_BODY, ServiceUnavailable),
+    openapi_extra=body_schema({JSON: NewPassword}),
+)
+async def change_password(caller: Caller, change: PasswordChange, account: OwnAccount, sender: Sender) -> None:
+    await account.change_password(caller, change.current_password, change.new_password, sender)
+
+
+@router.put(
+    "/me/username",
+    summary="Change my name",
+    description="Answers with an access token that carries the new name; other sessions carry it when they are renewed. The "
+    "board shows it after the next submission, or after `PUT /api/leaderboard/me`. The old name is kept for 30 days: its owner "
+    "may take it back, and nobody else may have it. Of names that were given up ten are kept; then this one stays until the "
+    "oldest is free.",
+    responses=documented(Unauthenticated, UsernameTaken, TooManyNames, *_BODY, ServiceUnavailable),
+    openapi_extra=body_schema({JSON: NewUsername}),
+)
+async def change_username(caller: Caller, change: UsernameChange, account: OwnAccount, sender: Sender) -> AccessToken:
+    token, lifetime = await account.change_username(caller, change.username, sender)
+    return AccessToken(access_token=token, expires_in=int(lifetime.total_seconds()))
+
+
+@router.post(
+    "/me/deletion",
+    status_code=204,
+    summary="Delete my account",
+    description="Deletes the account and its sessions for good, and clears the cookie. Its name is nobody's for 30 days. What "
+    "the leaderboard keeps is erased by `DELETE /api/leaderboard/me`: ask for that first. To it an access "
+    "token that is left is good until it expires, 15 minutes by default. The audit log keeps that there was an "
+    "account of this number and what happened to it, without its name.",
+    responses=documented(Unauthenticated, *_PASSWORD, *_BODY, ServiceUnavailable),
+    openapi_extra=body_schema({JSON: Deletion}),
+)
+async def delete_account(
+    caller: Caller, deletion: DeletionRequest, account: OwnAccount, sender: Sender, request: Request, response: Response
+) -> None:
+    await account.delete(caller, deletion.password, sender)
+    clear_refresh_cookie(request, response)
+
+
+@router.get(
+    "/me/export",
+    summary="All that is kept of me here",
+    description="The leaderboard's part is at `/api/leaderboard/me/export`.",
+    responses={
+        **documented(Unauthenticated, ServiceUnavailable),
+        200: {"headers": {"Content-Disposition": {"description": "a file to keep", "schema": {"type": "string"}}}},
+    },
+)
+async def export(caller: Caller, account: OwnAccount, sender: Sender, response: Response) -> AccountExport:
+    data = await account.export(caller, sender)
+    response.headers["Content-Disposition"] = 'attachment; filename="account.json"'
+    return AccountExport(
+        account=Account(user_id=data.user.user_id, username=data.user.username, created_at=data.user.created_at),
+        sessions=[Session.of(each, caller.session_id) for each in data.sessions],
+        kept_usernames=[KeptUsername(username=each.username, kept_until=each.kept_until) for each in data.kept_names],
+        events=[
+            AccountEvent(event=each.event, occurred_at=each.occurred_at, address=each.address, detail=each.detail)
+            for each in data.events
+        ],
+    )
