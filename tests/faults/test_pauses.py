@@ -63,14 +63,13 @@ async def test_a_session_whose_process_stopped_between_commit_and_apply_is_told_
     first, second = two
     ada = accounts.new("Ada", 1)
     assert (await submit(first, ada, 5)).status_code == 201
-    pause, apply = Pause(), IndexWriter.apply
+    pause, announce = Pause(), IndexWriter.announce
 
-    async def held(self: IndexWriter, at: BoardPeriod, rows: Sequence[Change], token: str = "") -> Applied:
-        if rows:
-            await pause.here()
-        return await apply(self, at, rows, token)
+    async def held(self: IndexWriter, at: BoardPeriod, rows: Sequence[Change]) -> list[int | None]:
+        await pause.here()
+        return await announce(self, at, rows)
 
-    monkeypatch.setattr(IndexWriter, "apply", held)
+    monkeypatch.setattr(IndexWriter, "announce", held)
     stopped = asyncio.create_task(submit(first, ada, 7, "again"))
     await pause.reached.wait()  # committed, and nobody has been told
     repeated = await submit(second, ada, 7, "again")
@@ -83,6 +82,37 @@ async def test_a_session_whose_process_stopped_between_commit_and_apply_is_told_
     assert answer.json()["session_id"] == repeated.json()["session_id"]
     replayed = [each.headers.get("idempotent-replayed") for each in (answer, repeated)]
     assert sorted(replayed, key=str) == [None, "true"]
+    assert await check(leaderboard_settings) == []
+
+
+async def test_a_removal_whose_process_stopped_between_commit_and_apply_shows_everywhere_within_a_second(
+    two: tuple[httpx.AsyncClient, httpx.AsyncClient],
+    accounts: Accounts,
+    leaderboard_settings: LeaderboardSettings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    first, second = two
+    ada = accounts.new("Ada", 1)
+    assert (await submit(first, ada, 5)).status_code == 201
+    pause, announce = Pause(), IndexWriter.announce
+
+    async def held(self: IndexWriter, at: BoardPeriod, rows: Sequence[Change]) -> list[int | None]:
+        await pause.here()
+        return await announce(self, at, rows)
+
+    monkeypatch.setattr(IndexWriter, "announce", held)
+    stopped = asyncio.create_task(first.delete(f"{API}/me", headers=ada))
+    await pause.reached.wait()  # committed, and nobody has been told
+
+    async def gone() -> bool:
+        return await names(second) == [] and (await second.get(f"{API}/rank/1")).status_code == 404
+
+    await eventually(gone, 1)
+    assert (await submit(second, ada, 7)).json()["total_score"] == 7  # and comes back before the other goes on
+    pause.go_on.set()
+    assert (await stopped).status_code == 204
+    for client in two:
+        assert (await client.get(f"{API}/rank/1")).json()["total_score"] == 7
     assert await check(leaderboard_settings) == []
 
 
@@ -108,15 +138,16 @@ async def test_a_follower_that_holds_an_old_state_brings_no_removed_player_back(
     with mysql.cursor() as cursor:
         cursor.execute("INSERT INTO outbox (changed) VALUES ('[[1, 0, 1]]')")
     await pause.reached.wait()  # one follower has read Ada's standing, and has not told it yet
-    with mysql.cursor() as cursor:
-        cursor.execute("UPDATE standings SET score = NULL, version = version + 1 WHERE user_id = 1")
-        cursor.execute("INSERT INTO outbox (changed) VALUES ('[[1, 0, 1]]')")
-
-    async def gone() -> bool:
-        return await names(first) == await names(second) == ["Bob"]
-
-    await eventually(gone)
+    assert (await second.delete(f"{API}/me", headers=ada)).status_code == 204
+    assert await names(first) == await names(second) == ["Bob"]
     pause.go_on.set()
+
+    async def told() -> bool:
+        with mysql.cursor() as cursor:
+            cursor.execute("SELECT COUNT(*) FROM outbox")
+            return bool(cursor.fetchone() == (0,))
+
+    await eventually(told)
     assert await check(leaderboard_settings) == []
     assert await names(first) == await names(second) == ["Bob"]
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -76,6 +77,42 @@ async def test_a_submission_is_answered_alike(both: list[httpx.AsyncClient], acc
         assert answer["total_score"] == 5 * (number + 1)
         assert answer["rank"] == (await both[1].get(f"{API}/rank/10000")).json()["rank"]
         assert answer["rank"] == (await both[0].get(f"{API}/rank/me", headers=ada)).json()["rank"]
+
+
+async def all_same(both: list[httpx.AsyncClient], user_id: int, headers: dict[str, str]) -> None:
+    """Hold everything that tells of a player, or of who stands next to them, to be the same."""
+    for path in ("/top", "/top?limit=100", "/top?limit=100&offset=100", f"/rank/{user_id}", f"/around/{user_id}"):
+        await same(both, path)
+    for path in ("/rank/me", "/around/me", "/sessions/me", "/me/export"):
+        await same(both, path, headers=headers)
+
+
+async def test_who_leaves_and_who_is_renamed_is_so_in_both(
+    both: list[httpx.AsyncClient], mysql: Any, accounts: Accounts
+) -> None:
+    with_redis, without = both
+    leaders = ranked(mysql)[:4]
+    for process, (_, user_id, _) in zip([*both, *both], leaders, strict=True):
+        player = accounts.new(f"new name {user_id}", user_id)
+        assert (await process.put(f"{API}/me", headers=player)).status_code == 200
+        if process is without:  # which cannot tell the index: it hears within a second
+            await eventually(partial(shows, with_redis, f"new name {user_id}"), 2)
+        await all_same(both, user_id, player)
+        assert (await process.delete(f"{API}/me", headers=player)).status_code == 204
+        if process is without:
+            await eventually(partial(gone, with_redis, user_id), 2)
+        await all_same(both, user_id, player)
+    expected = [(rank, user_id) for rank, user_id, _ in ranked(mysql)]
+    page = await same(both, "/top?limit=100")
+    assert [(row["rank"], row["user_id"]) for row in page["top"]] == expected[:100]
+
+
+async def shows(client: httpx.AsyncClient, name: str) -> bool:
+    return name in (await client.get(f"{API}/top?limit=100")).text
+
+
+async def gone(client: httpx.AsyncClient, user_id: int) -> bool:
+    return (await client.get(f"{API}/rank/{user_id}")).status_code == 404
 
 
 async def test_a_page_that_the_client_has_is_not_sent_again(both: list[httpx.AsyncClient], accounts: Accounts) -> None:

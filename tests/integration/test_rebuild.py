@@ -103,6 +103,28 @@ async def test_who_plays_while_the_index_is_built_is_in_it_as_they_are_then(
     assert await check(leaderboard_settings) == []
 
 
+async def test_who_leaves_or_is_renamed_while_the_index_is_built_is_so_in_it(
+    service: httpx.AsyncClient, database: Database, leaderboard_settings: LeaderboardSettings, accounts: Accounts
+) -> None:
+    people = {user_id: accounts.new(f"new name {user_id}", user_id) for user_id in (EARLY, EARLY + 1, LATE, LATE + 1)}
+    for player in people.values():  # so that all of them are on the board
+        await service.post(f"{API}/submit", json={"score": 1}, headers=player)
+    pause = Pause()
+    building = asyncio.create_task(build(database, leaderboard_settings, MAIN, "test", pause))
+    await pause.reached.wait()
+    for user_id in (EARLY, LATE):
+        assert (await service.delete(f"{API}/me", headers=people[user_id])).status_code == 204
+        renamed = accounts.new("renamed", user_id + 1)
+        assert (await service.put(f"{API}/me", headers=renamed)).json()["username"] == "renamed"
+    pause.over.set()
+    assert await building == "BEGUN"
+    await in_use(service)
+    for user_id in (EARLY, LATE):
+        assert (await service.get(f"{API}/rank/{user_id}")).status_code == 404
+        assert (await service.get(f"{API}/rank/{user_id + 1}")).json()["username"] == "renamed"
+    assert await check(leaderboard_settings) == []
+
+
 @pytest.mark.parametrize("lost", [HASH, ORDER])
 async def test_a_key_that_is_lost_while_it_is_built_is_noticed_and_the_index_is_built_again(
     service: httpx.AsyncClient, database: Database, leaderboard_settings: LeaderboardSettings, redis: Redis, lost: str
