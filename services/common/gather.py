@@ -18,6 +18,8 @@ R = TypeVar("R")
 
 # A round trip that is cut short should end at once; one that does not is left alone.
 _CUT_SECONDS = 1.0
+# After so long a round trip is taken to wait for something, a lock perhaps, and others do not wait for it with ``beside``.
+_LONG_SECONDS = 0.05
 
 
 class GatherFull(Exception):
@@ -37,8 +39,9 @@ class Gather(Generic[K, R]):
 
     ``run`` is given the members of one, in order of arrival, and gives each one's answer or error in the same order; an
     error that it raises reaches each of them. ``most``: members a round trip. ``queue``: how many may wait for the next,
-    None for any number. ``lanes``: round trips under way at once. ``keep``: whether a member is still taken along when its
-    caller has gone; what is under way goes on either way.
+    None for any number. ``lanes``: round trips under way at once. ``beside``: how many must wait for one to begin beside
+    another, unless that takes long: with few it would cost more than they gain. ``keep``: whether a member is still taken
+    along when its caller has gone; what is under way goes on either way.
     """
 
     def __init__(
@@ -48,16 +51,19 @@ class Gather(Generic[K, R]):
         most: int,
         queue: int | None = None,
         lanes: int = 1,
+        beside: int = 1,
         keep: bool = False,
     ) -> None:
         self._run = run
         self._most = most
         self._queue = queue
         self._lanes = lanes
+        self._beside = beside
         self._keep = keep
         self._waiting: deque[tuple[K, asyncio.Future[R]]] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
         self._starting = False
+        self._impatient: asyncio.TimerHandle | None = None
         self._closed = False
 
     @property
@@ -100,12 +106,29 @@ class Gather(Generic[K, R]):
 
     def _start_lane(self) -> None:
         """Begin a round trip, if one may."""
+        if not self._waiting or self._starting or len(self._tasks) >= self._lanes:
+            return
+        if self._tasks and len(self._waiting) < self._beside:
+            if self._impatient is None:
+                self._impatient = asyncio.get_running_loop().call_later(_LONG_SECONDS, self._start_beside)
+            return
+        self._begin()
+
+    def _start_beside(self) -> None:
+        """Those who wait have waited long, however few they are."""
+        self._impatient = None
         if self._waiting and not self._starting and len(self._tasks) < self._lanes:
-            self._starting = True
-            # Not in the context of whoever happened to ask first: its request id would be in every later log line.
-            task = asyncio.create_task(self._travel(), context=Context())
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._begin()
+
+    def _begin(self) -> None:
+        self._starting = True
+        if self._impatient is not None:
+            self._impatient.cancel()
+            self._impatient = None
+        # Not in the context of whoever happened to ask first: its request id would be in every later log line.
+        task = asyncio.create_task(self._travel(), context=Context())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _travel(self) -> None:
         """One round trip. It begins when the loop has nothing to do but wait for it, as far as newcomers tell."""

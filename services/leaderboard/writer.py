@@ -37,6 +37,8 @@ Ranks = Callable[[BoardPeriod, Mapping[int, int]], Awaitable[Mapping[int, int]]]
 # Two: while MySQL writes one group to the disk, the next is being put together, or told to Redis. With 32 players at once a
 # process stored a third to two thirds more with two than with one.
 LANES = 2
+# A group costs MySQL and this process as much as a dozen sessions in it do.
+_WORTH_A_LANE = 12
 # What a process that is asked to end still gives to what it has accepted. The server waits longer for the answers.
 DRAIN_SECONDS = 8.0
 _ATTEMPTS = 5
@@ -87,7 +89,12 @@ class Writer:
         self._ranks = ranks
         self._told = told
         self._gather: Gather[_Asked, Submitted] = Gather(
-            self._write, most=settings.submission_group, queue=settings.submission_queue, lanes=LANES, keep=True
+            self._write,
+            most=settings.submission_group,
+            queue=settings.submission_queue,
+            lanes=LANES,
+            beside=_WORTH_A_LANE,
+            keep=True,
         )
 
     async def submit(self, submission: Submission) -> Submitted:
