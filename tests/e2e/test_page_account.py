@@ -1,5 +1,6 @@
 """The account on the page: signing up with help, guessing refused, devices, password, name, data, deletion."""
 
+import json
 import re
 from collections.abc import AsyncIterator
 
@@ -15,7 +16,9 @@ from tests.e2e.visitor import (
     expect_signed_out,
     fill_in,
     new_name,
+    own_row,
     sign_in,
+    submit_score,
 )
 from tests.system import PASSWORD, sign_up
 
@@ -218,6 +221,128 @@ async def test_all_other_devices_are_signed_out_at_once(page: Page, client: http
     await expect(everywhere_else).to_be_hidden()
     await page.reload()
     await expect_signed_in(page, username)
+
+
+async def test_a_changed_password_signs_the_other_devices_out(page: Page, phone: Page, client: httpx.AsyncClient) -> None:
+    username = await new_player(page)
+    await sign_in(phone, username)
+    await expect_signed_in(phone, username)
+
+    await unfold(page, "Password")
+    await change_password(page, "not the password", NEW_PASSWORD)
+    await expect_wrong(dialog(page).get_by_role("textbox", name="Current password"), "^That is not your password.")
+    await change_password(page, PASSWORD, "short")
+    await expect_wrong(dialog(page).get_by_role("textbox", name="New password"), "at least 8 characters")
+    await change_password(page, PASSWORD, NEW_PASSWORD)
+    await expect(dialog(page).get_by_text("Your password is changed.")).to_be_visible()
+    await expect(dialog(page).get_by_role("textbox", name="New password")).to_have_value("")
+
+    await phone.reload()
+    await expect_signed_out(phone)
+    await page.reload()
+    await expect_signed_in(page, username)
+    for password, status in ((PASSWORD, 401), (NEW_PASSWORD, 200)):
+        answer = await client.post("/auth/login", json={"username": username, "password": password})
+        assert answer.status_code == status
+
+
+async def test_the_board_and_other_tabs_show_a_new_name_at_once(
+    page: Page, context: BrowserContext, client: httpx.AsyncClient
+) -> None:
+    before = await new_player(page)
+    await submit_score(page, "500000")
+    await expect(page.get_by_text("500,000 points added.")).to_be_visible()
+    tab = await context.new_page()
+    await tab.goto("/")
+    await expect_signed_in(tab, before)
+    await sign_up(client, taken := new_name())
+
+    await unfold(page, "Name")
+    await change_name(page, before)
+    await expect_wrong(dialog(page).get_by_label("New name"), "^That is your name already.")
+    await change_name(page, taken)
+    await expect_wrong(dialog(page).get_by_label("New name"), "^That name is taken")
+    after = new_name()
+    await change_name(page, after)
+    await expect(dialog(page).get_by_text(f"You are {after} now.")).to_be_visible()
+    await page.keyboard.press("Escape")
+    await expect_signed_in(page, after)
+    await expect_signed_in(tab, after)
+    await page.get_by_role("button", name="Jump to my rank").click()
+    await expect(own_row(page)).to_contain_text(after)
+    await page.reload()
+    await expect_signed_in(page, after)
+
+
+async def test_a_board_that_missed_the_new_name_is_told_again(page: Page) -> None:
+    await new_player(page)
+    await submit_score(page, "600000")
+    await expect(page.get_by_text("600,000 points added.")).to_be_visible()
+
+    async def unavailable(route: Route) -> None:
+        await route.fulfill(status=503, headers={"Retry-After": "1"}, content_type="application/problem+json", body="{}")
+
+    await page.route("**/api/leaderboard/me", unavailable, times=1)
+    await unfold(page, "Name")
+    await change_name(page, after := new_name())
+    await expect(dialog(page).get_by_text(f"You are {after} now.")).to_be_visible()
+    await page.keyboard.press("Escape")
+    await expect(page.get_by_role("table").get_by_text(after)).to_be_visible()
+
+
+async def test_a_person_saves_all_that_is_kept_of_them(page: Page) -> None:
+    username = await new_player(page)
+    await submit_score(page, "870")
+    await expect(page.get_by_text("870 points added.")).to_be_visible()
+    await unfold(page, "Your data")
+    for button, name, mark in (("Download account", "account.json", username), ("Download games", "leaderboard.json", "870")):
+        async with page.expect_download() as download:
+            await dialog(page).get_by_role("button", name=button).click()
+        file = await download.value
+        assert file.suggested_filename == name
+        assert mark in json.dumps(json.loads((await file.path()).read_text(encoding="utf-8")))
+        await expect(dialog(page).get_by_text(f"{name} is in your downloads.")).to_be_visible()
+
+
+async def test_an_account_is_deleted_with_its_password_alone(page: Page, client: httpx.AsyncClient) -> None:
+    username = await new_player(page)
+    await submit_score(page, "700000")
+    await expect(page.get_by_role("table").get_by_text(username)).to_be_visible()
+
+    await unfold(page, "Delete account")
+    await confirm_deletion(page, "not the password")
+    await expect_wrong(dialog(page).get_by_role("textbox", name="Your password"), "^That is not your password.")
+    # A slip of the finger costs nothing.
+    await expect(page.get_by_role("region", name="You").get_by_role("definition")).to_have_text("700,000")
+    top = (await client.get("/api/leaderboard/top")).json()["top"]
+    assert username in {player["username"] for player in top}
+
+    await confirm_deletion(page, PASSWORD)
+    await expect_signed_out(page)
+    await expect(page.get_by_role("heading", name="Your account is deleted")).to_be_focused()
+    await expect(page.get_by_role("table").get_by_text(username)).to_have_count(0)
+    answer = await client.post("/auth/login", json={"username": username, "password": PASSWORD})
+    assert answer.status_code == 401
+    await page.reload()
+    await expect_signed_out(page)
+
+
+async def test_a_deletion_that_stopped_halfway_is_said_and_goes_on(page: Page) -> None:
+    await new_player(page)
+    await submit_score(page, "870")
+    await expect(page.get_by_text("870 points added.")).to_be_visible()
+
+    async def unavailable(route: Route) -> None:
+        await route.fulfill(status=503, headers={"Retry-After": "1"}, content_type="application/problem+json", body="{}")
+
+    await page.route("**/auth/me/deletion", unavailable, times=1)
+    await unfold(page, "Delete account")
+    await confirm_deletion(page, PASSWORD)
+    alert = dialog(page).get_by_role("alert").filter(visible=True)
+    await expect(alert).to_have_text(re.compile("^Your scores are erased, but your account is still there."))
+    await expect(page.get_by_role("region", name="You")).to_contain_text("No rank yet")
+    await confirm_deletion(page, PASSWORD)
+    await expect_signed_out(page)
 
 
 async def test_a_session_that_ended_elsewhere_asks_to_sign_in_again(page: Page, context: BrowserContext) -> None:
