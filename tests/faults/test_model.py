@@ -24,12 +24,18 @@ scores = st.sampled_from([0, 0, 1, 1, 2, 5, 1_000_000_000])
 
 
 class Model:
-    """What the system must say: the sessions of each player, and nothing else."""
+    """What the system must say: the sessions of each player, the names, and nothing else."""
 
     def __init__(self, first_user_id: int) -> None:
         self.users = [first_user_id + index for index in range(PLAYERS)]
         self.sessions: dict[int, list[Session]] = {user: [] for user in self.users}
         self.keys: dict[tuple[int, str], Session] = {}
+        self.erased: set[tuple[int, str]] = set()
+        self.renames = 0
+        self.names = {user: f"model{user}" for user in self.users}
+        """What tokens say."""
+        self.shown: dict[int, str] = {}
+        """What the board says."""
 
     def board(self) -> list[dict[str, Any]]:
         """Everyone in order, with ranks: the definition, not the system's way."""
@@ -37,13 +43,9 @@ class Model:
         order = sorted(tallies, key=lambda user: (-tallies[user].score, tallies[user].reached_session_id))
         shared = ranks([tallies[user].score for user in order], 0, 0)
         return [
-            {"rank": rank, "user_id": user, "username": name(user), "total_score": tallies[user].score}
+            {"rank": rank, "user_id": user, "username": self.shown[user], "total_score": tallies[user].score}
             for rank, user in zip(shared, order, strict=True)
         ]
-
-
-def name(user: int) -> str:
-    return f"model{user}"
 
 
 class Machine(RuleBasedStateMachine):
@@ -53,7 +55,8 @@ class Machine(RuleBasedStateMachine):
         super().__init__()
         self.stack = stack
         self.model = model
-        self.tokens = {user: accounts.new(name(user), user) for user in model.users}
+        self.accounts = accounts
+        self.tokens = {user: accounts.new(model.names[user], user) for user in model.users}
         self.clients = [httpx.Client(base_url=process.url, timeout=30) for process in stack.leaderboards]
         self.settled = True
 
@@ -69,12 +72,15 @@ class Machine(RuleBasedStateMachine):
         assert answer.status_code == 201, answer.text
         self.stored(player, answer.json(), score)
 
-    @rule(player=players, process=processes, score=scores, key=st.sampled_from("abc"))
+    @rule(player=players, process=processes, score=scores, key=st.sampled_from("abcdef"))
     def play_with_key(self, player: int, process: int, score: int, key: str) -> None:
         user = self.model.users[player]
         first = self.model.keys.get((user, key))
         answer = self.submit(player, process, score, {"Idempotency-Key": key})
-        if first is None:
+        if (user, key) in self.model.erased:
+            assert answer.status_code == 409, answer.text
+            assert answer.json()["type"] == "urn:problem:session-erased"
+        elif first is None:
             assert answer.status_code == 201, answer.text
             assert "idempotent-replayed" not in answer.headers
             self.stored(player, answer.json(), score)
@@ -89,10 +95,50 @@ class Machine(RuleBasedStateMachine):
     def stored(self, player: int, answer: dict[str, Any], score: int) -> None:
         user = self.model.users[player]
         self.model.sessions[user].append(Session(answer["session_id"], score))
+        self.model.shown[user] = self.model.names[user]
         [mine] = [row for row in self.model.board() if row["user_id"] == user]
         assert (answer["total_score"], answer["rank"]) == (mine["total_score"], mine["rank"])
 
+    @rule(player=players, process=processes)
+    def remove_me(self, player: int, process: int) -> None:
+        user = self.model.users[player]
+        answer = self.clients[process].delete(f"{API}/me", headers=self.tokens[user])
+        assert answer.status_code == 204, answer.text
+        self.model.sessions[user] = []
+        self.model.erased |= {identity for identity in self.model.keys if identity[0] == user}
+        self.model.keys = {identity: kept for identity, kept in self.model.keys.items() if identity[0] != user}
+
+    @rule(player=players, process=processes, at_once=st.booleans())
+    def rename(self, player: int, process: int, at_once: bool) -> None:
+        """The token carries the new name from now on; the board does when it is told, or with the next session."""
+        user = self.model.users[player]
+        self.model.renames += 1
+        self.model.names[user] = f"model{user}.{self.model.renames}"
+        self.tokens[user] = self.accounts.new(self.model.names[user], user)
+        if at_once:
+            answer = self.clients[process].put(f"{API}/me", headers=self.tokens[user])
+            assert answer.status_code == 200, answer.text
+            self.model.shown[user] = self.model.names[user]
+            mine = self.own(user)
+            found = answer.json()
+            assert (found["total_score"], found["username"]) == (mine["total_score"], mine["username"])
+            if self.settled:
+                assert found["rank"] == mine["rank"]
+
     # Reading.
+
+    def own(self, user: int) -> dict[str, Any]:
+        """What the player's own rank is: of one who is not on the board, by the name that the token carries."""
+        nobody = {"rank": None, "user_id": user, "username": self.model.names[user], "total_score": 0}
+        return next((row for row in self.model.board() if row["user_id"] == user), nobody)
+
+    def is_absent(self, process: int, path: str) -> None:
+        """Whoever is not on the board is not found: at once, or within the second that a change may take after a fault."""
+        deadline = time.monotonic() + (0 if self.settled else 1.5)
+        while (status := self.clients[process].get(f"{API}/{path}").status_code) != 404:
+            assert status == 200
+            assert time.monotonic() < deadline, path
+            time.sleep(0.02)  # as in holds
 
     def holds(self, process: int, path: str, expected: Any, pick: str, headers: Mapping[str, str] | None = None) -> None:
         """The answer is the model's: at once, or within the second that a change may take after a fault."""
@@ -118,14 +164,13 @@ class Machine(RuleBasedStateMachine):
         if found:
             self.holds(process, f"rank/{user}", found[0], "")
         else:
-            assert self.clients[process].get(f"{API}/rank/{user}").status_code == 404
+            self.is_absent(process, f"rank/{user}")
 
     @rule(process=processes, player=players)
     def own_rank(self, process: int, player: int) -> None:
         """Own writes are seen at once by whichever process answers, whatever has failed."""
         user = self.model.users[player]
-        board = {row["user_id"]: row for row in self.model.board()}
-        mine = board.get(user, {"rank": None, "user_id": user, "username": name(user), "total_score": 0})
+        mine = self.own(user)
         answer = self.clients[process].get(f"{API}/rank/me", headers=self.tokens[user]).json()
         assert (answer["total_score"], answer["username"]) == (mine["total_score"], mine["username"])
         if self.settled:
@@ -136,7 +181,7 @@ class Machine(RuleBasedStateMachine):
         user, board = self.model.users[player], self.model.board()
         place = next((index for index, row in enumerate(board) if row["user_id"] == user), None)
         if place is None:
-            assert self.clients[process].get(f"{API}/around/{user}?radius={radius}").status_code == 404
+            self.is_absent(process, f"around/{user}?radius={radius}")
             return
         expected = board[max(0, place - radius) : place + radius + 1]
         self.holds(process, f"around/{user}?radius={radius}", expected, "players")
