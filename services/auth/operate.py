@@ -1,4 +1,4 @@
-"""What an operator may do to accounts: `python -m services.auth.operate end-sessions NAME|--everybody`.
+"""What an operator may do to accounts: `python -m services.auth.operate end-sessions NAME|--everybody | delete-account NAME`.
 
 What an access token says is believed until it expires by whoever does not ask this service; it does, so to it the sessions
 have ended at once.
@@ -8,13 +8,14 @@ import argparse
 import asyncio
 import sys
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.auth import audit, families, repository
+from services.auth import audit, families, kept_names, repository
 from services.auth.audit import Event
+from services.auth.repository import UserRecord
 from services.auth.settings import AuthSettings
 from services.auth.usernames import InvalidUsername, Username
 from services.common.database import Database
@@ -33,18 +34,18 @@ class NoSuchAccount(LookupError):
 class Operator:
     """Does it, and leaves a word of it in the audit log."""
 
-    def __init__(self, database: Database, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+    def __init__(
+        self, database: Database, *, name_kept_for: timedelta, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
         self._database = database
+        self._name_kept_for = name_kept_for
         self._clock = clock
 
     async def end_sessions(self, name: str) -> int:
         """Sign a user out everywhere; gives how many sessions have ended. Raises NoSuchAccount."""
-        canonical = _canonical(name)
 
         async def end(connection: AsyncConnection) -> int:
-            user = await repository.find_user_by_name(connection, canonical)
-            if user is None:
-                raise NoSuchAccount(name)
+            user = await _lock(connection, name)
             ended = await families.end_every_family(connection, user.user_id)
             now = self._clock()
             await audit.record(connection, Event.SESSIONS_ENDED, None, user_id=user.user_id, now=now, sessions=ended, by=_BY)
@@ -62,19 +63,43 @@ class Operator:
         )
         return ended
 
+    async def delete_account(self, name: str) -> int:
+        """Delete an account as its owner could; gives its number. Raises NoSuchAccount."""
 
-def _canonical(name: str) -> str:
+        async def delete(connection: AsyncConnection) -> int:
+            user = await _lock(connection, name)
+            now = self._clock()
+            await kept_names.keep(connection, user, now + self._name_kept_for, owner=None)
+            await repository.delete_user(connection, user.user_id)
+            await audit.record(connection, Event.ACCOUNT_DELETED, None, user_id=user.user_id, now=now, by=_BY)
+            return user.user_id
+
+        return await self._database.transaction(delete)
+
+
+async def _lock(connection: AsyncConnection, name: str) -> UserRecord:
+    """The account of this name, which nobody changes or signs in to until the transaction ends. Raises NoSuchAccount."""
     try:
-        return Username.parse(name).canonical
+        canonical = Username.parse(name).canonical
     except InvalidUsername:
         raise NoSuchAccount(name) from None
+    found = await repository.find_user_by_name(connection, canonical)
+    user = await repository.lock_user(connection, found.user_id) if found else None
+    if user is None or user.canonical != canonical:
+        raise NoSuchAccount(name)
+    return user
 
 
 async def operate(settings: AuthSettings, arguments: argparse.Namespace) -> str:
     """Do what the command line says; gives what to tell of it. Raises NoSuchAccount, or SQLAlchemyError."""
     database = Database(settings, settings.auth_mysql_user, settings.auth_mysql_password.get_secret_value())
-    operator = Operator(database)
+    operator = Operator(database, name_kept_for=timedelta(days=settings.username_kept_days))
     try:
+        if arguments.command == "delete-account":
+            user_id = await operator.delete_account(arguments.name)
+            return (
+                f"{arguments.name} was account {user_id}, and is deleted. What they played is player {user_id}'s: erase it too"
+            )
         if arguments.everybody:
             return f"Sessions that have ended: {await operator.end_all_sessions():,}"
         return f"Sessions of {arguments.name} that have ended: {await operator.end_sessions(arguments.name):,}"
@@ -91,6 +116,8 @@ def main() -> int:
     )
     ending.add_argument("name", nargs="?", help="whose sessions")
     ending.add_argument("--everybody", action="store_true", help="every session there is")
+    deleting = commands.add_parser("delete-account", help="delete a user's account; what they played is erased by itself")
+    deleting.add_argument("name", help="whose account")
     arguments = parser.parse_args()
     settings = load_settings(AuthSettings)
     # The audit log's row is what counts; its line would be on the operator's terminal only.

@@ -14,12 +14,12 @@ from services.leaderboard.erase import erase
 from services.leaderboard.settings import LeaderboardSettings
 from services.local.maintenance import maintain
 from services.local.stack import Stack
-from tests.system import Accounts, assert_problem, bearer, eventually, sign_up
+from tests.system import PASSWORD, Accounts, assert_problem, bearer, eventually, sign_up
 
 
-async def run(settings: AuthSettings, *, name: str | None = None) -> str:
-    """End the sessions of one, or of everybody."""
-    return await operate.operate(settings, argparse.Namespace(command="end-sessions", name=name, everybody=name is None))
+async def run(settings: AuthSettings, command: str = "end-sessions", *, name: str | None = None) -> str:
+    """Do it to one, or to everybody."""
+    return await operate.operate(settings, argparse.Namespace(command=command, name=name, everybody=name is None))
 
 
 async def test_sessions_end_by_name_and_all_at_once(
@@ -46,10 +46,29 @@ async def test_sessions_end_by_name_and_all_at_once(
 
 
 @pytest.mark.usefixtures("auth")
+@pytest.mark.parametrize("command", ["end-sessions", "delete-account"])
 @pytest.mark.parametrize("name", ["nobody", "", "\ud800", "' OR 1=1 -- "])
-async def test_a_name_that_nobody_has_ends_nothing(auth_settings: AuthSettings, name: str) -> None:
+async def test_nothing_is_done_to_a_name_that_nobody_has(auth_settings: AuthSettings, command: str, name: str) -> None:
     with pytest.raises(NoSuchAccount):
-        await run(auth_settings, name=name)
+        await run(auth_settings, command, name=name)
+
+
+async def test_an_account_is_deleted_as_its_owner_could(
+    auth: httpx.AsyncClient, auth_settings: AuthSettings, mysql: Any
+) -> None:
+    ada, grace = [bearer(await sign_up(auth, name)) for name in ("Ada", "Grace")]
+    user_id = (await auth.get("/auth/me", headers=ada)).json()["user_id"]
+    assert f"account {user_id}," in await run(auth_settings, "delete-account", name="ada")
+    assert_problem(await auth.get("/auth/me", headers=ada), 401)
+    assert (await auth.get("/auth/me", headers=grace)).status_code == 200
+    credentials = {"username": "Ada", "password": PASSWORD}
+    assert_problem(await auth.post("/auth/login", json=credentials), 401, "invalid-credentials")
+    assert_problem(await auth.post("/auth/register", json=credentials), 409, "username-taken")
+    with mysql.cursor() as cursor:
+        cursor.execute("SELECT user_id, JSON_VALUE(detail, '$.by') FROM audit_events WHERE event = 'account_deleted'")
+        assert cursor.fetchall() == ((user_id, "operator"),)
+    with pytest.raises(NoSuchAccount):
+        await run(auth_settings, "delete-account", name="Ada")
 
 
 async def test_an_erased_player_is_nowhere_within_a_second(
