@@ -71,11 +71,7 @@ class CommitUnknown(Exception):
 
 
 class Database:
-    """MySQL as one service's account sees it. Under REPEATABLE READ, what one connection reads is of one moment.
-
-    ``lean``: no round trips but the caller's own, no ping before and no ROLLBACK after a transaction. Whether a connection
-    was lost meanwhile is then found out by its first statement.
-    """
+    """MySQL as one service's account sees it. Under REPEATABLE READ, what one connection reads is of one moment."""
 
     def __init__(
         self,
@@ -85,7 +81,6 @@ class Database:
         *,
         pool_size: int | None = None,
         isolation_level: Literal["READ COMMITTED", "REPEATABLE READ"] = "READ COMMITTED",
-        lean: bool = False,
     ) -> None:
         self._timeout = settings.mysql_timeout
         self.engine: AsyncEngine = create_async_engine(
@@ -93,8 +88,7 @@ class Database:
             pool_size=pool_size or settings.mysql_pool_size,
             max_overflow=0,
             pool_timeout=settings.mysql_timeout,
-            pool_pre_ping=not lean,
-            pool_reset_on_return=None if lean else "rollback",  # a connection that is closed rolls back by itself what is open
+            pool_pre_ping=True,
             pool_recycle=1800,
             isolation_level=isolation_level,
             hide_parameters=True,
