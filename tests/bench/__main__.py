@@ -18,6 +18,7 @@ from services.local.errors import LocalError
 from services.local.terminal import Progress, complain, say, stop_signals
 from tests.bench.figures import BOX_LOADS, GATEWAY, ONE_PROCESS, at, best_count, box_figures, judge_ratio
 from tests.bench.generator import CONNECTIONS, Load, generator_version
+from tests.bench.identity import add_identity
 from tests.bench.machine import Meter, describe
 from tests.bench.plot import draw
 from tests.bench.report import Report
@@ -45,6 +46,7 @@ def main() -> int:
     try:
         with stop_signals(), tempfile.TemporaryDirectory(prefix="bench-", dir=scratch) as folder:
             report = _measure(Path(folder), plan, players, smoke, progress.step)
+            add_identity(report, plan, Path(folder), progress.step)
             if settings.get("SCALE") == "1":
                 add_scale(report, plan, Path(folder), progress.step)
     except LocalError as error:

@@ -17,7 +17,7 @@ class Figure:
     aim: float | None = None
     of: str = ""
     against: str = ""
-    unit: Literal["", "s", "bytes"] = ""
+    unit: Literal["", "s", "ms", "bytes", "MiB", "area"] = ""
     less_is_better: bool = False
 
 
@@ -68,6 +68,21 @@ GATEWAY = (
     Figure(
         "gateway-submit", "/submit through Traefik / body-and-token ceiling, direct", of="gateway-submit", against="checked"
     ),
+)
+
+IDENTITY = (
+    Figure(
+        "login-oracle",
+        "Known name or not, told by a wrong password's time: |area − ½|",
+        0.05,
+        0.03,
+        unit="area",
+        less_is_better=True,
+    ),
+    Figure("delay-oracle", "The same during a delay", 0.05, 0.03, unit="area", less_is_better=True),
+    Figure("me-logins", "/auth/me p99 during 64 logins at once", 250, 100, unit="ms", less_is_better=True),
+    Figure("logins-seconds", "64 logins at once, until the last answer", unit="s", less_is_better=True),
+    Figure("logins-memory", "Most memory of the auth process", 256, 192, unit="MiB", less_is_better=True),
 )
 
 # Floors: what a well-known Go server on PostgreSQL does on a machine like the reference, which it has to itself.

@@ -66,6 +66,16 @@ def process_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / _TICKS
 
 
+def most_memory(pid: int) -> int:
+    """The most memory that a process has had at once, in bytes; 0 where that is not told."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return 0
+    found = re.search(r"^VmHWM:\s*(\d+) kB$", status, re.MULTILINE)
+    return int(found.group(1)) * 1024 if found else 0
+
+
 def busy_seconds() -> float | None:
     """Processor time that the whole machine has had, and what other machines took of it."""
     try:

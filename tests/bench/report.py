@@ -113,7 +113,8 @@ def shown(figure: Figure, value: float | None) -> str:
     """A value of the figure, or one of its marks."""
     if value is None:
         return "–"
-    return {"": f"{value:.2f}", "s": f"{value:.1f} s", "bytes": f"{value:.0f} B"}[figure.unit]
+    shapes = {"": "{:.2f}", "s": "{:.1f} s", "ms": "{:.0f} ms", "bytes": "{:.0f} B", "MiB": "{:.0f} MiB", "area": "{:.3f}"}
+    return shapes[figure.unit].format(value)
 
 
 def mark(figure: Figure, value: float | None) -> str:

@@ -102,16 +102,32 @@ def _measure_one(case: Case, seconds: int, folder: Path, meter: Meter) -> Measur
 @contextmanager
 def _writing(load: Load, url: str, folder: Path) -> Iterator[None]:
     """Sessions are submitted at an even pace until the end of the block. Raises GeneratorFailed if they were not."""
+    with paced(load, url, WRITES_A_SECOND, folder) as result:
+        yield
+    if result["rate"] < WRITES_A_SECOND * _PACE_KEPT:
+        raise GeneratorFailed(
+            f"the background writer got {result['rate']:.0f} sessions a second done, not {WRITES_A_SECOND}"
+            f" (p99 {result['p99']:.0f} ms)"
+        )
+
+
+@contextmanager
+def paced(load: Load, url: str, rate: int, folder: Path) -> Iterator[dict[str, float]]:
+    """The load's request is sent ``rate`` times a second until the end of the block; what came of it is there after that.
+
+    Raises GeneratorFailed when it did not run to its end, or an answer was not a success.
+    """
     request, values = load.write(folder)
-    command = [sys.executable, "-m", "tests.bench.writer", url, str(request), str(values), str(WRITES_A_SECOND)]
+    command = [sys.executable, "-m", "tests.bench.writer", url, str(request), str(values), str(rate)]
     writer = subprocess.Popen(  # our own module
         command, cwd=ROOT, env=without_secrets(os.environ), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
+    result: dict[str, float] = {}
     try:
         assert writer.stdout is not None
         if writer.stdout.readline().strip() != STARTED:
             raise GeneratorFailed(f"the background writer did not start: {writer.communicate()[1].strip()[-300:]}")
-        yield
+        yield result
         writer.terminate()
         output, errors = writer.communicate(timeout=30)
     except subprocess.TimeoutExpired:
@@ -121,11 +137,6 @@ def _writing(load: Load, url: str, folder: Path) -> Iterator[None]:
         writer.wait()
     if writer.returncode != 0:
         raise GeneratorFailed(f"the background writer failed: {errors.strip()[-300:]}")
-    result = json.loads(output)
+    result |= json.loads(output)
     if result["refused"]:
-        raise GeneratorFailed(f"{result['refused']} sessions of the background writer were refused")
-    if result["rate"] < WRITES_A_SECOND * _PACE_KEPT:
-        raise GeneratorFailed(
-            f"the background writer got {result['rate']:.0f} sessions a second done, not {WRITES_A_SECOND}"
-            f" (p99 {result['p99']:.0f} ms)"
-        )
+        raise GeneratorFailed(f"{result['refused']:.0f} requests of the background writer were refused")

@@ -123,6 +123,16 @@ class System:
             connection.commit()
         return tokens
 
+    def usernames(self, count: int) -> list[str]:
+        """The names of as many accounts."""
+        return [username for (username,) in self._select(f"SELECT username FROM users ORDER BY id LIMIT {count:d}")]
+
+    def delay_everybody(self) -> None:
+        """Slow down every account and name that a password was tried for, for an hour."""
+        with self.target.connect() as connection, connection.cursor() as cursor:
+            cursor.execute("UPDATE password_attempts SET failures = 20, delayed_until = UTC_TIMESTAMP(6) + INTERVAL 1 HOUR")
+            connection.commit()
+
     def versions(self) -> dict[str, str]:
         """The servers that run, by name."""
         ((mysql,),) = self._select("SELECT VERSION()")
