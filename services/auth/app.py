@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.auth import account_routes, attempts, audit, families, hot, kept_names, routes, session_routes
 from services.auth.account import AccountService
-from services.auth.callers import Callers
+from services.auth.callers import LANES, Callers
 from services.auth.cookies import PREFIX
 from services.auth.families import Lifetimes
 from services.auth.passwords import Passwords
@@ -38,11 +38,14 @@ def create_app(settings: AuthSettings | None = None, clock: Callable[[], datetim
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        database = Database(settings, settings.auth_mysql_user, settings.auth_mysql_password.get_secret_value())
+        account = settings.auth_mysql_user, settings.auth_mysql_password.get_secret_value()
+        database = Database(settings, *account)
+        # Of its own, so that who asks who they are never waits behind those who sign in.
+        reads = Database(settings, *account, pool_size=LANES)
         passwords = Passwords(settings)
         app.state.database = database
         app.state.verifier = TokenVerifier(keys, settings.jwt_issuer, settings.jwt_audience)
-        app.state.callers = Callers(database, clock)
+        app.state.callers = Callers(reads, clock)
         check = PasswordCheck(database, passwords, settings, clock)
         lifetime = timedelta(seconds=settings.access_token_seconds)
         issuer = AccessTokenIssuer(keys, settings.jwt_issuer, settings.jwt_audience, lifetime)
@@ -75,6 +78,7 @@ def create_app(settings: AuthSettings | None = None, clock: Callable[[], datetim
         finally:
             await upkeep.stop()
             passwords.close()
+            await reads.dispose()
             await database.dispose()
 
     router = APIRouter()

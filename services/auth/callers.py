@@ -12,6 +12,7 @@ from services.common.gather import Gather
 from services.common.tokens import Principal
 
 _GATHERED = 100
+LANES = 2
 
 
 class Callers:
@@ -20,7 +21,7 @@ class Callers:
     def __init__(self, database: Database, clock: Callable[[], datetime]) -> None:
         self._database = database
         self._clock = clock
-        self._accounts: Gather[Principal, AccountRecord | None] = Gather(self._list_accounts, most=_GATHERED, lanes=2)
+        self._accounts: Gather[Principal, AccountRecord | None] = Gather(self._list_accounts, most=_GATHERED, lanes=LANES)
 
     async def account(self, caller: Principal) -> bytes:
         """The caller's `Account`, as JSON. Raises Unauthenticated."""

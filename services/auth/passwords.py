@@ -1,9 +1,13 @@
 """Passwords: their rules, and Argon2id in a bounded pool, never on the event loop."""
 
 import asyncio
+import os
+import sys
+import threading
 import unicodedata
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import TypeVar
 
 from argon2 import PasswordHasher
@@ -16,6 +20,7 @@ from services.auth.settings import AuthSettings
 T = TypeVar("T")
 
 MAX_LENGTH = 128
+NICENESS = 5
 
 
 class InvalidPassword(ValueError):
@@ -48,6 +53,17 @@ def new_password(text: str, min_length: int, names: Sequence[str] = ()) -> str:
     return normal
 
 
+def _come_after_the_loop() -> None:
+    """Give the processor to the event loop first: a hash may take longer, but nobody else's answer does.
+
+    On Linux a thread has a priority of its own. Without this a container's share, or a busy machine's, is divided evenly
+    between the loop and the hashes: 64 logins at once took the 99th percentile of `/auth/me` from 0.2 s to 3 s there.
+    """
+    if sys.platform == "linux":
+        with suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+
+
 class Passwords:
     """Hashes and checks passwords in as many threads as there are cores: Argon2 releases the GIL.
 
@@ -61,7 +77,9 @@ class Passwords:
             memory_cost=settings.argon2_memory_kib,
             parallelism=settings.argon2_parallelism,
         )
-        self._pool = ThreadPoolExecutor(settings.password_workers, thread_name_prefix="argon2")
+        self._pool = ThreadPoolExecutor(
+            settings.password_workers, thread_name_prefix="argon2", initializer=_come_after_the_loop
+        )
         self._workers = asyncio.Semaphore(settings.password_workers)
         self._room = settings.password_workers + settings.password_queue
         self._seconds = settings.password_queue_seconds

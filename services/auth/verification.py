@@ -9,7 +9,7 @@ import hashlib
 import math
 import uuid
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime
 from functools import partial
 from weakref import WeakValueDictionary
@@ -38,6 +38,8 @@ class PasswordCheck:
             settings.password_free_failures, settings.password_delay_seconds, settings.password_delay_max_seconds
         )
         self._turns: WeakValueDictionary[bytes, asyncio.Lock] = WeakValueDictionary()
+        # Enough that every worker always has its next password: more at once would only keep the loop from everybody else.
+        self._gate = asyncio.Semaphore(2 * settings.password_workers)
         self._room = settings.password_queue
         self._seconds = settings.password_queue_seconds
 
@@ -91,22 +93,24 @@ class PasswordCheck:
 
     @asynccontextmanager
     async def _turn(self, key: bytes) -> AsyncIterator[None]:
-        """One attempt an account at a time: of right passwords that come at once, none finds the others counted as wrong."""
+        """One attempt an account at a time: of right passwords that come at once, none finds the others counted as wrong.
+
+        And few at a time in all. Those who wait are bounded in number and in time. Raises PasswordQueueFull.
+        """
         turn = self._turns.setdefault(key, asyncio.Lock())
-        if turn.locked() and self._room <= 0:
+        if self._room <= 0 and (turn.locked() or self._gate.locked()):
             raise PasswordQueueFull("Try again in a moment.")
-        self._room -= 1
-        try:
-            async with asyncio.timeout(self._seconds):
-                await turn.acquire()
-        except TimeoutError:
-            raise PasswordQueueFull("Try again in a moment.") from None
-        finally:
-            self._room += 1
-        try:
+        async with AsyncExitStack() as held:
+            self._room -= 1
+            try:
+                async with asyncio.timeout(self._seconds):
+                    await held.enter_async_context(turn)
+                    await held.enter_async_context(self._gate)
+            except TimeoutError:
+                raise PasswordQueueFull("Try again in a moment.") from None
+            finally:
+                self._room += 1
             yield
-        finally:
-            turn.release()
 
 
 def _key(account: str, user: UserRecord | None) -> bytes:

@@ -1,6 +1,9 @@
 """The rules of passwords, and the pool that hashes them."""
 
 import asyncio
+import os
+import sys
+import threading
 
 import pytest
 from hypothesis import given
@@ -8,7 +11,7 @@ from hypothesis import strategies as st
 
 from services.auth import passwords
 from services.auth.errors import PasswordQueueFull
-from services.auth.passwords import InvalidPassword, Passwords
+from services.auth.passwords import NICENESS, InvalidPassword, Passwords
 from services.auth.settings import AuthSettings
 
 SETTINGS = AuthSettings.model_construct(
@@ -79,4 +82,12 @@ async def test_what_waits_too_long_for_a_worker_is_told_so() -> None:
     with pytest.raises(PasswordQueueFull):
         await pool.hash("two")
     assert await running
+    pool.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a thread has no priority of its own")
+async def test_hashing_leaves_the_processor_to_the_loop_first() -> None:
+    pool = Passwords(SETTINGS)
+    niceness = await pool._run(lambda: os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+    assert niceness == max(NICENESS, os.getpriority(os.PRIO_PROCESS, 0))
     pool.close()
