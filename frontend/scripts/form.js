@@ -50,7 +50,11 @@ export function createForm(form, { fields: names, action, busyAction, send }) {
     for (const name of names) fields[name].update(failure?.fields[name] ?? null);
     waitClock.hidden = true;
     if (failure?.retryAt) wait(failure.retryAt);
-    if (failure) (wrong ? fields[wrong] : last).input.focus();
+    if (failure) {
+      const { input } = wrong ? fields[wrong] : last;
+      input.focus();
+      input.scrollIntoView({ block: "nearest" }); // one that had the focus already may have been pushed out of view
+    }
     updateSubmit();
   }
 
