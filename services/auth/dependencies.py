@@ -54,9 +54,9 @@ async def _guard(request: Request, response: Response) -> None:
 
 
 async def own_page(request: Request) -> None:
-    """Dependency of what hands out the cookie. Raises CrossSiteRequest.
+    """Dependency of what hands out the cookie or takes it back. Raises CrossSiteRequest.
 
-    It carries none yet, but another site's form could sign a visitor in as somebody else, who would read what they do.
+    It need not carry one: another site's form could sign a visitor in as somebody else, who would read what they do, or out.
     """
     require_own_page(request)
 

@@ -76,7 +76,13 @@ async def refresh(service: Service, sender: Sender, request: Request, response: 
     return _answer(request, response, await service.refresh(token, sender))
 
 
-@router.post("/logout", status_code=204, summary="Sign out", responses=documented(InvalidRequest, ServiceUnavailable))
+@router.post(
+    "/logout",
+    status_code=204,
+    summary="Sign out",
+    responses=documented(InvalidRequest, ServiceUnavailable),
+    dependencies=[Depends(own_page)],
+)
 async def logout(service: Service, sender: Sender, request: Request, response: Response, token: RefreshToken) -> None:
     await service.logout(token, sender)
     clear_refresh_cookie(request, response)

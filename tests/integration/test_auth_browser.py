@@ -139,6 +139,14 @@ async def test_another_site_cannot_sign_its_visitors_in(auth: httpx.AsyncClient,
     assert count(mysql, "SELECT COUNT(*) FROM refresh_families") == 0
 
 
+@pytest.mark.parametrize("sent", REFUSED, ids=str)
+async def test_another_site_cannot_take_the_cookie_of_its_visitors_away(auth: httpx.AsyncClient, sent: dict[str, str]) -> None:
+    """SameSite keeps the cookie from its request, and not what the answer would do to it."""
+    answer = await auth.post("/auth/logout", headers=sent)
+    assert_problem(answer, 403, "cross-site-request")
+    assert "set-cookie" not in answer.headers
+
+
 async def test_the_cookie_is_checked_on_every_route_that_it_reaches(auth: httpx.AsyncClient) -> None:
     token = await sign_up(auth, "Ada")
     document = (await auth.get("/auth/openapi.json")).json()
