@@ -21,7 +21,7 @@ from services.auth.verification import PasswordCheck
 from services.common import upkeep
 from services.common.database import Database
 from services.common.upkeep import Upkeep
-from tests.system import PASSWORD, assert_problem, serving
+from tests.system import PASSWORD, assert_problem, bearer, serving
 
 WRONG = "wrong horse battery"
 CLIENT = Client("192.0.2.7", "a browser")
@@ -149,6 +149,29 @@ async def test_whoever_is_signed_in_stays_so_while_someone_else_guesses(auth: ht
     auth.cookies.clear()
     cookie = "; ".join(f"{name}={value}" for name, value in signed_in.cookies.items())
     assert (await auth.post("/auth/refresh", headers={"Cookie": cookie})).status_code == 200
+
+
+async def test_wherever_the_password_is_asked_for_a_wrong_one_counts(auth: httpx.AsyncClient, clock: Clock) -> None:
+    me = bearer((await login(auth, PASSWORD)).json()["access_token"])
+    new = "another horse battery"
+
+    async def change(password: str) -> httpx.Response:
+        return await auth.put("/auth/me/password", json={"current_password": password, "new_password": new}, headers=me)
+
+    async def delete(password: str) -> httpx.Response:
+        return await auth.post("/auth/me/deletion", json={"password": password}, headers=me)
+
+    for _ in range(2):
+        await fail(auth, 1)
+        assert_problem(await change(WRONG), 403, "wrong-password")
+        assert_problem(await delete(WRONG), 403, "wrong-password")
+    for answer in (await login(auth, PASSWORD), await change(PASSWORD), await delete(PASSWORD)):
+        assert_problem(answer, 429, "too-many-failures")
+        assert answer.headers["retry-after"] == "5"
+    clock.move(5)
+    assert (await change(PASSWORD)).status_code == 204
+    await fail(auth, 5)  # the right one has cleared the count
+    assert (await login(auth, new)).status_code == 200
 
 
 async def test_one_account_is_slowed_down_and_no_other(auth: httpx.AsyncClient) -> None:
