@@ -128,6 +128,33 @@ async def test_of_one_who_never_played_nothing_is_kept(leaderboard: httpx.AsyncC
         assert rows(mysql, f"SELECT COUNT(*) FROM {table}") == [(0,)]
 
 
+async def test_who_plays_for_the_first_time_while_they_leave_has_that_session_counted(
+    leaderboard: httpx.AsyncClient,
+    accounts: Accounts,
+    mysql: Any,
+    leaderboard_settings: LeaderboardSettings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """There was nothing to lock: so what is there a moment later is not looked at."""
+    pause, lock = Pause(), players._lock
+
+    async def held(*arguments: Any) -> Any:
+        locked = await lock(*arguments)
+        await pause.here()
+        return locked
+
+    monkeypatch.setattr(players, "_lock", held)
+    ada = accounts.new("Ada", 1)
+    leaving = asyncio.create_task(remove(leaderboard, ada))
+    await pause.reached.wait()
+    [answer] = await play(leaderboard, ada, 5)
+    pause.go_on.set()
+    await leaving
+    assert await get(leaderboard, "rank/me", ada) == {"user_id": 1, "username": "Ada", "total_score": 5, "rank": 1}
+    assert rows(mysql, "SELECT id FROM game_sessions") == [(answer["session_id"],)]
+    assert await check(leaderboard_settings) == []
+
+
 @pytest.mark.parametrize(("method", "path"), [("DELETE", "me"), ("PUT", "me"), ("GET", "me/export")])
 async def test_nobody_does_it_for_another(leaderboard: httpx.AsyncClient, method: str, path: str) -> None:
     assert_problem(await leaderboard.request(method, f"{API}/{path}"), 401, "unauthenticated")
