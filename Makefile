@@ -6,9 +6,11 @@ LOCAL := $(BIN)/python -m services.local
 PACKAGES := .venv/.installed
 NODE_PACKAGES := tests/frontend/node_modules/.installed
 CODE := services migrations tests
+# Strict, because a package that the service does not know is otherwise only mentioned, under "No known vulnerabilities found".
+AUDIT := $(BIN)/pip-audit --strict --require-hashes --disable-pip --progress-spinner off --vulnerability-service $(or $(ADVISORIES),pypi)
 COMPILE := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes --no-header
 
-.PHONY: help run dev up down reset seed rebuild check test bench lint fmt lock clean
+.PHONY: help run dev up down reset seed rebuild check test bench lint audit fmt lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
@@ -56,6 +58,11 @@ lint: $(PACKAGES) $(NODE_PACKAGES) ## Check style, types and imports
 	@$(BIN)/mypy $(CODE)
 	@$(BIN)/lint-imports --no-logo
 	@cd tests/frontend && node_modules/.bin/tsc --noEmit -p .
+
+audit: $(PACKAGES) ## Look for vulnerabilities: known ones of what is locked (ADVISORIES=osv asks OSV, not PyPI), and risky code
+	@$(BIN)/ruff check $(CODE) # its S rules are Bandit's
+	@$(AUDIT) --requirement services/requirements.lock
+	@$(AUDIT) --requirement requirements.lock
 
 fmt: $(PACKAGES) ## Format the Python code
 	@$(BIN)/ruff check --fix-only --quiet $(CODE)
