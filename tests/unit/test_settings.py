@@ -1,5 +1,8 @@
 """Settings: nothing starts with a secret missing, and no refusal shows one."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,6 +12,7 @@ from services.auth.settings import AuthSettings
 from services.common.settings import InvalidSettings, load_settings
 from services.leaderboard.app import create_app as create_leaderboard
 from services.leaderboard.settings import LeaderboardSettings
+from services.local import ROOT
 
 KEY = "k1:Q2xvdWRzIG1vdmUgb3ZlciB0aGUgaGlsbHMsIDEyMzQ1Ng"
 
@@ -50,11 +54,34 @@ def test_a_bad_value_is_named_but_never_shown(monkeypatch: pytest.MonkeyPatch) -
     assert "99999" not in str(refused.value)
 
 
-@pytest.mark.parametrize("keys", ["", "k1:c2hvcnQ", "k1:" + "A" * 43])
+REPEATED = f"{KEY},k2:{KEY.partition(':')[2]}"
+
+
+@pytest.mark.parametrize(
+    "keys",
+    ["", "k1:c2hvcnQ", "k1:" + "A" * 43, "k1:Y2hhbmdlLW1lLWNoYW5nZS1tZS1jaGFuZ2UtbWUtcGxlYXNl", REPEATED, f"{KEY},{KEY}"],
+)
 def test_neither_service_starts_with_keys_that_must_not_be_used(monkeypatch: pytest.MonkeyPatch, keys: str) -> None:
     monkeypatch.setenv("JWT_KEYS", keys)
     monkeypatch.setenv("AUTH_MYSQL_PASSWORD", "a long password")
     monkeypatch.setenv("LEADERBOARD_MYSQL_PASSWORD", "a long password")
     for create in (create_auth, create_leaderboard):
-        with pytest.raises(InvalidSettings, match="JWT_KEYS"):
+        with pytest.raises(InvalidSettings, match="JWT_KEYS") as refused:
             create()
+        assert KEY.partition(":")[2] not in str(refused.value)
+
+
+@pytest.mark.parametrize("module", ["services.auth", "services.leaderboard"])
+def test_a_process_that_must_not_start_says_so_in_one_line_and_ends(module: str) -> None:
+    environment = {
+        "PATH": os.environ["PATH"],
+        "JWT_KEYS": REPEATED,
+        "AUTH_MYSQL_PASSWORD": "a long password",
+        "LEADERBOARD_MYSQL_PASSWORD": "a long password",
+    }
+    ended = subprocess.run(
+        [sys.executable, "-m", module], env=environment, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert ended.returncode != 0
+    assert ended.stdout == ""
+    assert ended.stderr == "cannot start: JWT_KEYS: key k2 repeats another key\n"
