@@ -48,7 +48,7 @@ bench: $(PACKAGES) ## Measure it against what its framework could do at most (QU
 	@$(LOCAL) prerequisites bench
 	@$(BIN)/python -m tests.bench
 
-faults: $(PACKAGES) ## Run the fault tests in their long form, with a line for each
+faults: $(PACKAGES) ## Run the fault tests in their long form, and keep what they found in tests/faults/results
 	@$(LOCAL) prerequisites test
 	@$(BIN)/python -m pytest tests/faults --long --verbose --timeout=3600 --no-header
 

@@ -88,9 +88,8 @@ def gateway_url(stack: Stack) -> str:
     return stack.gateway_url
 
 
-@pytest.fixture(scope="session")
-def stack_settings(stack: Stack, secrets: Mapping[str, str]) -> LeaderboardSettings:
-    """What the stack's own leaderboard processes were told of their servers."""
+def settings_of(stack: Stack, secrets: Mapping[str, str]) -> LeaderboardSettings:
+    """What a stack's own leaderboard processes were told of their servers."""
     return LeaderboardSettings(
         mysql_host=stack.mysql.host,
         mysql_port=stack.mysql.port,
@@ -100,6 +99,12 @@ def stack_settings(stack: Stack, secrets: Mapping[str, str]) -> LeaderboardSetti
         redis_url=stack.redis.url,
         redis_password=SecretStr(secrets["REDIS_PASSWORD"]),
     )
+
+
+@pytest.fixture(scope="session")
+def stack_settings(stack: Stack, secrets: Mapping[str, str]) -> LeaderboardSettings:
+    """What the stack's own leaderboard processes were told."""
+    return settings_of(stack, secrets)
 
 
 @pytest.fixture(scope="session")

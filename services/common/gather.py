@@ -7,8 +7,9 @@ alone, and have the others wait for it. So groups grow with the load alone, and 
 """
 
 import asyncio
+import sys
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Sequence
 from contextlib import suppress
 from contextvars import Context
 from typing import Generic, TypeVar, cast
@@ -176,3 +177,32 @@ class Gather(Generic[K, R]):
                 answer.set_exception(result)
             else:
                 answer.set_result(result)
+
+
+class SharedWork(Generic[R]):
+    """Work that answers a question, for all who ask the same one before it begins; who asks later shares the next.
+
+    It is done also when every caller has gone.
+    """
+
+    def __init__(self) -> None:
+        self._gathers: dict[Hashable, Gather[Callable[[], Awaitable[R]], R]] = {}
+
+    async def ask(self, question: Hashable, work: Callable[[], Awaitable[R]]) -> R:
+        """What ``work`` gives, or raises, begun after this call. Whoever asks ``question`` brings work that does the same."""
+        gather = self._gathers.get(question)
+        if gather is None:
+            gather = self._gathers[question] = self._gather(question)
+        return await gather.ask(work)
+
+    def _gather(self, question: Hashable) -> Gather[Callable[[], Awaitable[R]], R]:
+        async def run(works: list[Callable[[], Awaitable[R]]]) -> list[R]:
+            try:
+                answer = await works[0]()
+            finally:
+                if not gather.waiting:  # else it is still asked for
+                    del self._gathers[question]
+            return [answer] * len(works)
+
+        gather = Gather(run, most=sys.maxsize, keep=True)
+        return gather

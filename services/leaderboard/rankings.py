@@ -9,7 +9,7 @@ from typing import TypeVar
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.common.database import Database
-from services.common.gather import Gather
+from services.common.gather import Gather, SharedWork
 from services.common.tokens import Principal
 from services.leaderboard import cursors, ranking, rendering, sessions, standings
 from services.leaderboard.errors import PlayerNotFound
@@ -17,7 +17,6 @@ from services.leaderboard.index import Place, RankingIndex
 from services.leaderboard.pages import PageCache, RenderedPage
 from services.leaderboard.repository import BoardPeriod, PlayerScore
 from services.leaderboard.schemas import OwnSession, OwnSessions
-from services.leaderboard.single_flight import SingleFlight
 from services.leaderboard.standings import Neighbours
 
 T = TypeVar("T")
@@ -38,7 +37,7 @@ class Rankings:
         self._reads = reads
         self._index = index
         self._pages = pages
-        self._flights: SingleFlight[object] = SingleFlight()
+        self._shared: SharedWork[object] = SharedWork()
         self._own_scores: Gather[int, PlayerScore | None] = Gather(self._list_scores, most=_GATHERED, lanes=2)
 
     async def top(self, limit: int, offset: int) -> RenderedPage:
@@ -127,7 +126,7 @@ class Rankings:
             async with self._reads.reading() as connection:
                 return await load(connection)
 
-        answer: T = await self._flights.share_fresh(question, work)  # type: ignore[assignment]  # what its question's load gives
+        answer: T = await self._shared.ask(question, work)  # type: ignore[assignment]  # what its question's load gives
         return answer
 
 

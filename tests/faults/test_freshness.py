@@ -1,59 +1,137 @@
-"""No page is older than what was acknowledged before it was asked for, whichever process acknowledged and whichever answers."""
+"""No page is older than what was acknowledged before it was asked for, whichever process acknowledged and whichever answers.
+
+And what looks for such pages finds them where there are some: in builds that are broken on purpose.
+"""
 
 import asyncio
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Sequence
 from itertools import cycle
+from pathlib import Path
 
 import httpx
+import pytest
 
+from services.leaderboard.settings import LeaderboardSettings
+from services.local import ROOT
+from services.local.redis import RedisServer
 from services.local.stack import Stack
+from tests.faults.conftest import StartProcess
+from tests.faults.play import API, submit
+from tests.faults.proofs import Proof
 from tests.system import Accounts
 
-API = "/api/leaderboard"
+pytestmark = pytest.mark.proof(7)
+
+USER = 870_001
 READERS = 2
+# Of a copy of the services: what keeps pages fresh, and what takes its place there.
+BREAKS = {
+    "a change makes no new generation": ("apply.lua", "redis.call('HSET', players, '#generation', nonce)", ""),
+    "a page is good under any generation": ("page.lua", "if known == generation then", "if known ~= '' then"),
+}
+
+
+class Readers:
+    """Read on and on from every process, and keep each answer that is older than what was acknowledged when it was asked."""
+
+    def __init__(self, clients: Sequence[httpx.AsyncClient]) -> None:
+        self._clients = clients
+        self._done = asyncio.Event()
+        self.acknowledged = 0
+        self.answers = [0] * (READERS * len(clients))
+        self.stale: list[str] = []
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as reading:
+            for number in range(len(self.answers)):
+                reading.create_task(self._read(number, self._clients[number % len(self._clients)]))
+
+    def stop(self) -> None:
+        self._done.set()
+
+    async def _read(self, number: int, client: httpx.AsyncClient) -> None:
+        while not self._done.is_set():
+            known = self.acknowledged
+            page = (await client.get(f"{API}/top?limit=3")).json()
+            self._hold("page", known, {row["user_id"]: row["total_score"] for row in page["top"]}[USER])
+            known = self.acknowledged
+            self._hold("rank", known, (await client.get(f"{API}/rank/{USER}")).json()["total_score"])
+            self.answers[number] += 2
+
+    def _hold(self, what: str, known: int, shown: int) -> None:
+        if shown < known:
+            self.stale.append(f"a {what} of {shown} after {known}")
+
+
+async def play(
+    urls: Sequence[str], me: dict[str, str], rounds: int, advance: Callable[[], None], until_stale: bool = False
+) -> Readers:
+    """Submit through one process after the other while readers read from all of them."""
+    clients = [httpx.AsyncClient(base_url=url) for url in urls]
+    try:
+        readers = Readers(clients)
+        # Ahead of every other player of this system, whose boards stay small.
+        readers.acknowledged = (await submit(clients[0], me, 1_000_000_000))["total_score"]
+        reading = asyncio.create_task(readers.run())
+        try:
+            for client, _ in zip(cycle(clients), range(rounds), strict=False):
+                readers.acknowledged = (await submit(client, me, 1))["total_score"]
+                advance()
+                if reading.done() or (until_stale and readers.stale):
+                    break
+        finally:
+            readers.stop()
+            await reading
+        return readers
+    finally:
+        for client in clients:
+            await client.aclose()
 
 
 async def test_no_page_is_older_than_what_was_acknowledged(
-    stack: Stack, accounts: Accounts, rounds: Callable[[int, int], int]
+    stack: Stack, accounts: Accounts, stack_settings: LeaderboardSettings, rounds: Callable[[int, int], int], proof: Proof
 ) -> None:
-    user_id = 870_001
-    me = accounts.new(user_id=user_id)
-    async with (
-        httpx.AsyncClient(base_url=stack.leaderboards[0].url) as first,
-        httpx.AsyncClient(base_url=stack.leaderboards[1].url) as second,
-    ):
-        acknowledged = 0
+    number = rounds(300, 10_000)
+    with proof.progress("submissions", number) as bar:
+        urls = [process.url for process in stack.leaderboards]
+        readers = await play(urls, accounts.new(user_id=USER), number, bar.advance)
+    assert min(readers.answers) > 0
+    proof.did("rounds of submit", number)
+    proof.did("answers read meanwhile", sum(readers.answers))
+    proof.find("stale pages and ranks", readers.stale)
+    await proof.whole(stack_settings)
 
-        async def submit(client: httpx.AsyncClient, score: int) -> None:
-            nonlocal acknowledged
-            answer = await client.post(f"{API}/submit", json={"score": score}, headers=me)
-            assert answer.status_code == 201, answer.text
-            acknowledged = answer.json()["total_score"]
 
-        # Ahead of every other player of this system, whose boards stay small.
-        await submit(first, 1_000_000_000)
-        done = asyncio.Event()
-
-        async def read(client: httpx.AsyncClient) -> int:
-            answers = 0
-            while not done.is_set():
-                known = acknowledged
-                page = (await client.get(f"{API}/top?limit=3")).json()
-                totals = {row["user_id"]: row["total_score"] for row in page["top"]}
-                assert totals[user_id] >= known
-                known = acknowledged
-                assert (await client.get(f"{API}/rank/{user_id}")).json()["total_score"] >= known
-                answers += 2
-            return answers
-
-        async def write() -> None:
-            try:
-                for client, _ in zip(cycle((first, second)), range(rounds(300, 10_000)), strict=False):
-                    await submit(client, 1)
-            finally:
-                done.set()
-
-        async with asyncio.TaskGroup() as group:
-            readers = [group.create_task(read(client)) for client in (first, second) for _ in range(READERS)]
-            group.create_task(write())
-        assert min(reader.result() for reader in readers) > 0
+@pytest.mark.proof(7, whole=False)
+@pytest.mark.parametrize("broken", BREAKS)
+@pytest.mark.usefixtures("mysql")
+async def test_in_a_build_that_is_broken_on_purpose_stale_pages_are_found(
+    start_process: StartProcess,
+    leaderboard_settings: LeaderboardSettings,
+    redis: RedisServer,
+    accounts: Accounts,
+    tmp_path: Path,
+    proof: Proof,
+    broken: str,
+) -> None:
+    copy = tmp_path / "broken"
+    shutil.copytree(ROOT / "services", copy / "services", ignore=shutil.ignore_patterns("__pycache__"))
+    file, right, wrong = BREAKS[broken]
+    script = copy / "services" / "leaderboard" / "lua" / file
+    text = script.read_text(encoding="utf-8")
+    assert text.count(right) == 1
+    script.write_text(text.replace(right, wrong), encoding="utf-8")
+    processes = [
+        await start_process(
+            pythonpath=copy,
+            pythonsafepath=1,  # or the working directory's own services would be found first
+            mysql_database=leaderboard_settings.mysql_database,
+            redis_url=redis.url,
+        )
+        for _ in range(2)
+    ]
+    urls = [process.url for process in processes]
+    readers = await play(urls, accounts.new(user_id=USER), 1_000, lambda: None, until_stale=True)
+    assert any(each.startswith("a page") for each in readers.stale)
+    proof.did("builds broken on purpose, and stale pages found")

@@ -7,16 +7,22 @@ import httpx
 import pytest
 
 from services.common.server import GRACE_SECONDS
+from services.leaderboard.settings import LeaderboardSettings
 from services.leaderboard.writer import DRAIN_SECONDS
 from services.local.processes import Process
-from tests.faults.conftest import API, StartProcess
+from tests.faults.conftest import StartProcess
+from tests.faults.play import API
+from tests.faults.proofs import Proof
 from tests.faults.proxy import COMMIT, Fault, Proxy
 from tests.system import Accounts, assert_problem
+
+pytestmark = pytest.mark.proof(5)
 
 STORES = b"INSERT INTO game_sessions"
 PLAYERS = 20
 
 
+@pytest.mark.proof(5, whole=False)
 def test_answers_are_given_before_the_server_stops_waiting_for_them_and_it_before_it_is_killed() -> None:
     assert DRAIN_SECONDS + 1 < GRACE_SECONDS
     assert Process.stop_seconds > GRACE_SECONDS + 3
@@ -24,7 +30,12 @@ def test_answers_are_given_before_the_server_stops_waiting_for_them_and_it_befor
 
 @pytest.mark.parametrize("message", [STORES, COMMIT])
 async def test_a_process_that_is_asked_to_leave_while_mysql_hangs_answers_everyone_and_is_gone_in_time(
-    start_process: StartProcess, mysql_proxy: Proxy, accounts: Accounts, message: bytes
+    start_process: StartProcess,
+    mysql_proxy: Proxy,
+    accounts: Accounts,
+    stack_settings: LeaderboardSettings,
+    proof: Proof,
+    message: bytes,
 ) -> None:
     # A time-out of MySQL's own that is longer than the process may stay: what ends the waiting is the end of the process.
     service = await start_process(mysql_port=mysql_proxy.port, mysql_timeout=60)
@@ -46,9 +57,13 @@ async def test_a_process_that_is_asked_to_leave_while_mysql_hangs_answers_everyo
         answered = monotonic() - began
     assert await asyncio.to_thread(service.wait_stopped, Process.stop_seconds)
     left = monotonic() - began
+    mysql_proxy.cut()
     for answer in answers:
         assert_problem(answer, 503, "service-unavailable")
         assert int(answer.headers["retry-after"]) >= 1
+    proof.did("processes ended while MySQL hung")
+    proof.tell("longest until it had left", f"{left:.1f} s")
     assert answered < GRACE_SECONDS
     assert left < Process.stop_seconds - 1
     assert "Traceback" not in service.log.read_text()
+    await proof.whole(stack_settings)

@@ -1,7 +1,9 @@
 """Random operations against a model in plain Python: every answer is compared, ties included, whatever fails meanwhile."""
 
+import asyncio
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import httpx
@@ -11,11 +13,17 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
 from services.leaderboard.ranking import Session, fold, ranks
+from services.leaderboard.settings import LeaderboardSettings
 from services.local.stack import Stack
+from tests.conftest import settings_of
+from tests.faults.play import API
+from tests.faults.proofs import Bar, Proof
 from tests.system import Accounts
 
-API = "/api/leaderboard"
+pytestmark = pytest.mark.proof(1)
+
 PLAYERS = 8
+FIRST_ID = 1_000
 PROCESSES = 2
 
 players = st.integers(0, PLAYERS - 1)
@@ -26,8 +34,8 @@ scores = st.sampled_from([0, 0, 1, 1, 2, 5, 1_000_000_000])
 class Model:
     """What the system must say: the sessions of each player, the names, and nothing else."""
 
-    def __init__(self, first_user_id: int) -> None:
-        self.users = [first_user_id + index for index in range(PLAYERS)]
+    def __init__(self) -> None:
+        self.users = [FIRST_ID + index for index in range(PLAYERS)]
         self.sessions: dict[int, list[Session]] = {user: [] for user in self.users}
         self.keys: dict[tuple[int, str], Session] = {}
         self.erased: set[tuple[int, str]] = set()
@@ -49,31 +57,57 @@ class Model:
 
 
 class Machine(RuleBasedStateMachine):
-    """One system, which keeps its state from one example to the next, as the model does."""
+    """One system, started once, and emptied before each example."""
 
-    def __init__(self, stack: Stack, accounts: Accounts, model: Model) -> None:
+    def __init__(self, stack: Stack, settings: LeaderboardSettings, accounts: Accounts, proof: Proof, bar: Bar) -> None:
         super().__init__()
         self.stack = stack
-        self.model = model
+        self.settings = settings
+        self.proof = proof
+        self.bar = bar
+        self.model = Model()
         self.accounts = accounts
-        self.tokens = {user: accounts.new(model.names[user], user) for user in model.users}
-        self.clients = [httpx.Client(base_url=process.url, timeout=30) for process in stack.leaderboards]
-        self.settled = True
+        self.tokens = {user: accounts.new(self.model.names[user], user) for user in self.model.users}
+        self._clients = [httpx.Client(base_url=process.url, timeout=30) for process in stack.leaderboards]
+        self.done: Counter[str] = Counter()
+        self.empty()
+
+    def empty(self) -> None:
+        """Nobody has played. Ids go on: what a process may still hold of an earlier example is of no row of this one."""
+        connection = self.stack.mysql.connect(database=self.stack.database, autocommit=True)
+        try:
+            with connection.cursor() as cursor:
+                for table in ("game_sessions", "standings", "players", "outbox", "erased_keys", "erasures"):
+                    cursor.execute(f"DELETE FROM {table}")
+        finally:
+            connection.close()
+        self.settled = False
+        self.restart_redis()
+        with self.stack.redis.client() as redis:
+            redis.flushall()
+        self.settle()
+
+    def client(self, process: int) -> httpx.Client:
+        """Of that process, which answers."""
+        self.stack.leaderboards[process].wait_ready()
+        return self._clients[process]
 
     # Writing.
 
     def submit(self, player: int, process: int, score: int, headers: Mapping[str, str] | None = None) -> httpx.Response:
         token = self.tokens[self.model.users[player]]
-        return self.clients[process].post(f"{API}/submit", json={"score": score}, headers={**token, **(headers or {})})
+        return self.client(process).post(f"{API}/submit", json={"score": score}, headers={**token, **(headers or {})})
 
     @rule(player=players, process=processes, score=scores)
     def play(self, player: int, process: int, score: int) -> None:
+        self.done["sessions"] += 1
         answer = self.submit(player, process, score)
         assert answer.status_code == 201, answer.text
         self.stored(player, answer.json(), score)
 
     @rule(player=players, process=processes, score=scores, key=st.sampled_from("abcdef"))
     def play_with_key(self, player: int, process: int, score: int, key: str) -> None:
+        self.done["sessions with a key"] += 1
         user = self.model.users[player]
         first = self.model.keys.get((user, key))
         answer = self.submit(player, process, score, {"Idempotency-Key": key})
@@ -101,8 +135,9 @@ class Machine(RuleBasedStateMachine):
 
     @rule(player=players, process=processes)
     def remove_me(self, player: int, process: int) -> None:
+        self.done["players removed"] += 1
         user = self.model.users[player]
-        answer = self.clients[process].delete(f"{API}/me", headers=self.tokens[user])
+        answer = self.client(process).delete(f"{API}/me", headers=self.tokens[user])
         assert answer.status_code == 204, answer.text
         self.model.sessions[user] = []
         self.model.erased |= {identity for identity in self.model.keys if identity[0] == user}
@@ -112,11 +147,12 @@ class Machine(RuleBasedStateMachine):
     def rename(self, player: int, process: int, at_once: bool) -> None:
         """The token carries the new name from now on; the board does when it is told, or with the next session."""
         user = self.model.users[player]
+        self.done["players renamed"] += 1
         self.model.renames += 1
         self.model.names[user] = f"model{user}.{self.model.renames}"
         self.tokens[user] = self.accounts.new(self.model.names[user], user)
         if at_once:
-            answer = self.clients[process].put(f"{API}/me", headers=self.tokens[user])
+            answer = self.client(process).put(f"{API}/me", headers=self.tokens[user])
             assert answer.status_code == 200, answer.text
             self.model.shown[user] = self.model.names[user]
             mine = self.own(user)
@@ -135,16 +171,18 @@ class Machine(RuleBasedStateMachine):
     def is_absent(self, process: int, path: str) -> None:
         """Whoever is not on the board is not found: at once, or within the second that a change may take after a fault."""
         deadline = time.monotonic() + (0 if self.settled else 1.5)
-        while (status := self.clients[process].get(f"{API}/{path}").status_code) != 404:
+        while (status := self.client(process).get(f"{API}/{path}").status_code) != 404:
             assert status == 200
             assert time.monotonic() < deadline, path
             time.sleep(0.02)  # as in holds
 
     def holds(self, process: int, path: str, expected: Any, pick: str, headers: Mapping[str, str] | None = None) -> None:
         """The answer is the model's: at once, or within the second that a change may take after a fault."""
+        self.done["answers compared"] += 1
+        client = self.client(process)
         deadline = time.monotonic() + (0 if self.settled else 1.5)
         while True:
-            answer = self.clients[process].get(f"{API}/{path}", headers=headers)
+            answer = client.get(f"{API}/{path}", headers=headers)
             assert answer.status_code == 200, answer.text
             found = answer.json()[pick] if pick else answer.json()
             if found == expected or time.monotonic() > deadline:
@@ -171,7 +209,8 @@ class Machine(RuleBasedStateMachine):
         """Own writes are seen at once by whichever process answers, whatever has failed."""
         user = self.model.users[player]
         mine = self.own(user)
-        answer = self.clients[process].get(f"{API}/rank/me", headers=self.tokens[user]).json()
+        self.done["answers compared"] += 1
+        answer = self.client(process).get(f"{API}/rank/me", headers=self.tokens[user]).json()
         assert (answer["total_score"], answer["username"]) == (mine["total_score"], mine["username"])
         if self.settled:
             assert answer["rank"] == mine["rank"]
@@ -189,12 +228,13 @@ class Machine(RuleBasedStateMachine):
 
     @rule(process=processes, player=players, limit=st.integers(1, 4))
     def sessions(self, process: int, player: int, limit: int) -> None:
+        self.done["answers compared"] += 1
         user = self.model.users[player]
         found: list[tuple[int, int]] = []
         cursor = ""
         while True:
             query = {"limit": limit} | ({"cursor": cursor} if cursor else {})
-            page = self.clients[process].get(f"{API}/sessions/me", params=query, headers=self.tokens[user]).json()
+            page = self.client(process).get(f"{API}/sessions/me", params=query, headers=self.tokens[user]).json()
             found += [(row["session_id"], row["score"]) for row in page["sessions"]]
             cursor = page["next_cursor"]
             if not cursor:
@@ -209,17 +249,23 @@ class Machine(RuleBasedStateMachine):
         if self.stack.redis.running:
             with self.stack.redis.client() as redis:
                 redis.flushall()
+            self.done["Redis flushed"] += 1
             self.settled = False
 
     # No rule has a precondition: what may be drawn must not depend on a system that outlives the example.
 
     @rule()
     def stop_redis(self) -> None:
-        self.stack.redis.kill()
-        self.settled = False
+        if self.stack.redis.running:
+            self.stack.redis.kill()
+            self.done["Redis stopped"] += 1
+            self.settled = False
 
     @rule()
     def start_redis(self) -> None:
+        self.restart_redis()
+
+    def restart_redis(self) -> None:
         if not self.stack.redis.running:
             self.stack.redis.start()
             self.settled = False
@@ -227,7 +273,8 @@ class Machine(RuleBasedStateMachine):
     @rule(process=processes)
     def kill_a_process(self, process: int) -> None:
         self.stack.leaderboards[process].kill()
-        self.stack.leaderboards[process].start()
+        self.stack.leaderboards[process].launch()  # whoever asks it next waits for it
+        self.done["processes killed"] += 1
         self.settled = False
 
     @rule()
@@ -235,7 +282,7 @@ class Machine(RuleBasedStateMachine):
         """Wait until every process reads through Redis again; from then on every answer is right at once."""
         if self.settled or not self.stack.redis.running:
             return
-        for client in self.clients:
+        for client in map(self.client, range(PROCESSES)):
             deadline = time.monotonic() + 15
             while client.get(f"{API}/health/ready").json()["status"] != "ok":
                 assert time.monotonic() < deadline, "redis is not used again"
@@ -244,28 +291,30 @@ class Machine(RuleBasedStateMachine):
         self.settled = True
 
     def teardown(self) -> None:
-        self.start_redis()
+        self.restart_redis()
         self.settle()
-        for client in self.clients:
+        for client in self._clients:
             client.close()
+        asyncio.run(self.proof.whole(self.settings))
+        self.proof.did("examples")
+        for what, times in self.done.items():
+            self.proof.did(what, times)
+        self.bar.advance()
 
 
-@pytest.fixture(scope="module")
-def own_stack(tmp_path_factory: pytest.TempPathFactory, secrets: Mapping[str, str]) -> Iterator[Stack]:
-    """A system that only the model's players play on."""
-    with Stack(tmp_path_factory.mktemp("model"), secrets=secrets, leaderboards=PROCESSES) as stack:
-        yield stack
-
-
-def test_every_answer_is_the_models(own_stack: Stack, accounts: Accounts, rounds: Callable[[int, int], int]) -> None:
-    model = Model(1_000)
+def test_every_answer_is_the_models(
+    own_stack: Stack, secrets: Mapping[str, str], accounts: Accounts, rounds: Callable[[int, int], int], proof: Proof
+) -> None:
+    number = rounds(6, 100)
     examples = settings(
-        max_examples=rounds(6, 100),
+        max_examples=number,
         stateful_step_count=40,
         deadline=None,
         derandomize=True,
-        phases=[Phase.generate],  # the system keeps its state, so a shorter history would not be the same one
+        phases=[Phase.generate],  # a shorter history that fails is looked for in hours, for each one starts processes
         suppress_health_check=list(HealthCheck),
     )
-    machine: Any = lambda: Machine(own_stack, accounts, model)  # noqa: E731 - hypothesis calls it as it would the class
-    run_state_machine_as_test(machine, settings=examples)
+    told = settings_of(own_stack, secrets)
+    with proof.progress("examples", number) as bar:
+        machine: Any = lambda: Machine(own_stack, told, accounts, proof, bar)  # noqa: E731 - called as the class would be
+        run_state_machine_as_test(machine, settings=examples)

@@ -1,7 +1,7 @@
 """MySQL is away, hangs or holds a lock: 503 with Retry-After, nothing half done, and everything goes on when it is back."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
 import httpx
@@ -9,9 +9,16 @@ import pytest
 
 from services.leaderboard.app import create_app
 from services.leaderboard.settings import LeaderboardSettings
+from services.local.mysql import MySqlServer
+from services.local.stack import Stack
+from tests.conftest import settings_of
+from tests.faults.play import rows, send
+from tests.faults.proofs import Proof
 from tests.system import Accounts, assert_problem, eventually, serving
 
-API = "/api/leaderboard"
+pytestmark = pytest.mark.proof(5)
+
+PLAYERS = 8
 
 
 @pytest.fixture
@@ -21,36 +28,89 @@ async def impatient(leaderboard_settings: LeaderboardSettings, mysql: object) ->
         yield client
 
 
-async def submit(client: httpx.AsyncClient, headers: dict[str, str]) -> httpx.Response:
-    return await client.post(f"{API}/submit", json={"score": 1}, headers=headers)
-
-
 async def test_a_transaction_that_waits_too_long_is_refused_and_leaves_nothing_behind(
-    impatient: httpx.AsyncClient, accounts: Accounts, mysql: Any
+    impatient: httpx.AsyncClient, accounts: Accounts, mysql: Any, leaderboard_settings: LeaderboardSettings, proof: Proof
 ) -> None:
     ada, bob = accounts.new("Ada", 1), accounts.new("Bob", 2)
-    assert (await submit(impatient, ada)).status_code == 201
+    assert (await send(impatient, ada, 1)).status_code == 201
     mysql.begin()
-    with mysql.cursor() as cursor:
-        cursor.execute("SELECT * FROM standings WHERE user_id = 1 FOR UPDATE")
-    refused = await asyncio.gather(*(submit(impatient, ada) for _ in range(15)))
+    rows(mysql, "SELECT * FROM standings WHERE user_id = 1 FOR UPDATE")
+    refused = await asyncio.gather(*(send(impatient, ada, 1) for _ in range(15)))
     for answer in refused:
         assert_problem(answer, 503, "service-unavailable")
         assert int(answer.headers["retry-after"]) >= 1
     mysql.rollback()
     # Whoever is not locked is served at once, the locked one as soon as the lock is gone; no refused session was stored.
-    assert (await submit(impatient, bob)).json()["total_score"] == 1
-    assert (await submit(impatient, ada)).json()["total_score"] == 2
-
-    def transactions() -> int:
-        with mysql.cursor() as cursor:
-            cursor.execute("SELECT COUNT(*) FROM information_schema.innodb_trx")
-            return int(cursor.fetchone()[0])
+    assert (await send(impatient, bob, 1)).json()["total_score"] == 1
+    assert (await send(impatient, ada, 1)).json()["total_score"] == 2
 
     async def none_is_open() -> bool:
-        return transactions() == 0
+        return rows(mysql, "SELECT COUNT(*) FROM information_schema.innodb_trx") == [(0,)]
 
     await eventually(none_is_open)
-    with mysql.cursor() as cursor:
-        cursor.execute("SELECT COUNT(*) FROM game_sessions")
-        assert cursor.fetchone()[0] == 3
+    assert rows(mysql, "SELECT COUNT(*) FROM game_sessions") == [(3,)]
+    await proof.whole(leaderboard_settings)
+
+
+@pytest.mark.parametrize("end", [MySqlServer.kill, MySqlServer.stop], ids=["killed", "stopped"])
+async def test_mysql_is_restarted_under_load_and_nothing_acknowledged_is_lost(
+    own_stack: Stack,
+    secrets: Mapping[str, str],
+    accounts: Accounts,
+    rounds: Callable[[int, int], int],
+    proof: Proof,
+    end: Callable[[MySqlServer], None],
+) -> None:
+    first_id = 3_000 if end is MySqlServer.kill else 4_000
+    mysql, accepted, refused = own_stack.mysql, list[tuple[int, int]](), list[httpx.Response]()
+    processes = [(process, process.pid) for process in own_stack.leaderboards]
+    clients = [httpx.AsyncClient(base_url=process.url, timeout=30) for process, _ in processes]
+    stop = asyncio.Event()
+
+    async def play(user_id: int) -> None:
+        player = accounts.new(user_id=user_id)
+        while not stop.is_set():
+            answer = await send(clients[user_id % len(clients)], player, 1)
+            if answer.status_code == 201:
+                accepted.append((answer.json()["session_id"], user_id))
+            else:
+                refused.append(answer)
+
+    async def grows(answers: list[Any], by: int) -> None:
+        goal = len(answers) + by
+
+        async def so_many() -> bool:
+            return len(answers) >= goal
+
+        await eventually(so_many, 30)
+
+    async with asyncio.TaskGroup() as playing:
+        for user_id in range(first_id, first_id + PLAYERS):
+            playing.create_task(play(user_id))
+        for _ in range(rounds(1, 5)):
+            await grows(accepted, 30)
+            await asyncio.to_thread(end, mysql)
+            await grows(refused, PLAYERS)
+            mysql.launch()
+            await asyncio.to_thread(mysql.wait_ready)
+            await grows(accepted, 30)
+            proof.did(f"MySQL {'killed' if end is MySqlServer.kill else 'stopped'} and started under load")
+        stop.set()
+    for client in clients:
+        await client.aclose()
+    for answer in refused:
+        assert_problem(answer, 503)
+        assert int(answer.headers["retry-after"]) >= 1
+    connection = mysql.connect(database=own_stack.database, autocommit=True)
+    try:
+        ours = "user_id BETWEEN %s AND %s"
+        stored = set(rows(connection, f"SELECT id, user_id FROM game_sessions WHERE {ours}", first_id, first_id + PLAYERS))
+    finally:
+        connection.close()
+    proof.did("sessions acknowledged", len(accepted))
+    proof.did("answers 503 with Retry-After", len(refused))
+    proof.find("acknowledged sessions lost", set(accepted) - stored)
+    assert len(set(accepted)) == len(accepted)
+    assert [process.pid for process, _ in processes] == [pid for _, pid in processes]
+    assert all(process.running for process, _ in processes)
+    await proof.whole(settings_of(own_stack, secrets))

@@ -10,30 +10,19 @@ import pytest
 
 from services.leaderboard import exports, player_writer
 from services.leaderboard.app import create_app
-from services.leaderboard.check import check
 from services.leaderboard.settings import LeaderboardSettings
 from services.local.stack import Stack
 from services.local.web import Service
+from tests.faults.play import API, rows, submit
+from tests.faults.proofs import Proof
 from tests.faults.proxy import COMMIT, Fault, Proxy, proxying
 from tests.system import Accounts, assert_problem, eventually, serving
 
-API = "/api/leaderboard"
+pytestmark = pytest.mark.proof(5)
+
 REMOVES = b"DELETE FROM players"
 ERASES = b"FROM erasures"
 RENAMES = b"INSERT INTO players"
-
-
-def rows(connection: Any, statement: str, *values: object) -> list[tuple[Any, ...]]:
-    with connection.cursor() as cursor:
-        cursor.execute(statement, values)
-        return list(cursor.fetchall())
-
-
-async def submit(client: httpx.AsyncClient, headers: dict[str, str], score: int) -> dict[str, Any]:
-    answer = await client.post(f"{API}/submit", json={"score": score}, headers=headers)
-    assert answer.status_code == 201, answer.text
-    body: dict[str, Any] = answer.json()
-    return body
 
 
 async def names(client: httpx.AsyncClient) -> list[str]:
@@ -62,13 +51,13 @@ async def other(leaderboard_settings: LeaderboardSettings, mysql: object) -> Asy
         yield client
 
 
-async def assert_gone(mysql: Any, settings: LeaderboardSettings, *clients: httpx.AsyncClient) -> None:
+async def assert_gone(mysql: Any, settings: LeaderboardSettings, proof: Proof, *clients: httpx.AsyncClient) -> None:
     """Hold that nothing is left of player 1, in MySQL, in the index and on any page, and that Bob is there."""
     assert rows(mysql, "SELECT score, sessions FROM standings WHERE user_id = 1") == [(None, 0)]
     for table in ("game_sessions", "players", "erasures"):
         assert rows(mysql, f"SELECT COUNT(*) FROM {table} WHERE user_id = 1") == [(0,)]
     assert [await names(client) for client in clients] == [["Bob"]] * len(clients)
-    assert await check(settings) == []
+    await proof.whole(settings)
 
 
 @pytest.mark.parametrize("fault", [Fault.LOST, Fault.REPLY_LOST, Fault.REPLY_SWALLOWED])
@@ -83,6 +72,7 @@ async def test_whatever_becomes_of_a_commit_who_leaves_is_gone(
     monkeypatch: pytest.MonkeyPatch,
     fault: Fault,
     after: bytes,
+    proof: Proof,
 ) -> None:
     monkeypatch.setattr(player_writer, "ERASED_AT_ONCE", 2)
     ada = accounts.new("Ada", 1)
@@ -94,7 +84,7 @@ async def test_whatever_becomes_of_a_commit_who_leaves_is_gone(
     assert proxy.struck.is_set()
     assert answer.status_code == 204, answer.text
     assert rows(mysql, "SELECT version FROM standings WHERE user_id = 1") == [(6,)]
-    await assert_gone(mysql, leaderboard_settings, process, other)
+    await assert_gone(mysql, leaderboard_settings, proof, process, other)
 
     async def told() -> bool:
         return rows(mysql, "SELECT COUNT(*) FROM outbox") == [(0,)]
@@ -109,6 +99,7 @@ async def test_a_removal_that_is_still_on_its_way_is_waited_for(
     accounts: Accounts,
     mysql: Any,
     leaderboard_settings: LeaderboardSettings,
+    proof: Proof,
 ) -> None:
     ada = accounts.new("Ada", 1)
     await submit(process, accounts.new("Bob", 2), 1)
@@ -126,7 +117,7 @@ async def test_a_removal_that_is_still_on_its_way_is_waited_for(
     proxy.release()
     assert (await leaving).status_code == 204
     assert rows(mysql, "SELECT version FROM standings WHERE user_id = 1") == [(2,)]
-    await assert_gone(mysql, leaderboard_settings, process, other)
+    await assert_gone(mysql, leaderboard_settings, proof, process, other)
 
 
 async def test_a_removal_that_never_gets_through_is_answered_503_and_can_be_asked_for_again_elsewhere(
@@ -136,6 +127,7 @@ async def test_a_removal_that_never_gets_through_is_answered_503_and_can_be_aske
     accounts: Accounts,
     mysql: Any,
     leaderboard_settings: LeaderboardSettings,
+    proof: Proof,
 ) -> None:
     ada = accounts.new("Ada", 1)
     await submit(process, accounts.new("Bob", 2), 1)
@@ -147,7 +139,7 @@ async def test_a_removal_that_never_gets_through_is_answered_503_and_can_be_aske
     proxy.release()  # whether it is committed now or was given up by then, nobody can tell
     assert (await other.delete(f"{API}/me", headers=ada)).status_code == 204
     assert rows(mysql, "SELECT version FROM standings WHERE user_id = 1") == [(2,)]
-    await assert_gone(mysql, leaderboard_settings, other)
+    await assert_gone(mysql, leaderboard_settings, proof, other)
 
 
 @pytest.mark.parametrize("fault", [Fault.LOST, Fault.REPLY_LOST, Fault.REPLY_SWALLOWED])
@@ -159,6 +151,7 @@ async def test_whatever_becomes_of_a_commit_a_rename_is_one_change(
     mysql: Any,
     leaderboard_settings: LeaderboardSettings,
     fault: Fault,
+    proof: Proof,
 ) -> None:
     await submit(process, accounts.new("Ada", 1), 5)
     proxy.strike(fault, COMMIT, after=RENAMES)
@@ -167,11 +160,16 @@ async def test_whatever_becomes_of_a_commit_a_rename_is_one_change(
     assert (answer.status_code, answer.json()["username"]) == (200, "Lovelace")
     assert rows(mysql, "SELECT version FROM standings") == [(2,)]
     assert await names(process) == await names(other) == ["Lovelace"]
-    assert await check(leaderboard_settings) == []
+    await proof.whole(leaderboard_settings)
 
 
 async def test_who_leaves_through_a_process_that_redis_cannot_hear_is_gone_everywhere_within_a_second(
-    leaderboard_settings: LeaderboardSettings, other: httpx.AsyncClient, stack: Stack, accounts: Accounts, mysql: Any
+    leaderboard_settings: LeaderboardSettings,
+    other: httpx.AsyncClient,
+    stack: Stack,
+    accounts: Accounts,
+    mysql: Any,
+    proof: Proof,
 ) -> None:
     ada = accounts.new("Ada", 1)
     async with proxying(stack.redis.host, stack.redis.port) as link:
@@ -190,7 +188,7 @@ async def test_who_leaves_through_a_process_that_redis_cannot_hear_is_gone_every
 
             await eventually(gone, 1)
             link.mend()
-    await assert_gone(mysql, leaderboard_settings, other)
+    await assert_gone(mysql, leaderboard_settings, proof, other)
 
 
 @pytest.fixture
@@ -239,6 +237,7 @@ async def test_what_a_killed_process_was_erasing_is_erased_by_the_next(
     accounts: Accounts,
     administrator: Any,
     stack_settings: LeaderboardSettings,
+    proof: Proof,
 ) -> None:
     user_id = 885_001
     ada = accounts.new("Ada", user_id)
@@ -265,7 +264,7 @@ async def test_what_a_killed_process_was_erasing_is_erased_by_the_next(
     async with httpx.AsyncClient(base_url=stack.leaderboards[0].url) as client:
         played = await submit(client, ada, 7)  # who comes back meanwhile starts anew
         assert played["total_score"] == 7
-        assert await check(stack_settings) == []
+        await proof.whole(stack_settings)
     start_process()
 
     async def finished() -> bool:
@@ -273,11 +272,16 @@ async def test_what_a_killed_process_was_erasing_is_erased_by_the_next(
 
     await eventually(finished, 30)
     assert rows(administrator, "SELECT id FROM game_sessions WHERE user_id = %s", user_id) == [(played["session_id"],)]
-    assert await check(stack_settings) == []
+    await proof.whole(stack_settings)
 
 
 async def test_an_export_that_loses_its_database_ends_without_its_end(
-    start_process: Callable[..., Service], proxy: Proxy, accounts: Accounts, administrator: Any
+    start_process: Callable[..., Service],
+    proxy: Proxy,
+    accounts: Accounts,
+    administrator: Any,
+    stack_settings: LeaderboardSettings,
+    proof: Proof,
 ) -> None:
     user_id = 886_001
     ada = accounts.new("Ada", user_id)
@@ -313,3 +317,4 @@ async def test_an_export_that_loses_its_database_ends_without_its_end(
         proxy.mend()
     assert "Traceback" not in service.log.read_text()
     assert "answer cut short" in service.log.read_text()
+    await proof.whole(stack_settings)

@@ -1,38 +1,24 @@
-"""Messages between the writer and MySQL are lost and delayed, processes are killed: each session is counted exactly once."""
+"""Messages between the writer and MySQL are lost, held and delayed: each session is counted exactly once."""
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 import pytest
 
 from services.leaderboard.app import create_app
-from services.leaderboard.check import check
 from services.leaderboard.ranking import Session, fold
 from services.leaderboard.settings import LeaderboardSettings
-from services.local.processes import Process
-from services.local.stack import Stack
-from services.local.web import Service
-from tests.faults.conftest import StartProcess
+from tests.faults.play import rows, send
+from tests.faults.proofs import Proof
 from tests.faults.proxy import COMMIT, Fault, Proxy
 from tests.system import Accounts, assert_problem, eventually, serving
 
-API = "/api/leaderboard"
+pytestmark = pytest.mark.proof(5)
+
 STORES = b"INSERT INTO game_sessions"
-
-
-def rows(connection: Any, statement: str, *values: object) -> list[tuple[Any, ...]]:
-    with connection.cursor() as cursor:
-        cursor.execute(statement, values)
-        return list(cursor.fetchall())
-
-
-async def submit(client: httpx.AsyncClient, headers: dict[str, str], score: int, key: str | None = None) -> httpx.Response:
-    named = {} if key is None else {"Idempotency-Key": key}
-    return await client.post(f"{API}/submit", json={"score": score}, headers={**headers, **named})
 
 
 def assert_counted(connection: Any, answers: list[dict[str, Any]]) -> None:
@@ -69,38 +55,59 @@ async def other(leaderboard_settings: LeaderboardSettings, mysql: object) -> Asy
 
 @pytest.mark.parametrize("fault", [Fault.LOST, Fault.REPLY_LOST, Fault.REPLY_SWALLOWED])
 async def test_whatever_becomes_of_a_commit_its_session_is_stored_once(
-    process: httpx.AsyncClient, mysql_proxy: Proxy, accounts: Accounts, mysql: Any, fault: Fault
+    process: httpx.AsyncClient,
+    mysql_proxy: Proxy,
+    accounts: Accounts,
+    mysql: Any,
+    fault: Fault,
+    leaderboard_settings: LeaderboardSettings,
+    proof: Proof,
 ) -> None:
     ada = accounts.new()
-    answers = [(await submit(process, ada, 3)).json()]
+    answers = [(await send(process, ada, 3)).json()]
     mysql_proxy.strike(fault, COMMIT, after=STORES)
-    answer = await submit(process, ada, 4)
+    answer = await send(process, ada, 4)
     assert mysql_proxy.struck.is_set()
     assert answer.status_code == 201, answer.text
     assert "idempotent-replayed" not in answer.headers
     assert (answer.json()["total_score"], answer.json()["rank"]) == (7, 1)
-    answers += [answer.json(), (await submit(process, ada, 5)).json()]
+    answers += [answer.json(), (await send(process, ada, 5)).json()]
     assert_counted(mysql, answers)
     assert rows(mysql, "SELECT version FROM standings") == [(3,)]
+    proof.did("COMMITs lost, unanswered or swallowed")
+    await proof.whole(leaderboard_settings)
 
 
 @pytest.mark.parametrize("fault", [Fault.LOST, Fault.REPLY_LOST])
 async def test_so_is_each_session_of_a_group(
-    process: httpx.AsyncClient, mysql_proxy: Proxy, accounts: Accounts, mysql: Any, fault: Fault
+    process: httpx.AsyncClient,
+    mysql_proxy: Proxy,
+    accounts: Accounts,
+    mysql: Any,
+    fault: Fault,
+    leaderboard_settings: LeaderboardSettings,
+    proof: Proof,
 ) -> None:
     players = [accounts.new() for _ in range(5)]
     mysql_proxy.strike(fault, COMMIT, after=STORES)
-    answers = await asyncio.gather(*(submit(process, player, score) for score in range(6) for player in players))
+    answers = await asyncio.gather(*(send(process, player, score) for score in range(6) for player in players))
     assert mysql_proxy.struck.is_set()
     assert {answer.status_code for answer in answers} == {201}
     assert_counted(mysql, [answer.json() for answer in answers])
+    proof.did("COMMITs lost, unanswered or swallowed")
+    await proof.whole(leaderboard_settings)
 
 
 async def test_a_commit_that_is_still_on_its_way_is_waited_for(
-    process: httpx.AsyncClient, mysql_proxy: Proxy, accounts: Accounts, mysql: Any
+    process: httpx.AsyncClient,
+    mysql_proxy: Proxy,
+    accounts: Accounts,
+    mysql: Any,
+    leaderboard_settings: LeaderboardSettings,
+    proof: Proof,
 ) -> None:
     mysql_proxy.strike(Fault.HELD, COMMIT, after=STORES)
-    asking = asyncio.create_task(submit(process, accounts.new(), 4))
+    asking = asyncio.create_task(send(process, accounts.new(), 4))
 
     await mysql_proxy.struck.wait()
 
@@ -115,32 +122,42 @@ async def test_a_commit_that_is_still_on_its_way_is_waited_for(
     assert answer.status_code == 201, answer.text
     assert_counted(mysql, [answer.json()])
     assert rows(mysql, "SELECT version FROM standings") == [(1,)]
+    proof.did("COMMITs held")
+    await proof.whole(leaderboard_settings)
 
 
 async def test_a_commit_that_never_gets_through_is_answered_503_in_the_end_and_a_repeat_is_the_same_session(
-    process: httpx.AsyncClient, other: httpx.AsyncClient, mysql_proxy: Proxy, accounts: Accounts, mysql: Any
+    process: httpx.AsyncClient,
+    other: httpx.AsyncClient,
+    mysql_proxy: Proxy,
+    accounts: Accounts,
+    mysql: Any,
+    leaderboard_settings: LeaderboardSettings,
+    proof: Proof,
 ) -> None:
     ada = accounts.new()
     mysql_proxy.strike(Fault.HELD, COMMIT, after=STORES)
-    refused = await submit(process, ada, 4, "key")
+    refused = await send(process, ada, 4, "key")
     assert_problem(refused, 503, "service-unavailable")
     assert int(refused.headers["retry-after"]) >= 1
     mysql_proxy.release()  # whether it is committed now or was given up by then, nobody can tell
-    answer = await submit(other, ada, 4, "key")
+    answer = await send(other, ada, 4, "key")
     assert answer.status_code == 201, answer.text
     assert_counted(mysql, [answer.json()])
+    proof.did("COMMITs held")
+    await proof.whole(leaderboard_settings)
 
 
 async def test_a_full_queue_is_answered_503_and_all_that_was_accepted_is_stored(
-    leaderboard_settings: LeaderboardSettings, accounts: Accounts, mysql: Any
+    leaderboard_settings: LeaderboardSettings, accounts: Accounts, mysql: Any, proof: Proof
 ) -> None:
     settings = leaderboard_settings.model_copy(update={"submission_queue": 5, "submission_group": 1})
     async with serving(create_app(settings)) as client:
         ada = accounts.new("Ada", 1)
-        answers = [await submit(client, ada, 1)]
+        answers = [await send(client, ada, 1)]
         mysql.begin()
         rows(mysql, "SELECT * FROM standings WHERE user_id = 1 FOR UPDATE")
-        asking = [asyncio.create_task(submit(client, ada, 1)) for _ in range(50)]
+        asking = [asyncio.create_task(send(client, ada, 1)) for _ in range(50)]
         refused, _ = await asyncio.wait(asking, return_when=asyncio.FIRST_COMPLETED)
         for task in refused:
             assert_problem(task.result(), 503, "queue-full")
@@ -151,11 +168,18 @@ async def test_a_full_queue_is_answered_503_and_all_that_was_accepted_is_stored(
         assert 1 + 5 <= len(accepted) < 50
         assert {answer.status_code for answer in answers} == {201, 503}
         assert_counted(mysql, [answer.json() for answer in accepted])
-        assert (await submit(client, ada, 1)).status_code == 201
+        assert (await send(client, ada, 1)).status_code == 201
+        proof.did("queues filled")
+        await proof.whole(leaderboard_settings)
 
 
 async def test_mysql_restarting_under_load_costs_no_acknowledged_session(
-    process: httpx.AsyncClient, mysql_proxy: Proxy, accounts: Accounts, mysql: Any
+    process: httpx.AsyncClient,
+    mysql_proxy: Proxy,
+    accounts: Accounts,
+    mysql: Any,
+    leaderboard_settings: LeaderboardSettings,
+    proof: Proof,
 ) -> None:
     """As the process sees it: every connection breaks, none can be made, then they can again."""
     answers: list[httpx.Response] = []
@@ -163,7 +187,7 @@ async def test_mysql_restarting_under_load_costs_no_acknowledged_session(
 
     async def play(player: dict[str, str]) -> None:
         while not stop.is_set():
-            answers.append(await submit(process, player, 1))
+            answers.append(await send(process, player, 1))
 
     def accepted() -> list[dict[str, Any]]:
         return [answer.json() for answer in answers if answer.status_code == 201]
@@ -192,90 +216,9 @@ async def test_mysql_restarting_under_load_costs_no_acknowledged_session(
     stored = {session_id for (session_id,) in rows(mysql, "SELECT id FROM game_sessions")}
     assert stored >= {answer["session_id"] for answer in accepted()}
     assert len(accepted()) == len({answer["session_id"] for answer in accepted()})
+    proof.did("connections to MySQL cut under load", 3)
+    await proof.whole(leaderboard_settings)
 
 
 async def _refused(answer: httpx.Response) -> bool:
     return answer.status_code == 503
-
-
-class Load:
-    """Players who submit without pause, each one session after the other, until the process does not answer any more."""
-
-    def __init__(self, accounts: Accounts, first_id: int, players: int = 8) -> None:
-        self.user_ids = range(first_id, first_id + players)
-        self.acknowledged: list[tuple[int, int]] = []
-        self.unanswered: Counter[int] = Counter()
-        self.warm = asyncio.Event()
-        self._headers = {user_id: accounts.new(user_id=user_id) for user_id in self.user_ids}
-
-    async def run(self, url: str) -> None:
-        async with httpx.AsyncClient(base_url=url) as client, asyncio.TaskGroup() as playing:
-            for user_id in self.user_ids:
-                playing.create_task(self._play(client, user_id))
-
-    async def _play(self, client: httpx.AsyncClient, user_id: int) -> None:
-        while True:
-            try:
-                answer = await submit(client, self._headers[user_id], 1)
-            except httpx.TransportError:
-                self.unanswered[user_id] += 1
-                return
-            assert answer.status_code == 201, answer.text
-            self.acknowledged.append((answer.json()["session_id"], user_id))
-            if len(self.acknowledged) >= 20 * len(self.user_ids):
-                self.warm.set()
-
-
-@asynccontextmanager
-async def administrator(stack: Stack) -> AsyncIterator[Any]:
-    connection = stack.mysql.connect(database=stack.database, autocommit=True)
-    try:
-        yield connection
-    finally:
-        connection.close()
-
-
-async def end_under_load(stack: Stack, service: Service, load: Load, end: Callable[[Process], None]) -> int:
-    """End the process while it stores sessions; hold what is stored against what was answered. Gives how many were not."""
-    running = asyncio.create_task(load.run(service.url))
-    await asyncio.wait([running, asyncio.create_task(load.warm.wait())], return_when=asyncio.FIRST_COMPLETED)
-    end(service)
-    await running
-    async with administrator(stack) as connection:
-        rows(connection, "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-        connection.begin()  # both tables as they are at one moment
-        of_ours = "user_id BETWEEN %s AND %s"
-        bounds = load.user_ids[0], load.user_ids[-1]
-        stored = rows(connection, f"SELECT id, user_id FROM game_sessions WHERE {of_ours}", *bounds)
-        standings = rows(connection, f"SELECT user_id, score, sessions FROM standings WHERE {of_ours}", *bounds)
-    assert len(set(load.acknowledged)) == len(load.acknowledged)
-    assert set(stored) >= set(load.acknowledged)
-    sessions = Counter(user_id for _, user_id in stored)
-    assert {user_id: (score, count) for user_id, score, count in standings} == {
-        user_id: (count, count) for user_id, count in sessions.items()
-    }
-    return len(stored) - len(load.acknowledged)
-
-
-async def test_a_killed_process_takes_no_acknowledged_session_along_and_counts_none_twice(
-    stack: Stack,
-    start_process: StartProcess,
-    accounts: Accounts,
-    stack_settings: LeaderboardSettings,
-    rounds: Callable[[int, int], int],
-) -> None:
-    for round_ in range(rounds(3, 100)):
-        load = Load(accounts, 1_881_000 + 100 * round_)
-        unanswered = await end_under_load(stack, await start_process(), load, Process.kill)
-        assert unanswered <= len(load.user_ids)  # at most what was under way
-        # The processes that live on tell the index what the killed one could not; `check` waits five seconds for that.
-        assert await check(stack_settings) == []
-
-
-async def test_a_process_that_is_asked_to_leave_answers_all_that_it_stores(
-    stack: Stack, start_process: StartProcess, accounts: Accounts
-) -> None:
-    service = await start_process()
-    assert await end_under_load(stack, service, Load(accounts, 882_000), Process.terminate) == 0
-    assert await asyncio.to_thread(service.wait_stopped, 10)
-    assert "Traceback" not in service.log.read_text()

@@ -16,12 +16,11 @@ from services.leaderboard.index import APPLY, IndexWriter, RankingIndex, keys, s
 from services.leaderboard.pages import PageCache
 from services.leaderboard.ranking import MAX_TOTAL
 from services.leaderboard.rankings import MAIN
-from services.leaderboard.rebuild import build
 from services.leaderboard.scripting import RedisConnection
 from services.leaderboard.sessions import Change
 from services.leaderboard.settings import LeaderboardSettings
 from services.local.redis import RedisServer
-from tests.ranked import database_of, fill, indexing, put, random_standings, ranked
+from tests.ranked import fill, indexing
 
 PLAYERS, ORDER = keys(MAIN)
 
@@ -70,26 +69,6 @@ async def top(reads: RankingIndex) -> list[tuple[int, int]] | None:
     """Users and scores in the index's order; None when it is not to be read."""
     page = await reads.page(MAIN, 100, 0, b"")
     return None if page is None else [(p.user_id, p.score) for p in page.neighbours.players] if page.neighbours else []
-
-
-async def test_order_and_every_rank_are_those_of_mysql(
-    settings: LeaderboardSettings, redis: Redis, reads: RankingIndex, mysql: Any
-) -> None:
-    put(mysql, random_standings(20_000, Random(53)))
-    database = database_of(settings)
-    try:
-        assert await build(database, settings, MAIN) == "BEGUN"
-    finally:
-        await database.dispose()
-    expected = ranked(mysql)
-    members: Any = redis.zrange(ORDER, 0, -1)
-    assert [int(member[member[0] - 47 :]) for member in members] == [user_id for _, user_id, _ in expected]
-    for start in range(0, len(expected), 1000):
-        rows = expected[start : start + 1000]
-        aheads = await reads.ahead_of_each(MAIN, [(user_id, score) for _, user_id, score in rows])
-        assert aheads == [rank - 1 for rank, _, _ in rows]
-    places = await asyncio.gather(*(reads.rank(MAIN, user_id) for _, user_id, _ in expected[::40]))
-    assert [(p[0].ahead + 1, p[0].player.user_id, p[0].player.score) for p in places if p and p[0]] == expected[::40]
 
 
 async def test_scores_next_to_the_greatest_are_told_apart(index: IndexWriter, reads: RankingIndex) -> None:

@@ -1,10 +1,10 @@
-"""Single flight: one piece of work for many who ask, and never an answer older than the question."""
+"""Shared work: done once for many who ask, and never an answer older than the question."""
 
 import asyncio
 
 import pytest
 
-from services.leaderboard.single_flight import SingleFlight
+from services.common.gather import SharedWork
 
 
 class Work:
@@ -27,26 +27,17 @@ async def settle() -> None:
         await asyncio.sleep(0)
 
 
-async def test_those_who_share_get_one_result() -> None:
-    flights, work = SingleFlight[int](), Work()
-    asking = [asyncio.create_task(flights.share("key", work)) for _ in range(5)]
+async def test_who_asks_never_joins_what_began_before() -> None:
+    shared, work = SharedWork[int](), Work()
+    first = asyncio.create_task(shared.ask("key", work))
     await settle()
-    work.gates[0].set()
-    assert await asyncio.gather(*asking) == [1] * 5
-    assert work.runs == 1
-
-
-async def test_who_asks_for_a_fresh_one_never_joins_what_began_before() -> None:
-    flights, work = SingleFlight[int](), Work()
-    first = asyncio.create_task(flights.share_fresh("key", work))
-    await settle()
-    later = [asyncio.create_task(flights.share_fresh("key", work)) for _ in range(3)]
+    later = [asyncio.create_task(shared.ask("key", work)) for _ in range(3)]
     await settle()
     assert work.runs == 1
     work.gates[0].set()
     assert await first == 1
     await settle()
-    latest = asyncio.create_task(flights.share_fresh("key", work))
+    latest = asyncio.create_task(shared.ask("key", work))
     work.gates[1].set()
     assert await asyncio.gather(*later) == [2] * 3
     await settle()
@@ -55,8 +46,8 @@ async def test_who_asks_for_a_fresh_one_never_joins_what_began_before() -> None:
 
 
 async def test_keys_do_not_wait_for_each_other() -> None:
-    flights, work = SingleFlight[int](), Work()
-    asking = [asyncio.create_task(flights.share_fresh(key, work)) for key in "abc"]
+    shared, work = SharedWork[int](), Work()
+    asking = [asyncio.create_task(shared.ask(key, work)) for key in "abc"]
     await settle()
     for gate in work.gates:
         gate.set()
@@ -64,9 +55,9 @@ async def test_keys_do_not_wait_for_each_other() -> None:
 
 
 async def test_one_who_leaves_does_not_take_the_work_along() -> None:
-    flights, work = SingleFlight[int](), Work()
-    leaving = asyncio.create_task(flights.share("key", work))
-    staying = asyncio.create_task(flights.share("key", work))
+    shared, work = SharedWork[int](), Work()
+    leaving = asyncio.create_task(shared.ask("key", work))
+    staying = asyncio.create_task(shared.ask("key", work))
     await settle()
     leaving.cancel()
     await settle()
@@ -76,13 +67,24 @@ async def test_one_who_leaves_does_not_take_the_work_along() -> None:
 
 
 async def test_an_error_reaches_all_who_wait_and_the_next_try_is_a_new_one() -> None:
-    flights: SingleFlight[int] = SingleFlight()
+    shared: SharedWork[int] = SharedWork()
 
     async def fail() -> int:
         await asyncio.sleep(0)
         raise LookupError
 
-    results = await asyncio.gather(*(flights.share("key", fail) for _ in range(3)), return_exceptions=True)
+    results = await asyncio.gather(*(shared.ask("key", fail) for _ in range(3)), return_exceptions=True)
     assert [type(result) for result in results] == [LookupError] * 3
     with pytest.raises(LookupError):
-        await flights.share_fresh("key", fail)
+        await shared.ask("key", fail)
+
+
+async def test_nothing_is_kept_of_a_question_that_was_answered_even_if_nobody_waited_for_it() -> None:
+    shared, work = SharedWork[int](), Work()
+    leaving = asyncio.create_task(shared.ask("key", work))
+    await asyncio.sleep(0)
+    leaving.cancel()
+    await settle()
+    work.gates[0].set()
+    await settle()
+    assert not vars(shared)["_gathers"]

@@ -1,0 +1,57 @@
+"""Playing in the fault tests: submitting, and looking at what is shown."""
+
+from typing import Any
+
+import httpx
+
+from tests.system import eventually
+
+API = "/api/leaderboard"
+
+
+def rows(connection: Any, statement: str, *values: object) -> list[tuple[Any, ...]]:
+    """What the administrator's connection reads."""
+    with connection.cursor() as cursor:
+        cursor.execute(statement, values)
+        return list(cursor.fetchall())
+
+
+async def send(client: httpx.AsyncClient, headers: dict[str, str], score: int, key: str | None = None) -> httpx.Response:
+    """Submit a session; gives whatever is answered."""
+    named = {} if key is None else {"Idempotency-Key": key}
+    return await client.post(f"{API}/submit", json={"score": score}, headers={**headers, **named})
+
+
+async def submit(client: httpx.AsyncClient, headers: dict[str, str], score: int, key: str | None = None) -> dict[str, Any]:
+    """Submit a session, which must be stored."""
+    response = await send(client, headers, score, key)
+    assert response.status_code == 201, response.text
+    answer: dict[str, Any] = response.json()
+    return answer
+
+
+async def leader(client: httpx.AsyncClient) -> int:
+    """The first player's total, which the tests only let grow."""
+    response = await client.get(f"{API}/top")
+    assert response.status_code == 200, response.text
+    total: int = response.json()["top"][0]["total_score"]
+    return total
+
+
+async def redis_in_use(client: httpx.AsyncClient, wanted: bool = True) -> None:
+    """Wait until the process says so."""
+
+    async def is_so() -> bool:
+        checks: dict[str, str] = (await client.get(f"{API}/health/ready")).json()["checks"]
+        return (checks["redis"] == "ok") == wanted
+
+    await eventually(is_so, 10)
+
+
+async def shows(client: httpx.AsyncClient, total: int) -> None:
+    """Wait until the process shows the leader's total: within a second, also where it was not told at once."""
+
+    async def is_so() -> bool:
+        return await leader(client) == total
+
+    await eventually(is_so, 1)

@@ -1,0 +1,187 @@
+"""What the fault tests prove: what each did and found, held against MySQL row by row, and told as a table.
+
+Every test here belongs to a proof by its marker, and ends with `Proof.whole`, which is held in conftest.py.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TextIO
+
+from redis.asyncio import Redis
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from sqlalchemy import text
+
+from services.leaderboard.check import check
+from services.leaderboard.index import keys
+from services.leaderboard.rankings import MAIN
+from services.leaderboard.settings import LeaderboardSettings
+from tests.ranked import database_of
+from tests.system import eventually
+
+TITLES = {
+    1: "Random operations and faults against a model in plain Python",
+    2: "kill -9, under load and at every step of the protocol",
+    3: "Redis fails in every way it can",
+    4: "Held up at the worst place, while others go on",
+    5: "MySQL fails, hangs and restarts",
+    6: "More groups than the outbox keeps, without Redis",
+    7: "No page older than what was acknowledged",
+    8: "The index's order and ranks are MySQL's",
+}
+WHOLE_SECONDS = 10.0
+
+
+@dataclass
+class Proof:
+    """What one test adds to a proof. ``find`` counts what must not be there, so that a table shows that it was looked for."""
+
+    number: int
+    test: str
+    long: bool
+    terminal: TextIO
+    passed: bool = False
+    seconds: float = 0.0
+    was_whole: bool = False
+    done: Counter[str] = field(default_factory=Counter)
+    found: dict[str, int] = field(default_factory=dict)
+    told: dict[str, str] = field(default_factory=dict)
+
+    def did(self, what: str, times: int = 1) -> None:
+        """Count what was done."""
+        self.done[what] += times
+
+    def find(self, what: str, things: Iterable[object] = ()) -> None:
+        """Count what was looked for, and hold that there is none of it."""
+        found = list(things)
+        self.found[what] = self.found.get(what, 0) + len(found)
+        assert not found, f"{what}: {found[:10]}"
+
+    def tell(self, what: str, value: str) -> None:
+        """Keep a figure."""
+        self.told[what] = value
+
+    async def whole(self, settings: LeaderboardSettings) -> None:
+        """Hold that all is as if nothing had failed.
+
+        Within seconds the outbox is empty, each standing is the fold of its sessions, the index has every standing at its
+        version and nobody else, and ZRANGE gives what ORDER BY does.
+        """
+        database = database_of(settings)
+        password = settings.redis_password
+        redis = Redis.from_url(settings.redis_url, password=password and password.get_secret_value())
+
+        async def ask(statement: str) -> list[Any]:
+            async with database.reading() as connection:
+                return list((await connection.execute(text(statement))).scalars())
+
+        async def nothing_is_left_to_tell() -> bool:
+            return await ask("SELECT COUNT(*) FROM outbox") == [0]
+
+        try:
+            await eventually(nothing_is_left_to_tell, WHOLE_SECONDS)
+            self.find("differences", await check(settings))
+            members: list[Any] = await redis.zrange(keys(MAIN)[1], 0, -1)
+            by_index = [int(member[member[0] - 47 :]) for member in members]
+            by_mysql = await ask(
+                "SELECT user_id FROM standings WHERE board_id = 1 AND period_id = 0 AND score IS NOT NULL"
+                " ORDER BY score DESC, reached_session_id"
+            )
+            assert by_index == by_mysql
+        finally:
+            await redis.aclose()
+            await database.dispose()
+        self.did("checks of every row")
+        self.was_whole = True
+
+    @contextmanager
+    def progress(self, name: str, total: int) -> Iterator["Bar"]:
+        """A bar on the terminal for a loop of so many rounds; none in the fast form."""
+        columns = TextColumn(f"\n{name}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
+        with Progress(*columns, console=Console(file=self.terminal), disable=not self.long) as progress:
+            yield Bar(progress, total)
+
+    def to_json(self, measured: datetime) -> dict[str, Any]:
+        """All of it, for machines."""
+        return {
+            "proof": self.number,
+            "test": self.test,
+            "form": "long" if self.long else "fast",
+            "measured": f"{measured:%Y-%m-%d %H:%M} UTC",
+            "passed": self.passed,
+            "seconds": round(self.seconds, 1),
+            "done": dict(self.done),
+            "found": self.found,
+            "told": self.told,
+        }
+
+
+class Bar:
+    """How far a loop is."""
+
+    def __init__(self, progress: Progress, total: int) -> None:
+        self._progress = progress
+        self._task = progress.add_task("", total=total)
+
+    def advance(self, rounds: int = 1) -> None:
+        """So many more are done."""
+        self._progress.advance(self._task, rounds)
+
+
+def table(tests: Iterable[Mapping[str, Any]]) -> list[str]:
+    """What was done and found, a row for each proof, in Markdown that reads well on a terminal."""
+    rows = [("proof", "tests", "done", "found", "seconds")]
+    for number, title in TITLES.items():
+        own = [each for each in tests if each["proof"] == number]
+        if not own:
+            continue
+        done: Counter[str] = Counter()
+        found: Counter[str] = Counter()
+        told: dict[str, str] = {}
+        for each in own:
+            done.update(each["done"])
+            found.update(each["found"])
+            told |= each["told"]
+        figures = [f"{what} {times}" for what, times in sorted(found.items())] + [f"{what} {told[what]}" for what in told]
+        passed = sum(each["passed"] for each in own)
+        rows.append(
+            (
+                f"{number}. {title}",
+                f"{passed} of {len(own)} passed",
+                ", ".join(f"{what} {times:,}" for what, times in sorted(done.items())),
+                ", ".join(figures),
+                f"{sum(each['seconds'] for each in own):,.0f}",
+            )
+        )
+    head, *body = (f"| {' | '.join(cells)} |" for cells in rows)
+    return [head, "|:--|:--|:--|:--|--:|", *body]
+
+
+def write(folder: Path, tests: list[dict[str, Any]], machine: Mapping[str, str]) -> None:
+    """Keep the results; those of tests that did not run this time stay as they were."""
+    kept = folder / "faults.json"
+    before = json.loads(kept.read_text(encoding="utf-8"))["tests"] if kept.exists() else []
+    newest = {each["test"]: each for each in [*before, *tests]}
+    tests = sorted(newest.values(), key=lambda each: (each["proof"], each["test"]))
+    folder.mkdir(parents=True, exist_ok=True)
+    result = {"machine": dict(machine), "tests": tests}
+    kept.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    dates = sorted(each["measured"] for each in tests)
+    lines = [
+        "# What `make faults` proved",
+        "",
+        *table(tests),
+        "",
+        "*Found* counts what was looked for and must not be there. A *check of every row*, with which each test ends: the",
+        "outbox is empty, ZRANGE equals ORDER BY, every version in the index is the standing's, and each standing is the fold",
+        "of its sessions.",
+        "",
+        *(f"- {name}: {value}" for name, value in machine.items()),
+        f"- Run: {dates[0]}" + (f" to {dates[-1]}" if dates[-1] != dates[0] else ""),
+    ]
+    (folder / "README.md").write_text("\n".join(lines) + "\n", encoding="utf-8")

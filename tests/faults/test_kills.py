@@ -1,0 +1,240 @@
+"""Processes are killed: no acknowledged session is lost, and none is counted twice.
+
+There are no failpoints in the services: what a process does to the world are its messages to MySQL and to Redis. Until its next
+message arrives there, nobody can tell how far it has come, so a process that is killed while a proxy holds that message was
+killed between the two steps, exactly, each time. So the code that is tested is the code that runs, and there is nothing that a
+production setting would have to switch off.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+import pytest
+
+from services.leaderboard.app import create_app
+from services.leaderboard.index import APPLY
+from services.leaderboard.settings import LeaderboardSettings
+from services.local.processes import Process
+from services.local.stack import Stack
+from services.local.web import Service
+from tests.faults.conftest import StartProcess
+from tests.faults.play import rows, send, submit
+from tests.faults.proofs import Proof
+from tests.faults.proxy import COMMIT, Fault, Proxy, proxying
+from tests.system import Accounts, eventually, serving
+
+pytestmark = pytest.mark.proof(2)
+
+STORES = b"INSERT INTO game_sessions"
+TELLS = APPLY.digest.encode()
+FORGETS = b"DELETE FROM outbox"
+# Which server's proxy does what to which message, and whether it arrives after the process has died.
+PLACES = {
+    "before its session is stored": ("mysql", Fault.DELAYED, STORES, False),
+    "its session is stored after its death": ("mysql", Fault.DELAYED, STORES, True),
+    "before COMMIT": ("mysql", Fault.DELAYED, COMMIT, False),
+    "COMMIT arrives after its death": ("mysql", Fault.DELAYED, COMMIT, True),
+    "committed, and not heard of it": ("mysql", Fault.REPLY_SWALLOWED, COMMIT, False),
+    "between commit and apply": ("redis", Fault.DELAYED, TELLS, False),
+    "the apply arrives after its death": ("redis", Fault.DELAYED, TELLS, True),
+    "applied, and not heard of it": ("redis", Fault.REPLY_SWALLOWED, TELLS, False),
+    "answered, and the outbox not emptied": ("mysql", Fault.DELAYED, FORGETS, False),
+}
+
+
+class Load:
+    """Players who submit without pause, each one session after the other, until the process does not answer any more."""
+
+    def __init__(self, accounts: Accounts, first_id: int, players: int = 8) -> None:
+        self.user_ids = range(first_id, first_id + players)
+        self.acknowledged: list[tuple[int, int]] = []
+        self.unanswered: Counter[int] = Counter()
+        self.warm = asyncio.Event()
+        self._headers = {user_id: accounts.new(user_id=user_id) for user_id in self.user_ids}
+
+    async def run(self, url: str) -> None:
+        async with httpx.AsyncClient(base_url=url) as client, asyncio.TaskGroup() as playing:
+            for user_id in self.user_ids:
+                playing.create_task(self._play(client, user_id))
+
+    async def _play(self, client: httpx.AsyncClient, user_id: int) -> None:
+        while True:
+            try:
+                answer = await send(client, self._headers[user_id], 1)
+            except httpx.TransportError:
+                self.unanswered[user_id] += 1
+                return
+            assert answer.status_code == 201, answer.text
+            self.acknowledged.append((answer.json()["session_id"], user_id))
+            if len(self.acknowledged) >= 20 * len(self.user_ids):
+                self.warm.set()
+
+
+@asynccontextmanager
+async def administrator(stack: Stack) -> AsyncIterator[Any]:
+    connection = stack.mysql.connect(database=stack.database, autocommit=True)
+    try:
+        yield connection
+    finally:
+        connection.close()
+
+
+async def end_under_load(stack: Stack, service: Service, load: Load, end: Callable[[Process], None], proof: Proof) -> int:
+    """End the process while it stores sessions; hold what is stored against what was answered. Gives how many were not."""
+    running = asyncio.create_task(load.run(service.url))
+    warm = asyncio.create_task(load.warm.wait())
+    await asyncio.wait([running, warm], return_when=asyncio.FIRST_COMPLETED)
+    warm.cancel()
+    end(service)
+    await running
+    async with administrator(stack) as connection:
+        rows(connection, "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        connection.begin()  # both tables as they are at one moment
+        of_ours = "user_id BETWEEN %s AND %s"
+        bounds = load.user_ids[0], load.user_ids[-1]
+        stored = rows(connection, f"SELECT id, user_id FROM game_sessions WHERE {of_ours}", *bounds)
+        standings = rows(connection, f"SELECT user_id, score, sessions FROM standings WHERE {of_ours}", *bounds)
+    sessions = Counter(user_id for _, user_id in stored)
+    proof.did("sessions acknowledged", len(load.acknowledged))
+    proof.find("acknowledged sessions lost", set(load.acknowledged) - set(stored))
+    proof.find("sessions acknowledged twice", set((Counter(load.acknowledged) - Counter(set(load.acknowledged))).elements()))
+    proof.find("players with a session counted twice, or not", set(standings) ^ {(u, n, n) for u, n in sessions.items()})
+    return len(stored) - len(load.acknowledged)
+
+
+async def test_a_killed_process_takes_no_acknowledged_session_along_and_counts_none_twice(
+    stack: Stack,
+    start_process: StartProcess,
+    accounts: Accounts,
+    stack_settings: LeaderboardSettings,
+    rounds: Callable[[int, int], int],
+    proof: Proof,
+) -> None:
+    with proof.progress("kills under load", rounds(3, 100)) as bar:
+        for round_ in range(rounds(3, 100)):
+            load = Load(accounts, 1_881_000 + 100 * round_)
+            unanswered = await end_under_load(stack, await start_process(), load, Process.kill, proof)
+            assert unanswered <= len(load.user_ids)  # at most what was under way
+            proof.did("processes killed under load")
+            # The processes that live on tell the index what the killed one could not; this waits five seconds for that.
+            await proof.whole(stack_settings)
+            bar.advance()
+
+
+async def test_a_process_that_is_asked_to_leave_answers_all_that_it_stores(
+    stack: Stack, start_process: StartProcess, accounts: Accounts, stack_settings: LeaderboardSettings, proof: Proof
+) -> None:
+    service = await start_process()
+    assert await end_under_load(stack, service, Load(accounts, 882_000), Process.terminate, proof) == 0
+    assert await asyncio.to_thread(service.wait_stopped, 10)
+    assert "Traceback" not in service.log.read_text()
+    await proof.whole(stack_settings)
+
+
+@pytest.fixture
+async def other(leaderboard_settings: LeaderboardSettings, mysql: object) -> AsyncIterator[httpx.AsyncClient]:
+    """A service that lives on."""
+    async with serving(create_app(leaderboard_settings)) as client:
+        yield client
+
+
+@asynccontextmanager
+async def victim(
+    stack: Stack, start: StartProcess, settings: LeaderboardSettings, mysql_proxy: Proxy
+) -> AsyncIterator[tuple[Service, dict[str, Proxy]]]:
+    """A process with a proxy before each server, which waits for them as long as it takes."""
+    async with proxying(stack.redis.host, stack.redis.port) as redis_proxy:
+        service = await start(
+            mysql_port=mysql_proxy.port,
+            mysql_database=settings.mysql_database,
+            mysql_timeout=60,
+            redis_url=f"redis://127.0.0.1:{redis_proxy.port}/1",
+            redis_timeout=60,
+        )
+        yield service, {"mysql": mysql_proxy, "redis": redis_proxy}
+
+
+@pytest.mark.parametrize("place", PLACES)
+async def test_a_process_that_is_killed_at_any_step_leaves_a_session_that_counts_once(
+    stack: Stack,
+    start_process: StartProcess,
+    mysql_proxy: Proxy,
+    other: httpx.AsyncClient,
+    accounts: Accounts,
+    mysql: Any,
+    leaderboard_settings: LeaderboardSettings,
+    proof: Proof,
+    place: str,
+) -> None:
+    ada = accounts.new("Ada", 1)
+    name, fault, message, arrives = PLACES[place]
+    async with victim(stack, start_process, leaderboard_settings, mysql_proxy) as (service, proxies):
+        async with httpx.AsyncClient(base_url=service.url, timeout=30) as client:
+            await submit(client, ada, 5)
+            await eventually(lambda: _is_empty(mysql))
+            proxy = proxies[name]
+            proxy.strike(fault, message, after=STORES if message is COMMIT else b"")
+            asking = asyncio.create_task(send(client, ada, 7, "key"))
+            async with asyncio.timeout(20):
+                await proxy.struck.wait()
+            if message is FORGETS:
+                assert (await asking).status_code == 201
+            service.kill()
+            if arrives:
+                proxy.release()
+            [outcome] = await asyncio.gather(asking, return_exceptions=True)
+            assert isinstance(outcome, httpx.TransportError) or message is FORGETS
+        if not arrives:
+            for each in proxies.values():
+                each.cut()
+        repeated = await submit(other, ada, 7, "key")
+    assert repeated["total_score"] == 12
+    assert rows(mysql, "SELECT COUNT(*), SUM(score) FROM game_sessions") == [(2, 12)]
+    assert rows(mysql, "SELECT score, sessions, version FROM standings") == [(12, 2, 2)]
+    proof.did("processes killed at an exact step")
+    proof.find("sessions counted twice")
+    await proof.whole(leaderboard_settings)
+
+
+async def test_a_process_that_is_killed_while_its_session_is_stored_and_not_counted_leaves_nothing_of_it(
+    stack: Stack,
+    start_process: StartProcess,
+    mysql_proxy: Proxy,
+    other: httpx.AsyncClient,
+    accounts: Accounts,
+    mysql: Any,
+    leaderboard_settings: LeaderboardSettings,
+    proof: Proof,
+) -> None:
+    """The two are statements of one message; a lock on the standing has MySQL wait between them."""
+    ada = accounts.new("Ada", 1)
+    async with victim(stack, start_process, leaderboard_settings, mysql_proxy) as (service, proxies):
+        async with httpx.AsyncClient(base_url=service.url, timeout=30) as client:
+            await submit(client, ada, 5)
+            mysql.begin()
+            rows(mysql, "SELECT * FROM standings WHERE user_id = 1 FOR UPDATE")
+            asking = asyncio.create_task(send(client, ada, 7, "key"))
+
+            async def it_waits() -> bool:
+                [(_, waiting)] = rows(mysql, "SHOW GLOBAL STATUS LIKE 'Innodb_row_lock_current_waits'")
+                return int(waiting) == 1
+
+            await eventually(it_waits, 10)
+            service.kill()
+            await asyncio.gather(asking, return_exceptions=True)
+        for each in proxies.values():
+            each.cut()
+        mysql.rollback()
+        repeated = await submit(other, ada, 7, "key")
+    assert repeated["total_score"] == 12
+    assert rows(mysql, "SELECT score, sessions FROM standings") == [(12, 2)]
+    proof.did("processes killed at an exact step")
+    await proof.whole(leaderboard_settings)
+
+
+async def _is_empty(connection: Any) -> bool:
+    return rows(connection, "SELECT COUNT(*) FROM outbox") == [(0,)]

@@ -1,0 +1,55 @@
+"""The index's order, and every rank, are MySQL's: with many ties, and with the largest totals there can be."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from random import Random
+from typing import Any
+
+import pytest
+
+from services.leaderboard.index import RankingIndex
+from services.leaderboard.rankings import MAIN
+from services.leaderboard.rebuild import build
+from services.leaderboard.settings import LeaderboardSettings
+from services.local.redis import RedisServer
+from tests.faults.proofs import Proof
+from tests.ranked import database_of, indexing, put, random_standings, ranked
+
+pytestmark = pytest.mark.proof(8)
+
+PLAYERS = 20_000
+
+
+@pytest.fixture
+async def reads(on_redis: LeaderboardSettings) -> AsyncIterator[RankingIndex]:
+    async with indexing(on_redis) as (_, reads):
+        yield reads
+
+
+async def test_order_and_every_rank_are_those_of_mysql(
+    on_redis: LeaderboardSettings,
+    redis: RedisServer,
+    reads: RankingIndex,
+    mysql: Any,
+    rounds: Callable[[int, int], int],
+    proof: Proof,
+) -> None:
+    database = database_of(on_redis)
+    with proof.progress("sets of standings", rounds(1, 5)) as bar:
+        for number in range(rounds(1, 5)):
+            with mysql.cursor() as cursor:
+                for table in ("game_sessions", "standings"):
+                    cursor.execute(f"TRUNCATE TABLE {table}")
+            put(mysql, random_standings(PLAYERS, Random(53 + number)))
+            assert await build(database, on_redis, MAIN, f"set {number}") == "BEGUN"
+            expected = ranked(mysql)
+            for start in range(0, len(expected), 1000):
+                rows = expected[start : start + 1000]
+                aheads = await reads.ahead_of_each(MAIN, [(user_id, score) for _, user_id, score in rows])
+                assert aheads == [rank - 1 for rank, _, _ in rows]
+                places = await asyncio.gather(*(reads.rank(MAIN, user_id) for _, user_id, _ in rows))
+                assert [(p[0].ahead + 1, p[0].player.user_id, p[0].player.score) for p in places if p and p[0]] == rows
+            proof.did("ranks compared", 2 * len(expected))
+            bar.advance()
+            await proof.whole(on_redis)
+    await database.dispose()

@@ -1,0 +1,86 @@
+"""More groups than the outbox keeps are stored while Redis is away: it stays short, and the index is right on its return."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from itertools import count
+from typing import Any
+
+import pytest
+
+from services.common.multistatement import Transactions
+from services.leaderboard.app import create_app
+from services.leaderboard.follower import MAX_NOTES
+from services.leaderboard.rankings import MAIN
+from services.leaderboard.repository import BoardPeriod
+from services.leaderboard.sessions import Change, Submission
+from services.leaderboard.settings import LeaderboardSettings
+from services.leaderboard.writer import LANES, Writer
+from services.local.redis import RedisServer
+from tests.faults.play import leader, redis_in_use, rows
+from tests.faults.proofs import Bar, Proof
+from tests.system import eventually, serving
+
+pytestmark = pytest.mark.proof(6)
+
+PLAYERS = 16
+
+
+async def store(settings: LeaderboardSettings, groups: int, bar: Bar) -> None:
+    """Store so many sessions, each one a group: a transaction, and a note in the outbox.
+
+    By a writer of its own, as it is while Redis is away, but past HTTP and without ranks, which would take most of the time.
+    """
+    password = settings.leaderboard_mysql_password.get_secret_value()
+    transactions = Transactions(settings, settings.leaderboard_mysql_user, password, connections=LANES)
+    numbers = count()
+
+    async def announce(_: BoardPeriod, __: Sequence[Change]) -> None:
+        return None
+
+    async def ranks(_: BoardPeriod, __: Mapping[int, int]) -> Mapping[int, int]:
+        return {}
+
+    alone = settings.model_copy(update={"submission_group": 1})
+    writer = Writer(transactions, alone, MAIN, announce=announce, ranks=ranks, told=lambda _: None)
+
+    async def play(user_id: int) -> None:
+        while (number := next(numbers)) < groups:
+            session = Submission(user_id, f"player{user_id}", f"s:{number}".encode(), user_id, datetime.now(UTC))
+            await writer.submit(session)
+            bar.advance()
+
+    await asyncio.gather(*map(play, range(1, PLAYERS + 1)))
+    await transactions.dispose()
+
+
+async def test_the_outbox_stays_bounded_without_redis_and_the_index_is_right_after_its_return(
+    redis: RedisServer,
+    on_redis: LeaderboardSettings,
+    mysql: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    rounds: Callable[[int, int], int],
+    proof: Proof,
+) -> None:
+    groups = rounds(300, MAX_NOTES + 1)
+    most = groups - 1
+    monkeypatch.setattr("services.leaderboard.follower.MAX_NOTES", most)
+    monkeypatch.setattr("services.leaderboard.follower.ROUNDS_BETWEEN_COUNTS", 2)
+    redis.kill()
+    async with serving(create_app(on_redis)) as process:
+        with proof.progress("groups", groups) as bar:
+            await store(on_redis, groups, bar)
+        proof.did("groups stored without Redis", groups)
+
+        async def bounded() -> bool:
+            return rows(mysql, "SELECT COUNT(*) FROM outbox") <= [(1,)]
+
+        await eventually(bounded, 60)
+        assert rows(mysql, "SELECT changed FROM outbox") == [(None,)]  # which says that everything has changed
+        assert rows(mysql, "SELECT COUNT(*) FROM game_sessions") == [(groups,)]
+        redis.start()
+        await redis_in_use(process)
+        [(most_points,)] = rows(mysql, "SELECT MAX(score) FROM standings")
+        assert await leader(process) == most_points
+        proof.find("sessions lost")
+        await proof.whole(on_redis)
