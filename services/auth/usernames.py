@@ -10,6 +10,16 @@ MAX_LENGTH = 32
 
 _PROFILE = get_profile("UsernameCaseMapped")
 _PUNCTUATION = frozenset("_-.")
+# Which scripts may stand together: UTS #39, section 5.2, highly restrictive. Else one could be "Ada" with a Cyrillic A.
+_TOGETHER = (
+    frozenset({"LATIN", "CJK", "HIRAGANA", "KATAKANA"}),
+    frozenset({"LATIN", "CJK", "BOPOMOFO"}),
+    frozenset({"LATIN", "CJK", "HANGUL"}),
+)
+# First words of names of characters that are of every script, or of another than the word says.
+_SCRIPTS = {"COMBINING": "", "DIGIT": "", "MODIFIER": "", "IDEOGRAPHIC": "CJK"}
+# UTS #39, section 5.4: more would be written over other people's names.
+MAX_MARKS = 4
 
 
 class InvalidUsername(ValueError):
@@ -45,4 +55,27 @@ class Username:
             raise InvalidUsername("a username cannot mix these characters; try other letters") from None
         if not MIN_LENGTH <= len(canonical) <= MAX_LENGTH:
             raise InvalidUsername(f"a username has {MIN_LENGTH} to {MAX_LENGTH} characters")
+        scripts = {_script(character) for character in canonical if character not in _PUNCTUATION} - {""}
+        if len(scripts) > 1 and not any(scripts <= together for together in _TOGETHER):
+            raise InvalidUsername("a username has letters of one script only; try other letters")
+        if _has_stacked_marks(canonical):
+            raise InvalidUsername("a username cannot have so many marks on one letter")
         return cls(display, canonical)
+
+
+def _script(character: str) -> str:
+    """The script that a letter, a mark or a digit is of, by the first word of its name; empty for all scripts."""
+    word = unicodedata.name(character, "UNNAMED").replace("-", " ").partition(" ")[0]
+    return _SCRIPTS.get(word, word)
+
+
+def _has_stacked_marks(text: str) -> bool:
+    marks = ""
+    for character in unicodedata.normalize("NFD", text):
+        if unicodedata.category(character) not in {"Mn", "Me"}:
+            marks = ""
+            continue
+        if marks.endswith(character) or len(marks) == MAX_MARKS:
+            return True
+        marks += character
+    return False
