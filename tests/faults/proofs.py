@@ -66,11 +66,11 @@ class Proof:
         """Keep a figure."""
         self.told[what] = value
 
-    async def whole(self, settings: LeaderboardSettings) -> None:
+    async def whole(self, settings: LeaderboardSettings, within: float = WHOLE_SECONDS) -> None:
         """Hold that all is as if nothing had failed.
 
-        Within seconds the outbox is empty, each standing is the fold of its sessions, the index has every standing at its
-        version and nobody else, and ZRANGE gives what ORDER BY does.
+        Within so many seconds the outbox is empty, and then each standing is the fold of its sessions, the index has every
+        standing at its version and nobody else, and ZRANGE gives what ORDER BY does.
         """
         database = database_of(settings)
         password = settings.redis_password
@@ -84,7 +84,7 @@ class Proof:
             return await ask("SELECT COUNT(*) FROM outbox") == [0]
 
         try:
-            await eventually(nothing_is_left_to_tell, WHOLE_SECONDS)
+            await eventually(nothing_is_left_to_tell, within)
             self.find("differences", await check(settings))
             members: list[Any] = await redis.zrange(keys(MAIN)[1], 0, -1)
             by_index = [int(member[member[0] - 47 :]) for member in members]
@@ -102,7 +102,10 @@ class Proof:
     @contextmanager
     def progress(self, name: str, total: int) -> Iterator["Bar"]:
         """A bar on the terminal for a loop of so many rounds; none in the fast form."""
-        columns = TextColumn(f"\n{name}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
+        columns = TextColumn(name), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
+        if self.long:
+            self.terminal.write("\n")  # pytest has begun a line with the name of the test
+            self.terminal.flush()
         with Progress(*columns, console=Console(file=self.terminal), disable=not self.long) as progress:
             yield Bar(progress, total)
 

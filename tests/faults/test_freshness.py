@@ -24,7 +24,7 @@ from tests.system import Accounts
 pytestmark = pytest.mark.proof(7)
 
 USER = 870_001
-READERS = 2
+READERS_A_PROCESS = 1
 # Of a copy of the services: what keeps pages fresh, and what takes its place there.
 BREAKS = {
     "a change makes no new generation": ("apply.lua", "redis.call('HSET', players, '#generation', nonce)", ""),
@@ -39,7 +39,7 @@ class Readers:
         self._clients = clients
         self._done = asyncio.Event()
         self.acknowledged = 0
-        self.answers = [0] * (READERS * len(clients))
+        self.answers = [0] * (READERS_A_PROCESS * len(clients))
         self.stale: list[str] = []
 
     async def run(self) -> None:

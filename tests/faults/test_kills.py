@@ -120,8 +120,8 @@ async def test_a_killed_process_takes_no_acknowledged_session_along_and_counts_n
             unanswered = await end_under_load(stack, await start_process(), load, Process.kill, proof)
             assert unanswered <= len(load.user_ids)  # at most what was under way
             proof.did("processes killed under load")
-            # The processes that live on tell the index what the killed one could not; this waits five seconds for that.
-            await proof.whole(stack_settings)
+            # The processes that live on tell the index what the killed one could not.
+            await proof.whole(stack_settings, within=5)
             bar.advance()
 
 

@@ -122,6 +122,39 @@ async def test_a_removal_whose_process_stopped_between_commit_and_apply_shows_ev
     await proof.whole(leaderboard_settings)
 
 
+@pytest.mark.parametrize(("early", "late"), [(5, 3), (0, 3), (5, 0), (0, 0)])
+async def test_a_group_that_is_overtaken_at_a_lock_leaves_the_standing_the_fold_of_its_sessions(
+    two: tuple[httpx.AsyncClient, httpx.AsyncClient],
+    accounts: Accounts,
+    mysql: Any,
+    leaderboard_settings: LeaderboardSettings,
+    proof: Proof,
+    early: int,
+    late: int,
+) -> None:
+    impatient, patient = two
+    ada, bob = accounts.new("Ada", 1), accounts.new("Bob", 2)
+    assert (await send(patient, ada, 1)).status_code == 201
+    mysql.begin()
+    rows(mysql, "SELECT * FROM standings WHERE user_id = 1 FOR UPDATE")
+    # One group, in which Ada comes first to be counted: Bob's session has an id by then, and his standing is not locked.
+    overtaken = asyncio.gather(send(patient, ada, 1), send(patient, bob, early))
+
+    async def it_waits() -> bool:
+        [(_, waiting)] = rows(mysql, "SHOW GLOBAL STATUS LIKE 'Innodb_row_lock_current_waits'")
+        return int(waiting) == 1
+
+    await eventually(it_waits)
+    second = (await send(impatient, bob, late)).json()
+    mysql.rollback()
+    _, first = [answer.json() for answer in await overtaken]
+    assert first["session_id"] < second["session_id"]
+    assert first["total_score"] == early + late
+    assert rows(mysql, "SELECT version FROM standings WHERE user_id = 2") == [(2,)]
+    proof.did("groups overtaken at a lock")
+    await proof.whole(leaderboard_settings)
+
+
 async def test_a_follower_that_holds_an_old_state_brings_no_removed_player_back(
     two: tuple[httpx.AsyncClient, httpx.AsyncClient],
     accounts: Accounts,
