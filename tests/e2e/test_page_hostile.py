@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import httpx
 import pytest
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Browser, Error, Page, expect
 
 from tests.e2e.conftest import PATIENCE_MS
 from tests.e2e.visitor import create_account, dialog, expect_signed_in, new_name
@@ -37,6 +37,13 @@ async def test_what_a_client_calls_itself_is_shown_as_text(page: Page, gateway_u
     await expect(shown).to_have_attribute("title", MARKUP)
     assert await dialog(page).locator("li img, li svg[onload]").count() == 0
     assert await page.title() == title
+
+
+@pytest.mark.parametrize("sink", ["document.body.innerHTML = '<b>'", "document.createElement('script').text = '1'"])
+async def test_no_script_of_the_page_can_turn_text_into_markup(victim: Page, sink: str) -> None:
+    await victim.goto("/")
+    with pytest.raises(Error, match="requires 'Trusted"):
+        await victim.evaluate(sink)
 
 
 @pytest.mark.parametrize("origin", ["http://elsewhere.example", "http://127.0.0.1:8099"], ids=["another site", "another port"])
