@@ -1,5 +1,7 @@
 """The schema, its history and its accounts."""
 
+import secrets
+import uuid
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -76,6 +78,40 @@ def test_the_history_goes_down_to_nothing_and_up_again(settings: MigrationSettin
     with connect(settings, "leaderboard", settings.leaderboard_mysql_password) as connection, connection.cursor() as cursor:
         cursor.execute("SELECT id, name, aggregate, descending, period, max_score FROM boards")
         assert list(cursor.fetchall()) == [(1, "main", "total", 1, "all", 1_000_000_000)]
+
+
+def test_who_is_signed_in_stays_so_when_sessions_become_rows_of_their_own(settings: MigrationSettings) -> None:
+    upgrade(settings, "0001")
+    live, used_up, revoked, expired = (uuid.uuid4().bytes for _ in range(4))
+    tokens = [  # family, hours since issue, hours until expiry, used, revoked
+        (live, 48, 672, True, False),
+        (live, 24, 696, False, False),
+        (used_up, 24, 696, True, False),
+        (revoked, 24, 696, False, True),
+        (expired, 800, -1, False, False),
+    ]
+    with connect(settings, "migrate", settings.migrate_mysql_password) as connection, connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO users (id, username, username_canonical, password_hash, created_at)"
+            " VALUES (7, 'Ada', 'ada', '', UTC_TIMESTAMP(6))"
+        )
+        cursor.executemany(
+            "INSERT INTO refresh_tokens (user_id, family_id, token_hash, issued_at, expires_at, used_at, revoked_at)"
+            " VALUES (7, %s, %s, UTC_TIMESTAMP(6) - INTERVAL %s HOUR, UTC_TIMESTAMP(6) + INTERVAL %s HOUR,"
+            " IF(%s, UTC_TIMESTAMP(6), NULL), IF(%s, UTC_TIMESTAMP(6), NULL))",
+            [(family, secrets.token_bytes(32), *rest) for family, *rest in tokens],
+        )
+        connection.commit()
+        connection.autocommit(True)  # a table that a transaction has read is not changed before its end
+        upgrade(settings)
+        cursor.execute(
+            "SELECT id, user_id, TIMESTAMPDIFF(HOUR, created_at, last_used_at), expires_at < ends_at FROM refresh_families"
+        )
+        assert list(cursor.fetchall()) == [(live, 7, 24, 1)]
+        cursor.execute("SELECT COUNT(*) FROM refresh_tokens")
+        assert cursor.fetchone() == (5,)
+        downgrade(settings, "0001")
+        upgrade(settings)
 
 
 @pytest.mark.parametrize("account", ["auth", "leaderboard"])
