@@ -10,13 +10,15 @@ from services.auth.models import PasswordAttempts
 from services.common.database import UTCDateTime
 
 # Assignments are made from left to right (MySQL's manual, UPDATE): from the first on, attempt_id says whether this one is
-# let through. The exponent is bounded so that POW cannot overflow.
+# let through. Before there are more than the free failures there is no delay, and no time is looked at: of two processes'
+# attempts at once, the one that is counted second may have looked at its clock first. The exponent is bounded so that POW
+# cannot overflow.
 _COUNT = text(
     """
     INSERT INTO password_attempts (account_key, failures, attempt_id, delayed_until, refusals, counted_at)
     VALUES (:account_key, 1, :attempt_id, :now, 0, :now)
     ON DUPLICATE KEY UPDATE
-        attempt_id = IF(delayed_until <= :now, :attempt_id, attempt_id),
+        attempt_id = IF(failures <= :free OR delayed_until <= :now, :attempt_id, attempt_id),
         failures = IF(attempt_id = :attempt_id, failures + 1, failures),
         refusals = IF(attempt_id = :attempt_id, 0, refusals + 1),
         counted_at = IF(attempt_id = :attempt_id, :now, counted_at),

@@ -142,6 +142,18 @@ async def test_many_right_passwords_at_once_are_all_right(auth: httpx.AsyncClien
     assert [answer.status_code for answer in answers] == [200] * 24
 
 
+async def test_a_process_whose_clock_is_behind_is_not_slowed_down_by_another_ones_attempt(
+    auth: httpx.AsyncClient, auth_settings: AuthSettings, clock: Clock
+) -> None:
+    """Nor is one that looked at its clock first and was counted second: before the free failures there is no delay."""
+    behind = Clock()
+    behind.now = clock.now - timedelta(seconds=2)
+    assert_problem(await login(auth, WRONG), 401, "invalid-credentials")
+    async with serving(create_app(auth_settings, behind)) as other:
+        assert_problem(await login(other, WRONG), 401, "invalid-credentials")
+        assert (await login(other, PASSWORD)).status_code == 200
+
+
 async def test_whoever_is_signed_in_stays_so_while_someone_else_guesses(auth: httpx.AsyncClient) -> None:
     signed_in = await login(auth, PASSWORD)
     await fail(auth, 6)
