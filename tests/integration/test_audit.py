@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
+import jwt
 import pytest
 from pydantic import SecretStr
 
@@ -15,7 +16,8 @@ from services.auth.settings import AuthSettings
 from services.common import upkeep
 from services.common.database import Database
 from services.common.upkeep import Upkeep
-from tests.system import eventually, serving
+from tests.signing_in import COOKIE, login, refresh, register
+from tests.system import PASSWORD, bearer, eventually, serving
 
 CLIENT = Client("192.0.2.7", "a browser")
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -112,3 +114,46 @@ async def looked(app: Any, client: httpx.AsyncClient) -> None:
         return bool(app.state.upkeep.rounds > before)
 
     await eventually(again)
+
+
+async def test_what_happens_to_an_account_is_in_the_log_in_order(auth: httpx.AsyncClient, mysql: Any) -> None:
+    new = "another horse battery"
+    await register(auth)
+    assert (await login(auth, "Ada", "wrong horse battery")).status_code == 401
+    first = await login(auth)
+    assert (await refresh(auth, first.cookies[COOKIE])).status_code == 200
+    assert (await refresh(auth, first.cookies[COOKIE])).status_code == 401
+    second = await login(auth)
+    await auth.post("/auth/logout", headers={"Cookie": f"{COOKIE}={second.cookies[COOKIE]}"})
+    other = (await login(auth)).json()["access_token"]
+    me = bearer((await login(auth)).json()["access_token"])
+    session = jwt.decode(other, options={"verify_signature": False})["sid"]
+    assert (await auth.delete(f"/auth/sessions/{session}", headers=me)).status_code == 204
+    assert (await auth.delete("/auth/sessions", headers=me)).status_code == 204
+    change = {"current_password": "wrong horse battery", "new_password": new}
+    assert (await auth.put("/auth/me/password", json=change, headers=me)).status_code == 403
+    change["current_password"] = PASSWORD
+    assert (await auth.put("/auth/me/password", json=change, headers=me)).status_code == 204
+    assert (await auth.put("/auth/me/username", json={"username": "Eve"}, headers=me)).status_code == 200
+    assert (await auth.get("/auth/me/export", headers=me)).status_code == 200
+    assert (await auth.post("/auth/me/deletion", json={"password": new}, headers=me)).status_code == 204
+    found = rows(mysql, "SELECT event, user_id, address FROM audit_events WHERE event != 'signing_key_changed' ORDER BY id")
+    assert [event for event, _, _ in found] == [
+        "registered",
+        "login_failed",
+        "logged_in",
+        "refresh_reused",
+        "logged_in",
+        "logged_out",
+        "logged_in",
+        "logged_in",
+        "session_ended",
+        "sessions_ended",
+        "password_refused",
+        "password_changed",
+        "username_changed",
+        "account_exported",
+        "account_deleted",
+    ]
+    assert len({user_id for _, user_id, _ in found}) == 1
+    assert {address for _, _, address in found} == {"127.0.0.1"}
