@@ -80,8 +80,8 @@ async def refresh(service: Service, sender: Sender, request: Request, response: 
     "/logout",
     status_code=204,
     summary="Sign out",
-    description="Ends the session of the refresh token in the cookie, and clears the cookie. The leaderboard service does not ask "
-    "whether a session goes on: there its access token is good until it expires, 15 minutes by default. So forget it.",
+    description="Ends the session of the refresh token in the cookie, and clears the cookie. The leaderboard service does not "
+    "ask whether a session goes on: there its access token is good until it expires, 15 minutes by default. So forget it.",
     responses=documented(InvalidRequest, ServiceUnavailable),
     dependencies=[Depends(own_page)],
 )
