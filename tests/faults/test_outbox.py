@@ -10,7 +10,7 @@ import pytest
 
 from services.common.multistatement import Transactions
 from services.leaderboard.app import create_app
-from services.leaderboard.follower import MAX_NOTES
+from services.leaderboard.follower import MAX_NOTES, ROUNDS_BETWEEN_COUNTS
 from services.leaderboard.rankings import MAIN
 from services.leaderboard.repository import BoardPeriod
 from services.leaderboard.sessions import Change, Submission
@@ -65,7 +65,7 @@ async def test_the_outbox_stays_bounded_without_redis_and_the_index_is_right_aft
     groups = rounds(300, MAX_NOTES + 1)
     most = groups - 1
     monkeypatch.setattr("services.leaderboard.follower.MAX_NOTES", most)
-    monkeypatch.setattr("services.leaderboard.follower.ROUNDS_BETWEEN_COUNTS", 2)
+    monkeypatch.setattr("services.leaderboard.follower.ROUNDS_BETWEEN_COUNTS", rounds(2, ROUNDS_BETWEEN_COUNTS))
     redis.kill()
     async with serving(create_app(on_redis)) as process:
         with proof.progress("groups", groups) as bar:
