@@ -213,6 +213,7 @@ async def test_a_client_cannot_say_that_it_came_by_tls_or_from_elsewhere(gateway
         assert (await client.post("/auth/register", json=credentials)).status_code == 201
         answer = await client.post("/auth/login", json=credentials)
     assert "secure" not in re.split(r";\s*", answer.headers["set-cookie"].lower())
+    assert "strict-transport-security" not in answer.headers
 
 
 SPELLINGS = [

@@ -1,7 +1,8 @@
-"""Served over TLS: the gateway with a certificate of its own, before the services of the stack."""
+"""Served over TLS: the gateway with a certificate of its own, or behind a proxy that has one, before the stack's services."""
 
 import ssl
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from http.client import HTTPSConnection
 from pathlib import Path
 
@@ -12,7 +13,8 @@ import yaml
 from services.local.ports import LOOPBACK, free_port
 from services.local.stack import Stack
 from services.local.web import PUBLISHED_ENTRY_POINT, Gateway
-from tests.system import PASSWORD
+from tests.security.wire import HOST, exchange, get
+from tests.system import PASSWORD, bearer
 
 
 def trusting() -> ssl.SSLContext:
@@ -47,16 +49,37 @@ class TlsGateway(Gateway):
             connection.close()
 
 
-@pytest.fixture(scope="module")
-def tls_url(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    folder: Path = tmp_path_factory.mktemp("tls")
+class ProxiedGateway(Gateway):
+    """The gateway as it is configured, and told of the one proxy in front of it: this test."""
+
+    def prepare(self) -> None:
+        super().prepare()
+        configuration = yaml.safe_load(self._configuration.read_text(encoding="utf-8"))
+        configuration["entryPoints"][PUBLISHED_ENTRY_POINT]["forwardedHeaders"] = {"trustedIPs": [LOOPBACK]}
+        self._configuration.write_text(yaml.safe_dump(configuration), encoding="utf-8")
+
+    def environment(self) -> Mapping[str, str]:
+        return {**super().environment(), "PROXIES": "1"}
+
+
+def running(kind: type[Gateway], stack: Stack, folder: Path) -> Iterator[str]:
     backends = {"AUTH_URL": stack.auth.url, "LEADERBOARD_URL": stack.leaderboard.url, "FRONTEND_URL": stack.page.url}
-    gateway = TlsGateway(folder, address=LOOPBACK, port=free_port(), backends=backends)
+    gateway = kind(folder, address=LOOPBACK, port=free_port(), backends=backends)
     gateway.start()
     try:
         yield gateway.url
     finally:
         gateway.stop()
+
+
+@pytest.fixture(scope="module")
+def tls_url(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    yield from running(TlsGateway, stack, tmp_path_factory.mktemp("tls"))
+
+
+@pytest.fixture(scope="module")
+def proxied_url(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    yield from running(ProxiedGateway, stack, tmp_path_factory.mktemp("proxied"))
 
 
 async def test_browsers_are_told_to_stay_with_tls_for_a_year_hosts_below_included(tls_url: str, gateway_url: str) -> None:
@@ -94,3 +117,30 @@ def test_no_protocol_older_than_tls_1_2_is_spoken(tls_url: str) -> None:
     with pytest.raises(ssl.SSLError, match=r"(?i)alert protocol version"):  # the gateway's word, not this client's inability
         connection.connect()
     connection.close()
+
+
+async def test_behind_a_proxy_that_speaks_tls_all_is_as_over_tls_and_addresses_are_what_it_tells(proxied_url: str) -> None:
+    credentials = {"username": "proxied", "password": PASSWORD}
+    host = httpx.URL(proxied_url).netloc.decode()
+    told = {"X-Forwarded-Proto": "https", "X-Forwarded-For": "192.0.2.7", "Origin": f"https://{host}"}
+    async with httpx.AsyncClient(base_url=proxied_url, headers=told) as client:
+        assert (await client.post("/auth/register", json=credentials)).status_code == 201
+        login = await client.post("/auth/login", json=credentials)
+        assert login.headers["set-cookie"].startswith("__Secure-refresh_token=")
+        assert login.headers["strict-transport-security"] == "max-age=31536000; includeSubDomains"
+        own = bearer(login.json()["access_token"])
+        [session] = (await client.get("/auth/sessions", headers=own)).json()["sessions"]
+        assert session["address"] == "192.0.2.7"
+
+
+def test_behind_a_proxy_each_client_has_a_limit_of_its_own_which_no_header_lifts(proxied_url: str) -> None:
+    def guess(client: str) -> bytes:
+        told = f"X-Forwarded-For: {client}\r\n".encode()
+        head = b"POST /auth/login HTTP/1.1\r\nContent-Type: application/json\r\nContent-Length: 2\r\n"
+        return head + HOST + told + b"\r\n[]"
+
+    many = b"".join(guess(f"198.51.100.{number}") for number in range(160))
+    assert Counter(exchange(proxied_url, many + get(b"/")).statuses) == {422: 160, 200: 1}
+    # What the client itself says comes first, what the proxy adds comes last.
+    one = b"".join(guess(f"198.51.100.{number}, 203.0.113.1") for number in range(160))
+    assert Counter(exchange(proxied_url, one + get(b"/")).statuses)[429] > 20
