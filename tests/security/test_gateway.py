@@ -2,10 +2,12 @@
 
 import asyncio
 import re
+import socket
 import sys
 from collections import Counter
-from contextlib import closing
+from contextlib import ExitStack, closing
 from itertools import cycle, islice
+from pathlib import Path
 
 import httpx
 import pytest
@@ -214,6 +216,25 @@ async def test_a_client_cannot_say_that_it_came_by_tls_or_from_elsewhere(gateway
         answer = await client.post("/auth/login", json=credentials)
     assert "secure" not in re.split(r";\s*", answer.headers["set-cookie"].lower())
     assert "strict-transport-security" not in answer.headers
+
+
+def resident(pid: int) -> int:
+    """The memory that a process holds, in MiB."""
+    [line] = [each for each in Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines() if each.startswith("VmRSS")]
+    return int(line.split()[1]) // 1024
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_bodies_that_never_end_hold_little_of_the_gateways_memory(stack: Stack) -> None:
+    head = b"POST /api/leaderboard/submit HTTP/1.1\r\n" + HOST + JSON + b"Content-Length: 200001\r\n\r\n"
+    before = resident(stack.gateway.pid)
+    with ExitStack() as connections:
+        for _ in range(400):
+            connection = socket.create_connection(("127.0.0.1", stack.gateway.port), timeout=10)
+            connections.enter_context(connection)
+            connection.sendall(head + bytes(200_000))
+        assert exchange(stack.gateway_url, get(b"/auth/health/live")).statuses == [200]
+        assert resident(stack.gateway.pid) - before < 60, "they sent 76 MiB, and more is held until it is collected"
 
 
 SPELLINGS = [
