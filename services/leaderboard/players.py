@@ -166,14 +166,15 @@ async def _erase_sessions(connection: AsyncConnection, user_id: int, upto: int |
 
     Found without a lock, and then deleted by id: a session that is on its way holds its own row, and waits for us.
     """
-    oldest = select(GameSession.id, GameSession.submission_key, GameSession.submitted_at).where(GameSession.user_id == user_id)
+    oldest = select(GameSession.id).where(GameSession.user_id == user_id)
     if upto is not None:
         oldest = oldest.where(GameSession.id <= upto)
-    rows = (await connection.execute(oldest.order_by(GameSession.id).limit(limit))).all()
-    if rows:
-        await erased_keys.remember(connection, user_id, [(row.submission_key, row.submitted_at) for row in rows], now)
-        await connection.execute(delete(GameSession).where(GameSession.id.in_([row.id for row in rows])))
-    return len(rows)
+    ids = (await connection.scalars(oldest.order_by(GameSession.id).limit(limit))).all()
+    if ids:
+        await erased_keys.remember(connection, ids, now)
+        # As text: SQLAlchemy takes longer to bind a thousand ids than MySQL to delete their rows.
+        await connection.exec_driver_sql(f"DELETE FROM game_sessions WHERE id IN ({','.join(map(str, ids))})")
+    return len(ids)
 
 
 async def _end_erasure(connection: AsyncConnection, user_id: int) -> None:

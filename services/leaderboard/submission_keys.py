@@ -5,8 +5,8 @@ from hashlib import sha256
 from itertools import count
 
 # What a key begins with: those made here, and clients'. So no client can guess or take one of ours.
+CLIENT = b"c:"
 _SERVER = b"s:"
-_CLIENT = b"c:"
 # What no other process has, and a number that this one has not used: random bytes for each would cost more than the rest.
 _PROCESS = os.urandom(16)
 _NUMBERS = count()
@@ -19,17 +19,17 @@ def make() -> bytes:
 
 def of_client(name: str) -> bytes:
     """The key of a submission that its client calls by ``name``."""
-    return _CLIENT + name.encode("ascii")
+    return CLIENT + name.encode("ascii")
 
 
 def is_clients(key: bytes) -> bool:
     """Whether its client may send the submission again."""
-    return key.startswith(_CLIENT)
+    return key.startswith(CLIENT)
 
 
 def find_name(key: bytes) -> str | None:
     """What the client called the submission by, if it did."""
-    return key.removeprefix(_CLIENT).decode("ascii") if is_clients(key) else None
+    return key.removeprefix(CLIENT).decode("ascii") if is_clients(key) else None
 
 
 def digest(user_id: int, key: bytes) -> bytes:
