@@ -150,7 +150,7 @@ def table(tests: Iterable[Mapping[str, Any]]) -> list[str]:
             done.update(each["done"])
             found.update(each["found"])
             told |= each["told"]
-        figures = [f"{what} {times}" for what, times in sorted(found.items())] + [f"{what} {told[what]}" for what in told]
+        figures = [f"{what} {times}" for what, times in sorted(found.items())] + [f"{what}: {told[what]}" for what in told]
         passed = sum(each["passed"] for each in own)
         rows.append(
             (

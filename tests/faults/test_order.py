@@ -26,6 +26,7 @@ async def reads(on_redis: LeaderboardSettings) -> AsyncIterator[RankingIndex]:
         yield reads
 
 
+@pytest.mark.timeout(600)  # many rows, on a machine that may be busy
 async def test_order_and_every_rank_are_those_of_mysql(
     on_redis: LeaderboardSettings,
     redis: RedisServer,

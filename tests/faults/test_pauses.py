@@ -233,6 +233,6 @@ async def test_a_follower_that_is_held_up_at_redis_holds_nobody_up_at_mysql(
     pause.go_on.set()
     before, while_paused = (quantiles(each, n=100)[98] for each in (free, paused))
     proof.did("submissions while a follower was paused in Redis", 5 * len(paused))
-    proof.tell("submit's p99 then, and without", f"{1000 * while_paused:.0f} ms, {1000 * before:.0f} ms")
+    proof.tell("submit's p99 meanwhile, and without", f"{1000 * while_paused:.0f} and {1000 * before:.0f} ms")
     assert while_paused < 2 * before + 0.1
     await proof.whole(leaderboard_settings)
