@@ -88,6 +88,7 @@ class Writer:
         self._announce = announce
         self._ranks = ranks
         self._told = told
+        self._leave_by: float | None = None
         self._gather: Gather[_Asked, Submitted] = Gather(
             self._write,
             most=settings.submission_group,
@@ -113,12 +114,18 @@ class Writer:
             raise ServiceUnavailable(detail) from None
 
     def leave(self) -> None:
-        """The process is asked to end. Who is waiting has an answer before the server stops waiting for it."""
-        self._leaving = asyncio.create_task(self.drain())
+        """The process is asked to end: what reaches it is still stored, and who waits is answered before the server leaves."""
+        self._leave_by = monotonic() + DRAIN_SECONDS
+        self._leaving = asyncio.create_task(self._drain_in_time())
 
     async def drain(self) -> None:
         """Refuse new submissions, and return when all that were accepted are stored, or were given their time to be."""
-        await self._gather.drain(DRAIN_SECONDS)
+        left = DRAIN_SECONDS if self._leave_by is None else max(0.0, self._leave_by - monotonic())
+        await self._gather.drain(left)
+
+    async def _drain_in_time(self) -> None:
+        await asyncio.sleep(DRAIN_SECONDS)
+        await self.drain()
 
     async def _write(self, asked: list[_Asked]) -> list[Submitted | BaseException]:
         """One group: the transaction, then Redis, then the ranks."""
