@@ -1,10 +1,9 @@
 """Logs, metrics and request ids."""
 
 import logging
+import random
 import re
-import secrets
 import sys
-from itertools import count
 from time import perf_counter
 from typing import Any
 
@@ -89,16 +88,16 @@ class Telemetry:
     def __init__(self, app: ASGIApp, metrics: HTTPMetrics) -> None:
         self.app = app
         self.metrics = metrics
-        # Random once and counted from there: each request's own random number would cost more than the rest of this does.
-        self._process = secrets.token_hex(8)
-        self._numbers = count(1)
+        # Seeded by the operating system. Numbers that only name need no more, and one of `secrets` costs ten times as much; a
+        # counter would tell everybody how much is asked here.
+        self._numbers = random.Random()  # noqa: S311 - see above
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
         given = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"")
-        request_id = given.decode() if _REQUEST_ID.fullmatch(given) else f"{self._process}-{next(self._numbers):x}"
+        request_id = given.decode() if _REQUEST_ID.fullmatch(given) else f"{self._numbers.getrandbits(64):016x}"
         status = 500  # what the client sees when nothing was sent
 
         async def send_with_id(message: Message) -> None:

@@ -1,6 +1,7 @@
 """The API documents, the documentation pages, health and metrics."""
 
 import re
+from itertools import pairwise
 from typing import Any
 
 import httpx
@@ -78,7 +79,14 @@ async def test_every_answer_carries_a_request_id(leaderboard: httpx.AsyncClient)
     for given in ("", "with blanks", "a" * 65, "new\tline"):
         made = (await leaderboard.get("/api/leaderboard/top", headers={"X-Request-Id": given})).headers["x-request-id"]
         assert made != given
-        assert re.fullmatch("[0-9a-f]{16}-[0-9a-f]+", made)  # the process, and which of its requests
+        assert re.fullmatch("[0-9a-f]{16}", made)
+
+
+async def test_a_request_id_tells_nothing_of_other_requests(leaderboard: httpx.AsyncClient) -> None:
+    ids = [int((await leaderboard.get("/api/leaderboard/health/live")).headers["x-request-id"], 16) for _ in range(50)]
+    assert len(set(ids)) == 50
+    assert sorted(ids) != ids
+    assert min(abs(one - other) for one, other in pairwise(ids)) > 1000
 
 
 async def test_answers_that_may_not_be_kept_say_so(leaderboard: httpx.AsyncClient, accounts: Accounts) -> None:
