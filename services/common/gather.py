@@ -1,9 +1,9 @@
 """Gathering: what is asked at the same time shares one round trip to a server.
 
 What arrives while a round trip is under way shares the next one. Nothing joins a round trip that began before it arrived,
-so every answer is as fresh as if it had asked alone. Nothing sleeps so that more may come, but as long as each turn of the
-loop brings more, the next round trip does not begin: a process that is busy reading requests would send the first of them
-alone, and have the others wait for it. So groups grow with the load alone, and one alone waits for nobody.
+so every answer is as fresh as if it had asked alone. Nothing sleeps so that more may come, but as long as turns of the loop
+bring more, the next round trip does not begin: a process that is busy reading requests would send the first of them alone, and
+have the others wait for it. So groups grow with the load alone, and one alone waits for a few idle turns, microseconds.
 """
 
 import asyncio
@@ -21,6 +21,8 @@ R = TypeVar("R")
 _CUT_SECONDS = 1.0
 # After so long a round trip is taken to wait for something, a lock perhaps, and others do not wait for it with ``beside``.
 _LONG_SECONDS = 0.05
+# Turns of the loop without newcomers: in the first the answers to the round trip before are sent, in the next they come back.
+_QUIET_TURNS = 3
 
 
 class GatherFull(Exception):
@@ -132,9 +134,10 @@ class Gather(Generic[K, R]):
         task.add_done_callback(self._tasks.discard)
 
     async def _travel(self) -> None:
-        """One round trip. It begins when the loop has nothing to do but wait for it, as far as newcomers tell."""
-        seen = 0
-        while seen < len(self._waiting) < self._most:
+        """One round trip, which begins when nobody has come for some turns of the loop."""
+        seen = quiet = 0
+        while quiet < _QUIET_TURNS and len(self._waiting) < self._most:
+            quiet = quiet + 1 if len(self._waiting) == seen else 0
             seen = len(self._waiting)
             await asyncio.sleep(0)  # one turn of the loop: what has reached the process is read in it, and may ask as well
         self._starting = False
