@@ -1,7 +1,8 @@
 """The leaderboard service's application."""
 
+import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 
 from fastapi import FastAPI
@@ -33,6 +34,10 @@ _CHORES = {"erased_keys": erased_keys.forget, "erasures": players.finish_erasure
 
 def _now() -> datetime:
     return datetime.now(UTC)
+
+
+# With what the writer is given to drain, less than whoever stops the process waits before it is killed.
+_CLOSE_SECONDS = 3.0
 
 
 def create_app(settings: LeaderboardSettings | None = None) -> FastAPI:
@@ -68,13 +73,16 @@ def create_app(settings: LeaderboardSettings | None = None) -> FastAPI:
             yield {"leave": writer.leave}
         finally:
             await writer.drain()  # what was accepted is stored, also when nobody waits for the answer any more
-            await upkeep.stop()
-            await follower.stop()
-            await pages.aclose()
-            await redis.aclose()
-            await reads.dispose()
-            await groups.dispose()
-            await writes.dispose()
+            # Whatever a server that hangs does not let go of in time ends with the process.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_CLOSE_SECONDS):
+                    await upkeep.stop()
+                    await follower.stop()
+                    await pages.aclose()
+                    await redis.aclose()
+                    await reads.dispose()
+                    await groups.dispose()
+                    await writes.dispose()
 
     return build_app(
         title="Leaderboard: scores and ranks",

@@ -40,15 +40,25 @@ async def test_a_process_that_is_asked_to_leave_while_mysql_hangs_answers_everyo
     # A time-out of MySQL's own that is longer than the process may stay: what ends the waiting is the end of the process.
     service = await start_process(mysql_port=mysql_proxy.port, mysql_timeout=60)
     players = [accounts.new(user_id=884_000 + number) for number in range(PLAYERS)]
+    sent = [asyncio.Event() for _ in players]
     async with httpx.AsyncClient(base_url=service.url, timeout=30) as client:
 
+        async def send_one(headers: dict[str, str], gone: asyncio.Event) -> httpx.Response:
+            async def trace(event: str, _: object) -> None:
+                if event == "http11.send_request_body.complete":
+                    gone.set()
+
+            return await client.post(f"{API}/submit", json={"score": 1}, headers=headers, extensions={"trace": trace})
+
         def submit_all() -> list[asyncio.Task[httpx.Response]]:
-            return [asyncio.create_task(client.post(f"{API}/submit", json={"score": 1}, headers=each)) for each in players]
+            return [asyncio.create_task(send_one(*each)) for each in zip(players, sent, strict=True)]
 
         assert {answer.status_code for answer in await asyncio.gather(*submit_all())} == {201}
         mysql_proxy.strike(Fault.HUNG, message, after=b"" if message is STORES else STORES)
+        sent = [asyncio.Event() for _ in players]
         asking = submit_all()
         await mysql_proxy.struck.wait()
+        await asyncio.gather(*(each.wait() for each in sent))
         for _ in range(3):  # what was sent before this has been read when it is answered
             assert (await client.get(f"{API}/health/live")).status_code == 200
         began = monotonic()
