@@ -57,9 +57,3 @@ def count(connection: Any, statement: str) -> int:
     with connection.cursor() as cursor:
         cursor.execute(statement)
         return int(cursor.fetchone()[0])
-
-
-async def waiting_for_user(connection: Any, how_many: int = 1) -> bool:
-    """Whether so many have come to a user's row, which somebody holds. (InnoDB's own tables are as of 0.1 s before.)"""
-    waiting = "SELECT COUNT(*) FROM information_schema.processlist WHERE info LIKE 'SELECT%users%FOR UPDATE'"
-    return count(connection, waiting) >= how_many

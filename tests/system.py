@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import count
+from typing import Any
 
 import httpx
 from fastapi import FastAPI
@@ -44,6 +45,13 @@ async def eventually(condition: Callable[[], Awaitable[bool]], seconds: float = 
     async with asyncio.timeout(seconds):
         while not await condition():  # noqa: ASYNC110 - see above
             await asyncio.sleep(0.01)
+
+
+async def rows_are_awaited(connection: Any, how_many: int = 1) -> bool:
+    """Whether so many transactions of the server wait for rows that others hold."""
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW GLOBAL STATUS LIKE 'Innodb_row_lock_current_waits'")
+        return int(cursor.fetchone()[1]) == how_many
 
 
 def bearer(token: str) -> dict[str, str]:

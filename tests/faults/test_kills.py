@@ -25,7 +25,7 @@ from tests.faults.conftest import StartProcess
 from tests.faults.play import rows, send, submit
 from tests.faults.proofs import Proof
 from tests.faults.proxy import COMMIT, Fault, Proxy, proxying
-from tests.system import Accounts, eventually, serving
+from tests.system import Accounts, eventually, rows_are_awaited, serving
 
 pytestmark = pytest.mark.proof(2)
 
@@ -219,11 +219,7 @@ async def test_a_process_that_is_killed_while_its_session_is_stored_and_not_coun
             rows(mysql, "SELECT * FROM standings WHERE user_id = 1 FOR UPDATE")
             asking = asyncio.create_task(send(client, ada, 7, "key"))
 
-            async def it_waits() -> bool:
-                [(_, waiting)] = rows(mysql, "SHOW GLOBAL STATUS LIKE 'Innodb_row_lock_current_waits'")
-                return int(waiting) == 1
-
-            await eventually(it_waits, 10)
+            await eventually(lambda: rows_are_awaited(mysql), 10)
             service.kill()
             await asyncio.gather(asking, return_exceptions=True)
         for each in proxies.values():

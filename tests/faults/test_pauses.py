@@ -22,7 +22,7 @@ from services.leaderboard.settings import LeaderboardSettings
 from services.local.stack import Stack
 from tests.faults.play import API, rows, send
 from tests.faults.proofs import Proof
-from tests.system import Accounts, eventually, serving
+from tests.system import Accounts, eventually, rows_are_awaited, serving
 
 pytestmark = pytest.mark.proof(4)
 
@@ -140,11 +140,7 @@ async def test_a_group_that_is_overtaken_at_a_lock_leaves_the_standing_the_fold_
     # One group, in which Ada comes first to be counted: Bob's session has an id by then, and his standing is not locked.
     overtaken = asyncio.gather(send(patient, ada, 1), send(patient, bob, early))
 
-    async def it_waits() -> bool:
-        [(_, waiting)] = rows(mysql, "SHOW GLOBAL STATUS LIKE 'Innodb_row_lock_current_waits'")
-        return int(waiting) == 1
-
-    await eventually(it_waits)
+    await eventually(lambda: rows_are_awaited(mysql))
     second = (await send(impatient, bob, late)).json()
     mysql.rollback()
     _, first = [answer.json() for answer in await overtaken]

@@ -16,7 +16,7 @@ from services.local.web import Service
 from tests.faults.play import API, rows, submit
 from tests.faults.proofs import Proof
 from tests.faults.proxy import COMMIT, Fault, Proxy, proxying
-from tests.system import Accounts, assert_problem, eventually, serving
+from tests.system import Accounts, assert_problem, eventually, rows_are_awaited, serving
 
 pytestmark = pytest.mark.proof(5)
 
@@ -108,11 +108,7 @@ async def test_a_removal_that_is_still_on_its_way_is_waited_for(
     leaving = asyncio.create_task(process.delete(f"{API}/me", headers=ada))
     await proxy.struck.wait()
 
-    async def the_next_attempt_waits() -> bool:
-        [(_, waiting)] = rows(mysql, "SHOW GLOBAL STATUS LIKE 'Innodb_row_lock_current_waits'")
-        return int(waiting) == 1
-
-    await eventually(the_next_attempt_waits)
+    await eventually(lambda: rows_are_awaited(mysql))
     assert rows(mysql, "SELECT score FROM standings WHERE user_id = 1") == [(5,)]
     proxy.release()
     assert (await leaving).status_code == 204

@@ -14,7 +14,7 @@ from services.leaderboard.settings import LeaderboardSettings
 from tests.faults.play import rows, send
 from tests.faults.proofs import Proof
 from tests.faults.proxy import COMMIT, Fault, Proxy
-from tests.system import Accounts, assert_problem, eventually, serving
+from tests.system import Accounts, assert_problem, eventually, rows_are_awaited, serving
 
 pytestmark = pytest.mark.proof(5)
 
@@ -111,11 +111,7 @@ async def test_a_commit_that_is_still_on_its_way_is_waited_for(
 
     await mysql_proxy.struck.wait()
 
-    async def the_next_attempt_waits() -> bool:
-        [(_, waiting)] = rows(mysql, "SHOW GLOBAL STATUS LIKE 'Innodb_row_lock_current_waits'")
-        return int(waiting) == 1
-
-    await eventually(the_next_attempt_waits)
+    await eventually(lambda: rows_are_awaited(mysql))
     assert rows(mysql, "SELECT COUNT(*) FROM game_sessions") == [(0,)]
     mysql_proxy.release()
     answer = await asking

@@ -7,8 +7,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.signing_in import count, login, refresh, register, sign_in, waiting_for_user
-from tests.system import PASSWORD, assert_problem, eventually
+from tests.signing_in import count, login, refresh, register, sign_in
+from tests.system import PASSWORD, assert_problem, eventually, rows_are_awaited
 
 ANOTHER = "staple battery horse"
 
@@ -133,7 +133,7 @@ async def test_no_session_outlives_a_deletion_that_a_login_meets(auth: httpx.Asy
     started = {}
     for number, name in enumerate([first, *(work.keys() - {first})], start=1):
         started[name] = asyncio.create_task(work[name]())
-        await eventually(lambda number=number: waiting_for_user(mysql, number))  # type: ignore[misc]
+        await eventually(lambda number=number: rows_are_awaited(mysql, number))  # type: ignore[misc]
     mysql.commit()
     signed_in, deleted = await started["login"], await started["deletion"]
     assert deleted.status_code == 204
@@ -152,9 +152,9 @@ async def test_a_login_with_the_old_password_that_meets_its_change_ends_as_a_ref
     with mysql.cursor() as cursor:
         cursor.execute("SELECT * FROM users FOR UPDATE")
     changing = asyncio.create_task(change_password(auth, here))
-    await eventually(lambda: waiting_for_user(mysql))
+    await eventually(lambda: rows_are_awaited(mysql))
     thief = asyncio.create_task(login(auth))
-    await eventually(lambda: waiting_for_user(mysql, 2))
+    await eventually(lambda: rows_are_awaited(mysql, 2))
     mysql.commit()
     assert (await changing).status_code == 204
     assert_problem(await thief, 401, "invalid-credentials")

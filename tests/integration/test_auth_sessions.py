@@ -9,8 +9,8 @@ import httpx
 from services.auth.app import create_app
 from services.auth.settings import AuthSettings
 from services.common.upkeep import BATCH
-from tests.signing_in import Clock, count, login, refresh, register, sign_in, waiting_for_user
-from tests.system import assert_problem, bearer, eventually, serving
+from tests.signing_in import Clock, count, login, refresh, register, sign_in
+from tests.system import assert_problem, bearer, eventually, rows_are_awaited, serving
 
 
 async def sessions(client: httpx.AsyncClient, token: dict[str, str]) -> list[dict[str, Any]]:
@@ -209,7 +209,7 @@ async def test_a_login_ends_as_a_refusal_when_the_password_changes_meanwhile(aut
     with mysql.cursor() as cursor:
         cursor.execute("UPDATE users SET password_hash = REPLACE(password_hash, 'm=64', 'm=65')")
         started = asyncio.create_task(login(auth))
-        await eventually(lambda: waiting_for_user(mysql))
+        await eventually(lambda: rows_are_awaited(mysql))
         mysql.commit()
     assert_problem(await started, 401, "invalid-credentials")
     assert count(mysql, "SELECT COUNT(*) FROM refresh_families") == 0

@@ -17,7 +17,7 @@ from services.leaderboard.check import check
 from services.leaderboard.players import Outcome
 from services.leaderboard.settings import LeaderboardSettings
 from tests.ranked import database_of
-from tests.system import Accounts, assert_problem, eventually, serving
+from tests.system import Accounts, assert_problem, eventually, rows_are_awaited, serving
 
 API = "/api/leaderboard"
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -237,11 +237,6 @@ async def test_who_plays_while_their_sessions_are_being_erased_has_those_session
     assert_problem(await submit_by_key(leaderboard, ada, 4, "key"), 409, "session-erased")
 
 
-async def waiting(connection: Any, many: int) -> bool:
-    [(_, found)] = rows(connection, "SHOW GLOBAL STATUS LIKE 'Innodb_row_lock_current_waits'")
-    return int(found) == many
-
-
 @pytest.mark.parametrize("at_once", [2, 1000])
 async def test_a_session_that_is_on_its_way_is_erased_too_or_counted_alone(
     leaderboard: httpx.AsyncClient,
@@ -260,7 +255,7 @@ async def test_a_session_that_is_on_its_way_is_erased_too_or_counted_alone(
     rows(mysql, "SELECT * FROM standings WHERE user_id = 1 FOR UPDATE")
     async with serving(create_app(leaderboard_settings)) as other:
         on_its_way = asyncio.gather(play(leaderboard, held_up, 1), play(leaderboard, ada, 10))
-        await eventually(lambda: waiting(mysql, 1))
+        await eventually(lambda: rows_are_awaited(mysql, 1))
         await play(other, ada, 100, 200, 300, 400)
         pause, erase = Pause(), players.erase
 

@@ -23,7 +23,7 @@ from services.leaderboard.sessions import Change, Submission
 from services.leaderboard.settings import LeaderboardSettings
 from services.leaderboard.writer import LANES, Submitted, Writer
 from tests.ranked import database_of
-from tests.system import eventually
+from tests.system import eventually, rows_are_awaited
 
 _keys = count()
 
@@ -80,12 +80,6 @@ class Board:
             if isinstance(answer, BaseException):
                 raise answer
         return [answer for answer in answers if isinstance(answer, Submitted)]
-
-
-async def _waiting(connection: Any) -> bool:
-    """Whether somebody waits for a row."""
-    [(_, waiting)] = rows(connection, "SHOW GLOBAL STATUS LIKE 'Innodb_row_lock_current_waits'")
-    return int(waiting) == 1
 
 
 def connect(settings: LeaderboardSettings) -> Transactions:
@@ -249,7 +243,7 @@ async def test_a_standing_is_the_fold_of_its_sessions_also_if_the_later_one_is_c
     mysql.begin()
     rows(mysql, "SELECT * FROM standings WHERE user_id = 1 FOR UPDATE")
     overtaken = asyncio.create_task(board.store(session(1, 1), session(2, first)))
-    await eventually(lambda: _waiting(mysql))  # player 2's session has an id, and player 1 comes first to be counted
+    await eventually(lambda: rows_are_awaited(mysql))  # player 2's session has an id, and player 1 comes first to be counted
     [answer] = await Board(transactions, leaderboard_settings).store(session(2, second))
     mysql.rollback()
     [_, late] = await overtaken
@@ -270,7 +264,7 @@ async def test_a_deadlock_is_run_again_whole(board: Board, mysql: Any) -> None:
         cursor.execute("DELETE FROM outbox")  # so much that InnoDB rolls the other one back
         cursor.execute("SELECT * FROM standings WHERE user_id = 2 FOR UPDATE")
         asking = asyncio.create_task(board.store(session(1, 4), session(2, 4), session(3, 4)))
-        await eventually(lambda: _waiting(mysql))
+        await eventually(lambda: rows_are_awaited(mysql))
         # It waits for our row of player 2, and we now ask for its row of player 1.
         await asyncio.to_thread(cursor.execute, "SELECT * FROM standings WHERE user_id = 1 FOR UPDATE")
         assert not asking.done()
