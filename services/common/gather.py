@@ -1,9 +1,11 @@
 """Gathering: what is asked at the same time shares one round trip to a server.
 
 What arrives while a round trip is under way shares the next one. Nothing joins a round trip that began before it arrived,
-so every answer is as fresh as if it had asked alone. Nothing sleeps so that more may come, but as long as turns of the loop
-bring more, the next round trip does not begin: a process that is busy reading requests would send the first of them alone, and
-have the others wait for it. So groups grow with the load alone, and one alone waits for a few idle turns, microseconds.
+so every answer is as fresh as if it had asked alone, and nothing sleeps so that more may come: groups grow with the load
+alone, and one alone waits for nobody.
+
+Where a round trip costs much, however few are in it, it need not begin while turns of the loop bring more: a process that is
+busy reading requests would send the first of them alone, and have the others wait for it. An idle turn takes a microsecond.
 """
 
 import asyncio
@@ -21,8 +23,6 @@ R = TypeVar("R")
 _CUT_SECONDS = 1.0
 # After so long a round trip is taken to wait for something, a lock perhaps, and others do not wait for it with ``beside``.
 _LONG_SECONDS = 0.05
-# Turns of the loop without newcomers: in the first the answers to the round trip before are sent, in the next they come back.
-_QUIET_TURNS = 3
 
 
 class GatherFull(Exception):
@@ -43,7 +43,8 @@ class Gather(Generic[K, R]):
     ``run`` is given the members of one, in order of arrival, and gives each one's answer or error in the same order; an
     error that it raises reaches each of them. ``most``: members a round trip. ``queue``: how many may wait for the next,
     None for any number. ``lanes``: round trips under way at once. ``beside``: how many must wait for one to begin beside
-    another, unless that takes long: with few it would cost more than they gain. ``keep``: whether a member is still taken
+    another, unless that takes long: with few it would cost more than they gain. ``idle_turns``: turns of the loop in a row
+    that bring nobody, before one begins. ``keep``: whether a member is still taken
     along when its caller has gone; what is under way goes on either way.
     """
 
@@ -55,6 +56,7 @@ class Gather(Generic[K, R]):
         queue: int | None = None,
         lanes: int = 1,
         beside: int = 1,
+        idle_turns: int = 0,
         keep: bool = False,
     ) -> None:
         self._run = run
@@ -62,6 +64,7 @@ class Gather(Generic[K, R]):
         self._queue = queue
         self._lanes = lanes
         self._beside = beside
+        self._idle_turns = idle_turns
         self._keep = keep
         self._waiting: deque[tuple[K, asyncio.Future[R]]] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -134,10 +137,10 @@ class Gather(Generic[K, R]):
         task.add_done_callback(self._tasks.discard)
 
     async def _travel(self) -> None:
-        """One round trip, which begins when nobody has come for some turns of the loop."""
-        seen = quiet = 0
-        while quiet < _QUIET_TURNS and len(self._waiting) < self._most:
-            quiet = quiet + 1 if len(self._waiting) == seen else 0
+        """One round trip."""
+        seen = idle = 0
+        while idle < self._idle_turns and len(self._waiting) < self._most:
+            idle = idle + 1 if len(self._waiting) == seen else 0
             seen = len(self._waiting)
             await asyncio.sleep(0)  # one turn of the loop: what has reached the process is read in it, and may ask as well
         self._starting = False

@@ -39,6 +39,8 @@ Ranks = Callable[[BoardPeriod, Mapping[int, int]], Awaitable[Mapping[int, int]]]
 LANES = 2
 # A group costs MySQL and this process as much as a dozen sessions in it do.
 _WORTH_A_LANE = 12
+# In the first the answers to the group before are sent, in the next their receivers' next sessions come.
+_IDLE_TURNS = 3
 # What a process that is asked to end still gives to what it has accepted. The server waits longer for the answers.
 DRAIN_SECONDS = 8.0
 _ATTEMPTS = 5
@@ -95,6 +97,7 @@ class Writer:
             queue=settings.submission_queue,
             lanes=LANES,
             beside=_WORTH_A_LANE,
+            idle_turns=_IDLE_TURNS,
             keep=True,
         )
 

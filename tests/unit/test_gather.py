@@ -112,6 +112,20 @@ async def test_a_round_trip_begins_beside_another_only_with_as_many_as_make_it_w
     assert await asyncio.gather(*last) == [2]
 
 
+async def test_a_round_trip_may_begin_only_when_turns_of_the_loop_bring_nobody() -> None:
+    server = Server()
+    gather = Gather(server, most=3, idle_turns=2)
+    asking = ask(gather, "a")
+    for member in ("b", "c"):
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        asking += ask(gather, member)
+    await settle()
+    assert server.groups == [["a", "b", "c"]]
+    server.gates[0].set()
+    assert await asyncio.gather(*asking) == [0, 0, 0]
+
+
 async def test_nobody_waits_long_for_more_to_come() -> None:
     server = Server()
     gather = Gather(server, most=100, lanes=2, beside=3)
