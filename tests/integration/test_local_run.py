@@ -31,6 +31,8 @@ class Runner:
         self._output, self._errors = home / "output", home / "errors"
         arguments = ["--folder", str(self.folder), "--env-file", str(home / ".env"), command]
         environment = {**os.environ, **QUICK_PASSWORDS, "PORT": str(port)}
+        # As from a terminal: if the tests run under nohup, it would take over that a closed one is to be survived.
+        ours = signal.signal(signal.SIGHUP, signal.SIG_DFL)
         with self._output.open("wb") as output, self._errors.open("wb") as errors:
             self.process = subprocess.Popen(  # our own program
                 [sys.executable, "-m", "services.local", *arguments],
@@ -41,6 +43,7 @@ class Runner:
                 stderr=errors,
                 start_new_session=True,
             )
+        signal.signal(signal.SIGHUP, ours)
 
     @property
     def url(self) -> str:
