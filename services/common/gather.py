@@ -4,7 +4,7 @@ What arrives while a round trip is under way shares the next one. Nothing joins 
 so every answer is as fresh as if it had asked alone, and nothing sleeps so that more may come: groups grow with the load
 alone, and one alone waits for nobody.
 
-Where a round trip costs much, however few are in it, it need not begin while turns of the loop bring more: a process that is
+Where a round trip costs much, however few are in it, few do not begin one while turns of the loop bring more: a process that is
 busy reading requests would send the first of them alone, and have the others wait for it. An idle turn takes a microsecond.
 """
 
@@ -21,8 +21,10 @@ R = TypeVar("R")
 
 # A round trip that is cut short should end at once; one that does not is left alone.
 _CUT_SECONDS = 1.0
-# After so long a round trip is taken to wait for something, a lock perhaps, and others do not wait for it with ``beside``.
+# After so long a round trip is taken to wait for something, a lock perhaps, and others do not wait for it, however few.
 _LONG_SECONDS = 0.05
+# In the first the answers of the round trip before are sent, in the next what their receivers ask then is read.
+_IDLE_TURNS = 3
 
 
 class GatherFull(Exception):
@@ -42,10 +44,12 @@ class Gather(Generic[K, R]):
 
     ``run`` is given the members of one, in order of arrival, and gives each one's answer or error in the same order; an
     error that it raises reaches each of them. ``most``: members a round trip. ``queue``: how many may wait for the next,
-    None for any number. ``lanes``: round trips under way at once. ``beside``: how many must wait for one to begin beside
-    another, unless that takes long: with few it would cost more than they gain. ``idle_turns``: turns of the loop in a row
-    that bring nobody, before one begins. ``keep``: whether a member is still taken
-    along when its caller has gone; what is under way goes on either way.
+    None for any number. ``lanes``: round trips under way at once. ``keep``: whether a member is still taken along when its
+    caller has gone; what is under way goes on either way.
+
+    ``worth``: how many make a round trip worth what it costs. So many begin at once; fewer wait for turns of the loop that
+    bring nobody, and begin beside another round trip only if that takes long. Twice as many are shared between two lanes, if
+    they are free, and so on.
     """
 
     def __init__(
@@ -55,16 +59,14 @@ class Gather(Generic[K, R]):
         most: int,
         queue: int | None = None,
         lanes: int = 1,
-        beside: int = 1,
-        idle_turns: int = 0,
+        worth: int = 1,
         keep: bool = False,
     ) -> None:
         self._run = run
         self._most = most
         self._queue = queue
         self._lanes = lanes
-        self._beside = beside
-        self._idle_turns = idle_turns
+        self._worth = worth
         self._keep = keep
         self._waiting: deque[tuple[K, asyncio.Future[R]]] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -114,7 +116,7 @@ class Gather(Generic[K, R]):
         """Begin a round trip, if one may."""
         if not self._waiting or self._starting or len(self._tasks) >= self._lanes:
             return
-        if self._tasks and len(self._waiting) < self._beside:
+        if self._tasks and len(self._waiting) < self._worth:
             if self._impatient is None:
                 self._impatient = asyncio.get_running_loop().call_later(_LONG_SECONDS, self._start_beside)
             return
@@ -139,7 +141,7 @@ class Gather(Generic[K, R]):
     async def _travel(self) -> None:
         """One round trip."""
         seen = idle = 0
-        while idle < self._idle_turns and len(self._waiting) < self._most:
+        while idle < _IDLE_TURNS and len(self._waiting) < self._worth:
             idle = idle + 1 if len(self._waiting) == seen else 0
             seen = len(self._waiting)
             await asyncio.sleep(0)  # one turn of the loop: what has reached the process is read in it, and may ask as well
@@ -154,8 +156,11 @@ class Gather(Generic[K, R]):
 
     def _take(self) -> list[tuple[K, "asyncio.Future[R]"]]:
         """Those who go now: first come, first served."""
+        waiting, free = len(self._waiting), 1 + self._lanes - len(self._tasks)
+        shares = max(1, min(free, waiting // self._worth)) if self._worth > 1 else 1
+        most = min(self._most, -(-waiting // shares))
         members: list[tuple[K, asyncio.Future[R]]] = []
-        while self._waiting and len(members) < self._most:
+        while self._waiting and len(members) < most:
             member, answer = self._waiting.popleft()
             if self._keep or not answer.done():
                 members.append((member, answer))

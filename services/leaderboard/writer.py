@@ -38,9 +38,7 @@ Ranks = Callable[[BoardPeriod, Mapping[int, int]], Awaitable[Mapping[int, int]]]
 # process stored a third to two thirds more with two than with one.
 LANES = 2
 # A group costs MySQL and this process as much as a dozen sessions in it do.
-_WORTH_A_LANE = 12
-# In the first the answers to the group before are sent, in the next their receivers' next sessions come.
-_IDLE_TURNS = 3
+_WORTH = 12
 # What a process that is asked to end still gives to what it has accepted. The server waits longer for the answers.
 DRAIN_SECONDS = 8.0
 _ATTEMPTS = 5
@@ -96,8 +94,7 @@ class Writer:
             most=settings.submission_group,
             queue=settings.submission_queue,
             lanes=LANES,
-            beside=_WORTH_A_LANE,
-            idle_turns=_IDLE_TURNS,
+            worth=_WORTH,
             keep=True,
         )
 

@@ -89,7 +89,7 @@ async def test_as_many_round_trips_as_there_are_lanes_are_under_way_at_once() ->
 
 async def test_a_round_trip_begins_beside_another_only_with_as_many_as_make_it_worth_while() -> None:
     server = Server()
-    gather = Gather(server, most=100, lanes=2, beside=3)
+    gather = Gather(server, most=100, lanes=2, worth=3)
     first = ask(gather, "a")
     await settle()
     few = ask(gather, "b", "c")
@@ -112,23 +112,40 @@ async def test_a_round_trip_begins_beside_another_only_with_as_many_as_make_it_w
     assert await asyncio.gather(*last) == [2]
 
 
-async def test_a_round_trip_may_begin_only_when_turns_of_the_loop_bring_nobody() -> None:
+async def test_so_many_that_each_lane_is_worth_while_are_shared_between_the_lanes() -> None:
     server = Server()
-    gather = Gather(server, most=3, idle_turns=2)
+    asking = ask(Gather(server, most=100, lanes=2, worth=3), *"abcdefg")
+    await settle()
+    assert server.groups == [list("abcd"), list("efg")]
+    for gate in server.gates:
+        gate.set()
+    assert await asyncio.gather(*asking) == [0, 0, 0, 0, 1, 1, 1]
+
+
+async def test_few_begin_only_when_turns_of_the_loop_bring_nobody_and_many_at_once() -> None:
+    server = Server()
+    gather = Gather(server, most=100, worth=4)
     asking = ask(gather, "a")
     for member in ("b", "c"):
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         asking += ask(gather, member)
+    assert server.groups == []
     await settle()
     assert server.groups == [["a", "b", "c"]]
+    asking += ask(gather, *"defg")
     server.gates[0].set()
-    assert await asyncio.gather(*asking) == [0, 0, 0]
+    await asyncio.gather(*asking[:3])
+    for _ in range(3):  # to be answered, to begin, to be sent
+        await asyncio.sleep(0)
+    assert server.groups[1:] == [["d", "e", "f", "g"]]
+    server.gates[1].set()
+    assert await asyncio.gather(*asking) == [0, 0, 0, 1, 1, 1, 1]
 
 
 async def test_nobody_waits_long_for_more_to_come() -> None:
     server = Server()
-    gather = Gather(server, most=100, lanes=2, beside=3)
+    gather = Gather(server, most=100, lanes=2, worth=3)
     held = ask(gather, "held")
     await settle()
     few = ask(gather, "b", "c")
