@@ -47,9 +47,11 @@ class Gather(Generic[K, R]):
     None for any number. ``lanes``: round trips under way at once. ``keep``: whether a member is still taken along when its
     caller has gone; what is under way goes on either way.
 
+    A round trip takes no more than a lane's share of all who are under way or wait: if one took all, the process would have
+    nothing to do until they are back, and the server nothing while the process reads and sends what it answered.
+
     ``worth``: how many make a round trip worth what it costs. So many begin at once; fewer wait for turns of the loop that
-    bring nobody, and begin beside another round trip only if that takes long. Twice as many are shared between two lanes, if
-    they are free, and so on.
+    bring nobody, and begin beside another round trip only if that takes long.
     """
 
     def __init__(
@@ -69,6 +71,7 @@ class Gather(Generic[K, R]):
         self._worth = worth
         self._keep = keep
         self._waiting: deque[tuple[K, asyncio.Future[R]]] = deque()
+        self._under_way = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._starting = False
         self._impatient: asyncio.TimerHandle | None = None
@@ -149,21 +152,24 @@ class Gather(Generic[K, R]):
         members = self._take()
         self._start_lane()  # for those who found no place in this one
         if members:
-            await self._round_trip(members)
+            try:
+                await self._round_trip(members)
+            finally:
+                self._under_way -= len(members)
         # Here and not only when the loop tells that the task is done: who was answered last may ask again before that.
         self._tasks.discard(cast("asyncio.Task[None]", asyncio.current_task()))
         self._start_lane()
 
     def _take(self) -> list[tuple[K, "asyncio.Future[R]"]]:
-        """Those who go now: first come, first served."""
-        waiting, free = len(self._waiting), 1 + self._lanes - len(self._tasks)
-        shares = max(1, min(free, waiting // self._worth)) if self._worth > 1 else 1
-        most = min(self._most, -(-waiting // shares))
+        """Those who go now: first come, first served, and no more than a lane's share of all."""
+        share = -(-(len(self._waiting) + self._under_way) // self._lanes)
+        most = min(self._most, max(self._worth, share))
         members: list[tuple[K, asyncio.Future[R]]] = []
         while self._waiting and len(members) < most:
             member, answer = self._waiting.popleft()
             if self._keep or not answer.done():
                 members.append((member, answer))
+        self._under_way += len(members)
         return members
 
     async def _round_trip(self, members: list[tuple[K, "asyncio.Future[R]"]]) -> None:

@@ -20,7 +20,7 @@ import os
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from redis.exceptions import RedisError
 
@@ -43,6 +43,8 @@ LEASE_SECONDS = 5.0
 """A build whose builder has not been heard of for so long is another's to begin anew."""
 
 _GATHERED = 100
+# While Redis works on one round trip, the process reads and sends what came back with the other.
+_LANES = 2
 APPLY = Script("apply")
 _BEGIN, _FINISH, _STATUS = Script("begin"), Script("finish"), Script("status")
 _SIZES = Script("sizes")
@@ -234,7 +236,7 @@ class RankingIndex:
                 generation,
                 total_players,
                 body=page if isinstance(page, bytes) else None,
-                neighbours=_neighbours(offset, page) if isinstance(page, list) else None,
+                neighbours=_neighbours(offset, page[0]) if isinstance(page, list) else None,
             )
             for (_, offset, _), page in zip(questions, found, strict=True)
         ]
@@ -258,14 +260,14 @@ class RankingIndex:
 
 
 class _Gathered(Generic[K, R]):
-    """Questions about one kind of thing, a round trip at a time; the same question is asked once in each.
+    """Questions about one kind of thing; the same question is asked once in each round trip.
 
     An answer is in a tuple of its own, because None says that the index is not complete.
     """
 
     def __init__(self, read: Callable[[BoardPeriod, Sequence[K]], Awaitable[Sequence[R] | None]]) -> None:
         self._read = read
-        self._gather: Gather[tuple[BoardPeriod, K], tuple[R] | None] = Gather(self._run, most=_GATHERED)
+        self._gather: Gather[tuple[BoardPeriod, K], tuple[R] | None] = Gather(self._run, most=_GATHERED, lanes=_LANES)
 
     async def ask(self, at: BoardPeriod, question: K) -> tuple[R] | None:
         return await self._gather.ask((at, question))
@@ -309,7 +311,7 @@ def _nonce() -> str:
     return os.urandom(16).hex()
 
 
-def parse_score(kept: bytes) -> int:
+def parse_score(kept: str | bytes) -> int:
     """The score that the sorted set orders by this."""
     try:
         return -int(kept)
@@ -317,13 +319,18 @@ def parse_score(kept: bytes) -> int:
         return -int(float(kept))
 
 
-def _player(user: int | bytes, score: bytes, value: bytes) -> PlayerScore:
-    return PlayerScore(int(user), value.split(b" ", 2)[2].decode(), parse_score(score))
+def _player(user_id: int, score: bytes, value: bytes) -> PlayerScore:
+    return PlayerScore(user_id, value.split(b" ", 2)[2].decode(), parse_score(score))
 
 
-def _neighbours(offset: int, rows: list[Any]) -> Neighbours:
-    players = [_player(*rows[start : start + 3]) for start in range(1, len(rows), 3)]
-    return Neighbours(players, offset, rows[0])
+def _neighbours(offset: int, rows: bytes) -> Neighbours:
+    # A name has no line break: `str.splitlines` knows more of them than this.
+    ahead, *lines = rows.decode().split("\n")
+    players = []
+    for line in lines:
+        user, score, _, _, username = line.split(" ", 4)
+        players.append(PlayerScore(int(user), username, parse_score(score)))
+    return Neighbours(players, offset, int(ahead))
 
 
 _LEASE_MS = int(LEASE_SECONDS * 1000)

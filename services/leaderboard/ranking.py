@@ -5,7 +5,6 @@ MySQL computes the same in SQL; tests hold the two against each other.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 
 MAIN_BOARD_ID = 1
 ALL_TIME = 0
@@ -65,10 +64,9 @@ def ranks(scores: Sequence[int], offset: int, ahead: int) -> list[int]:
     which is less than the offset when the row before shares its score.
     """
     found: list[int] = []
-    place = offset
-    for _, group in groupby(scores):
-        size = len(list(group))
-        rank = 1 + (place if found else ahead)
-        found += [rank] * size
-        place += size
+    rank, shared = 1 + ahead, scores[0] if scores else None
+    for place, score in enumerate(scores, offset):
+        if score != shared:
+            rank, shared = 1 + place, score
+        found.append(rank)
     return found

@@ -40,8 +40,8 @@ def submitted(player: Principal, session_id: int, total_score: int, rank: int | 
 
 def _rows(found: Neighbours) -> str:
     ranks = ranking.ranks([player.score for player in found.players], found.offset, found.ahead)
-    return ",".join(
-        f'{{"rank":{place},"user_id":{player.user_id},"username":{encode_basestring(player.username)},'
-        f'"total_score":{player.score}}}'
-        for place, player in zip(ranks, found.players, strict=True)
-    )
+    rows = [
+        f'{{"rank":{place},"user_id":{user_id},"username":{encode_basestring(username)},"total_score":{score}}}'
+        for place, (user_id, username, score) in zip(ranks, found.players, strict=True)
+    ]
+    return ",".join(rows)

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from sqlalchemy import Integer, delete, insert, literal, select, text, union
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -20,8 +21,9 @@ class BoardPeriod:
     period_id: int
 
 
-@dataclass(frozen=True, slots=True)
-class PlayerScore:
+class PlayerScore(NamedTuple):
+    """A ranked player. A tuple, since making dataclasses takes longer, and pages are made of many."""
+
     user_id: int
     username: str
     score: int

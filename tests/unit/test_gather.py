@@ -56,11 +56,29 @@ async def test_one_alone_starts_at_once_and_those_who_come_meanwhile_share_the_n
 
 async def test_all_who_ask_in_one_turn_of_the_loop_share_the_first_round_trip() -> None:
     server = Server()
-    asking = ask(Gather(server, most=100, lanes=3), "a", "b", "c")
+    asking = ask(Gather(server, most=100), "a", "b", "c")
     await settle()
     assert server.groups == [["a", "b", "c"]]
     server.gates[0].set()
     assert await asyncio.gather(*asking) == [0, 0, 0]
+
+
+async def test_a_round_trip_takes_no_more_than_a_lanes_share_of_all_who_wait_or_are_under_way() -> None:
+    server = Server()
+    gather = Gather(server, most=100, lanes=2)
+    asking = ask(gather, *"abcdef")
+    await settle()
+    assert server.groups == [list("abc"), list("def")]
+    asking += ask(gather, *"ghijk")
+    server.gates[0].set()
+    await settle()
+    assert server.groups[2:] == [list("ghij")]  # half of the five who wait and the three under way
+    server.gates[1].set()
+    await settle()
+    assert server.groups[3:] == [["k"]]
+    server.gates[2].set()
+    server.gates[3].set()
+    assert await asyncio.gather(*asking) == [0] * 3 + [1] * 3 + [2] * 4 + [3]
 
 
 async def test_a_round_trip_takes_no_more_than_it_may_and_the_first_come_go_first() -> None:

@@ -11,7 +11,8 @@ local WIDTH, MOST = 5, 200
 if #row % WIDTH ~= 0 or #row > WIDTH * MOST or not lease or nonce == '' then
   return redis.error_reply('ERR rows of ' .. WIDTH .. ', at most ' .. MOST)
 end
-local users = {}
+-- The newest row of each player.
+local users, newest = {}, {}
 for i = 1, #row, WIDTH do
   local live = row[i + 2] ~= ''
   if
@@ -21,7 +22,14 @@ for i = 1, #row, WIDTH do
   then
     return redis.error_reply('ERR malformed row of player ' .. row[i])
   end
-  users[#users + 1] = row[i]
+  local user = row[i]
+  if not newest[user] then
+    users[#users + 1] = user
+  end
+  -- Versions are counters of one row's changes: doubles are exact for longer than any row lives.
+  if not newest[user] or tonumber(row[i + 1]) > tonumber(row[newest[user] + 1]) then
+    newest[user] = i
+  end
 end
 
 if token == '' then
@@ -33,28 +41,40 @@ elseif builder ~= token then
 end
 
 local old = #users > 0 and redis.call('HMGET', players, unpack(users)) or {}
-local written, changed, more = {}, false, 0
+-- What is to be written, gathered first: a call of many costs a fraction of many calls.
+local values, members, gone = {}, {}, {}
+local written, more = {}, 0
 for n, user in ipairs(users) do
-  local i = 1 + WIDTH * (n - 1)
+  local i = newest[user]
   local version, score, key, username = row[i + 1], row[i + 2], row[i + 3], row[i + 4]
-  local known, old_key = string.match(written[user] or old[n] or '', '^(%d+) ?(%S*)')
-  -- Versions are counters of one row's changes: doubles are exact for longer than any row lives.
+  local known, old_key = string.match(old[n] or '', '^(%d+) ?(%S*)')
   if not known or tonumber(version) > tonumber(known) then
     local was = known and old_key ~= ''
     local live = score ~= ''
-    local value = live and version .. ' ' .. key .. ' ' .. username or version
-    -- First what needs memory: full, the server refuses it before anything has changed.
-    redis.call('HSET', players, user, value)
+    values[#values + 1] = user
+    values[#values + 1] = live and version .. ' ' .. key .. ' ' .. username or version
     if live then
-      redis.call('ZADD', order, score, key .. user)
+      members[#members + 1] = score
+      members[#members + 1] = key .. user
     end
     if was and not (live and old_key == key) then
-      redis.call('ZREM', order, old_key .. user)
+      gone[#gone + 1] = old_key .. user
     end
     -- Counted by what the hash says, so that members which got lost without the hash are still missed.
     more = more + (live and 1 or 0) - (was and 1 or 0)
-    written[user], changed = value, true
+    written[i] = true
   end
+end
+local changed = #values > 0
+-- First what needs memory: full, the server refuses it before anything has changed.
+if changed then
+  redis.call('HSET', players, unpack(values))
+end
+if #members > 0 then
+  redis.call('ZADD', order, unpack(members))
+end
+if #gone > 0 then
+  redis.call('ZREM', order, unpack(gone))
 end
 
 if more ~= 0 then
@@ -67,9 +87,10 @@ elseif changed and complete then
 end
 local answer = {'OK'}
 if token == '' and complete then
-  for n, user in ipairs(users) do
-    local score = row[3 + WIDTH * (n - 1)]
-    answer[n + 1] = score ~= '' and ahead_of_others(score, user)
+  for i = 1, #row, WIDTH do
+    local score = row[i + 2]
+    -- Where the index has a player since just now: nobody is ahead of themselves there.
+    answer[#answer + 1] = score ~= '' and (written[i] and ahead_of(score) or ahead_of_others(score, row[i]))
   end
 end
 return answer

@@ -1,6 +1,6 @@
 -- KEYS after the first two: rendered pages. ARGV for each: limit, offset, the generation of the page that the asker has ('' = none).
 -- Gives nothing unless complete, else {generation, players, ...} and for each page: 0 (the asker has it), a string
--- (rendered before, under this generation) or rows.
+-- (rendered before, under this generation) or {rows}.
 
 if not complete then
   return false
@@ -15,7 +15,7 @@ for n = 1, #KEYS - 2 do
     if page and string.sub(page, 1, #generation + 1) == generation .. ' ' then
       answer[#answer + 1] = string.sub(page, #generation + 2)
     else
-      answer[#answer + 1] = rows(integer(offset), integer(offset + limit - 1))
+      answer[#answer + 1] = {rows(integer(offset), integer(offset + limit - 1))}
     end
   end
 end
