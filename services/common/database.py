@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 # The same meaning on every server and for every connection, whatever the server's own defaults are.
 SESSION = (
-    "SET SESSION time_zone = '+00:00', innodb_lock_wait_timeout = 3, "
+    "SET SESSION time_zone = '+00:00', innodb_lock_wait_timeout = 3, group_concat_max_len = 16777216, "
     "sql_mode = 'STRICT_TRANS_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'"
 )
 # 1213: deadlock, the transaction is rolled back. 1205: lock wait timeout, only the statement is. Both ask to be run again.

@@ -58,6 +58,9 @@ class GameSession(LeaderboardBase):
     group_id: Mapped[bytes] = mapped_column(BINARY(16), comment="the transaction that stored it")
     score: Mapped[int] = mapped_column(BIGINT)
     submitted_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    # Of a session with a client's key, for the repeats.
+    answered_total: Mapped[int | None] = mapped_column(BIGINT, comment="the total that its submission was answered with")
+    answered_rank: Mapped[int | None] = mapped_column(UnsignedBigInt, comment="the rank that it was answered with")
 
 
 class Standing(LeaderboardBase):

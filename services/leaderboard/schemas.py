@@ -16,15 +16,15 @@ class ScoreSubmission(BaseModel):
 
 
 class SubmittedSession(BaseModel):
-    """A session that is stored. A repeat is answered with the same session, and the total and the rank of now."""
+    """A session that is stored. A repeat is answered as the session was when it was stored."""
 
     session_id: int
     user_id: int
     username: str
-    total_score: int = Field(description="the player's total, this session included")
+    total_score: int = Field(description="the player's total, this session included; 0 if the player was removed since")
     rank: int | None = Field(
         description="1 + the number of players strictly ahead: equal totals share a rank. Null if it cannot be told just now, "
-        "or if the player was removed from the board after the session was first stored"
+        "or if the player was removed since"
     )
 
 

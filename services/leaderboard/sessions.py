@@ -1,26 +1,28 @@
 """All SQL of game sessions: a group of them stored and counted, in one transaction.
 
 Written as text, and sent together: SQLAlchemy compiles an INSERT of many rows anew for each number of rows, which costs more
-than MySQL does, and so does each round trip. Values are integers, or bytes and text as hexadecimal literals.
+than MySQL does, and so does each round trip. Values are integers, times, or bytes and text as hexadecimal literals.
 """
 
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.common.multistatement import Transaction
+from services.common.multistatement import Result, Transaction
 from services.leaderboard import erased_keys, ranking, submission_keys
 from services.leaderboard.repository import BoardPeriod
 
+# What the group adds has greater ids: the server hands them out in ascending order. So it is found again by a range of the
+# primary key, in which there is nothing else but what other groups add at the same time. (As a SET it would be a locking read.)
+_BEGIN = "SELECT COALESCE(MAX(id), 0) INTO @newest FROM game_sessions"
 # Of no effect on a row that is there. Nor does it raise 1062, for which a whole group would have to be run again.
 _ADD_SESSIONS = """
 INSERT INTO game_sessions (user_id, submission_key, group_id, score, submitted_at) VALUES {rows}
 ON DUPLICATE KEY UPDATE id = id"""
-# Sessions are found by their keys, whatever the optimizer estimates: by the player, it would read all that they ever played.
 # `ranking.fold` of what is new of each player, then `ranking.merge`, under the row's lock. In the order of the primary key,
 # so that two groups never wait for each other. MySQL assigns from left to right and reads what it has assigned, so the score
 # comes after all that reads it.
@@ -29,8 +31,7 @@ INSERT INTO standings (board_id, period_id, user_id, score, sessions, reached_se
 SELECT new.* FROM (
   SELECT {board_id} AS board_id, {period_id} AS period_id, user_id, SUM(score) AS score, COUNT(*) AS sessions,
   COALESCE(MAX(IF(score = 0, NULL, id)), MIN(id)) AS reached_session_id, 1 AS version
-  FROM game_sessions FORCE INDEX (uq_game_sessions_user_id_submission_key)
-  WHERE (user_id, submission_key) IN ({identities}) AND group_id = {group_id} GROUP BY user_id
+  FROM game_sessions FORCE INDEX (PRIMARY) WHERE id > @newest AND group_id = {group_id} GROUP BY user_id
 ) AS new ORDER BY new.user_id
 ON DUPLICATE KEY UPDATE
 reached_session_id = CASE
@@ -45,15 +46,26 @@ version = standings.version + 1,
 score = COALESCE(standings.score, 0) + new.score"""
 # Only if the statement before it, which counts, has counted anything.
 _NOTE = "INSERT INTO outbox (changed) SELECT '{changed}' FROM DUAL WHERE ROW_COUNT() > 0"
-# One column, whose parts have no blanks, a name apart, which comes last: the driver takes longer for nine columns of a row than
-# MySQL takes for the row.
-_LIST_SESSIONS = """
-SELECT CONCAT_WS(' ', s.user_id, HEX(s.submission_key), s.id, HEX(s.group_id), s.score,
-COALESCE(t.score, '-'), t.reached_session_id, t.version, COALESCE(p.username, ''))
-FROM game_sessions AS s FORCE INDEX (uq_game_sessions_user_id_submission_key)
+# A line a session, all in one value: the driver takes longer for a row than MySQL does. No part has a blank but perhaps a name,
+# which comes last; nobody's is empty: a player without a row has none.
+STANDING_TEXT = "COALESCE(t.score, '-'), t.reached_session_id, t.version, COALESCE(p.username, '')"
+"""A standing ``t`` and its player ``p``, as CONCAT_WS writes them with blanks between."""
+_JOIN_STANDINGS = """
 STRAIGHT_JOIN standings AS t ON t.board_id = {board_id} AND t.period_id = {period_id} AND t.user_id = s.user_id
-LEFT JOIN players AS p ON p.user_id = s.user_id
-WHERE (s.user_id, s.submission_key) IN ({identities})"""
+LEFT JOIN players AS p ON p.user_id = s.user_id"""
+_LIST_ADDED = f"""
+SELECT GROUP_CONCAT(CONCAT_WS(' ', s.user_id, HEX(s.submission_key), s.id, {STANDING_TEXT}) SEPARATOR '\\n')
+FROM game_sessions AS s FORCE INDEX (PRIMARY) {_JOIN_STANDINGS}
+WHERE s.id > @newest AND s.group_id = {{group_id}}"""
+# By their keys, whatever the optimizer estimates: by the player, it would read all that they ever played.
+_LIST_REPEATED = f"""
+SELECT GROUP_CONCAT(CONCAT_WS(' ', s.user_id, HEX(s.submission_key), s.id, HEX(s.group_id), s.score,
+COALESCE(s.answered_total, '-'), COALESCE(s.answered_rank, '-'), {STANDING_TEXT}) SEPARATOR '\\n')
+FROM game_sessions AS s FORCE INDEX (uq_game_sessions_user_id_submission_key) {_JOIN_STANDINGS}
+WHERE (s.user_id, s.submission_key) IN ({{identities}})"""
+_KEEP_ANSWERS = """
+UPDATE ({rows}) AS a STRAIGHT_JOIN game_sessions AS s ON s.id = a.id
+SET s.answered_total = a.total, s.answered_rank = a.place WHERE s.answered_total IS NULL"""
 _KEEP_PLAYERS = """
 INSERT INTO players (user_id, username) SELECT new.* FROM ({rows}) AS new ORDER BY new.user_id
 ON DUPLICATE KEY UPDATE username = new.username"""
@@ -85,44 +97,41 @@ class Change:
     reached_session_id: int
     version: int
 
+    @classmethod
+    def parse(cls, user_id: int, text: str) -> "Change":
+        """As `STANDING_TEXT` has it."""
+        score, reached, version, username = text.split(" ", 3)
+        return cls(user_id, username, None if score == "-" else int(score), int(reached), int(version))
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a player was told when a session was stored. Without a rank if that could not be told."""
+
+    total_score: int
+    rank: int | None
+
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A session as it is stored now, and its player's standing. ``replayed``: it was stored before this submission came."""
+    """A session as it is stored now.
+
+    ``replayed``: it was stored before this submission came; ``answer`` is what its player was told then, if that is kept.
+    """
 
     session_id: int
     score: int
-    replayed: bool
-    standing: Change
+    replayed: bool = False
+    answer: Answer | None = None
 
 
-class _Found(NamedTuple):
-    """A session as it is stored, and the standing of its player. Nobody's name is empty: a player without a row has none."""
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Each session of a group, how its players stand, and the outbox's note of what changed, None when nothing did."""
 
-    user_id: int
-    key: bytes
-    session_id: int
-    group_id: bytes
-    score: int
-    total: int | None
-    reached_session_id: int
-    version: int
-    username: str
-
-    @classmethod
-    def parse(cls, row: tuple[str]) -> "_Found":
-        user_id, key, session_id, group_id, score, total, reached, version, username = row[0].split(" ", 8)
-        return cls(
-            int(user_id),
-            bytes.fromhex(key),
-            int(session_id),
-            bytes.fromhex(group_id),
-            int(score),
-            None if total == "-" else int(total),
-            int(reached),
-            int(version),
-            username,
-        )
+    stored: Sequence[Stored]
+    standings: Mapping[int, Change]
+    note: int | None
 
 
 class TotalsTooLarge(Exception):
@@ -142,53 +151,91 @@ class SessionsErased(Exception):
 
 
 async def store(
-    transaction: Transaction, at: BoardPeriod, group: Sequence[Submission], group_id: bytes, earlier: Collection[bytes]
-) -> tuple[list[Stored], int | None]:
-    """Store ``group``, in which no session is twice, and count what is new of it.
+    transaction: Transaction,
+    at: BoardPeriod,
+    group: Sequence[Submission],
+    group_id: bytes,
+    *,
+    earlier: Collection[bytes] = (),
+    answers: Mapping[int, Answer] | None = None,
+) -> Outcome:
+    """Store ``group``, in which no session is twice, and count what is new of it: what has our ``group_id`` afterwards.
 
-    Gives each session as it is stored now, and the outbox's note of what changed, None when nothing did. What has our
-    ``group_id`` afterwards is new. ``earlier``: ids under which this group was tried before, with an unknown outcome; what
-    has one of them is stored and counted, since a transaction commits whole. All else are replays.
+    ``earlier``: ids under which this group was tried before, with an unknown outcome; what has one of them is stored and
+    counted, since a transaction commits whole. All else are replays. ``answers``: what was told about earlier sessions, to be
+    kept, by session.
 
     Raises TotalsTooLarge and SessionsErased, after which the transaction must be rolled back.
     """
-    identities = ",".join([f"({each.user_id:d},{_literal(each.key)})" for each in group])
-    values = {**_place(at), "group_id": _literal(group_id), "identities": identities}
+    identities = [f"{each.user_id:d} {each.key.hex().upper()}" for each in group]
+    values = {**_place(at), "group_id": _literal(group_id)}
     changed = json.dumps([[at.board_id, at.period_id, user_id] for user_id in sorted({each.user_id for each in group})])
     digests = {submission_keys.digest(*each.identity): each for each in group if submission_keys.is_clients(each.key)}
-    _, _, noted, listed, *erased = await transaction.send(
+    _, _, _, noted, listed, *found = await transaction.send(
+        _BEGIN,
         _ADD_SESSIONS.format(rows=",".join([_row(each, values["group_id"]) for each in group])),
         _COUNT_SESSIONS.format_map(values),
         _NOTE.format(changed=changed),
-        # By reading them, never from the first id and the number of rows: others insert at the same time.
-        _LIST_SESSIONS.format_map(values),
+        _LIST_ADDED.format_map(values),
         # Once the rows are in: an INSERT of a key that is being erased waits until that is committed.
         *([erased_keys.FIND.format(digests=",".join(map(_literal, digests)))] if digests else []),
+        *([keeping(answers)] if answers else []),
     )
-    found = {(row.user_id, row.key): row for row in map(_Found.parse, listed.rows)}
-    added: dict[int, list[Submission]] = {}
-    for each in group:
-        if found[each.identity].group_id == group_id:
-            added.setdefault(each.user_id, []).append(each)
-    repeats = [digests[digest] for result in erased for (digest,) in result.rows]
-    if refused := [each for each in repeats if found[each.identity].group_id == group_id]:
-        raise SessionsErased(refused)
-    last = {user_id: submissions[-1].username for user_id, submissions in added.items()}
-    standings = {
-        row.user_id: Change(row.user_id, last.get(row.user_id, row.username), row.total, row.reached_session_id, row.version)
-        for row in found.values()
-    }
+    ids: dict[str, int] = {}
+    standings: dict[int, Change] = {}
+    for line in _lines(listed):
+        user, key, session_id, standing = line.split(" ", 3)
+        ids[f"{user} {key}"], user_id = int(session_id), int(user)
+        if user_id not in standings:
+            standings[user_id] = Change.parse(user_id, standing)
+    added = [each for each, identity in zip(group, identities, strict=True) if identity in ids]
+    if digests and (refused := {digests[digest] for (digest,) in found[0].rows}.intersection(added)):
+        raise SessionsErased([each for each in added if each in refused])
     _require_exact(added, standings)
-    known = {row.user_id: row.username for row in found.values()}
-    if renamed := [(user_id, name) for user_id, name in last.items() if name != known[user_id]]:
-        names = [f"SELECT {user_id:d} AS user_id, _utf8mb4 {_literal(name.encode())} AS username" for user_id, name in renamed]
-        await transaction.send(_KEEP_PLAYERS.format(rows=" UNION ALL ".join(names)))
+    repeats = (
+        {} if len(ids) == len(group) else await _find_repeats(transaction, values, set(identities) - ids.keys(), standings)
+    )
+    names = {each.user_id: each.username for each in added}
+    if renamed := {user_id: name for user_id, name in names.items() if name != standings[user_id].username}:
+        standings |= {user_id: replace(standings[user_id], username=name) for user_id, name in renamed.items()}
+        kept = [
+            f"SELECT {user_id:d} AS user_id, _utf8mb4 {_literal(name.encode())} AS username"
+            for user_id, name in renamed.items()
+        ]
+        await transaction.send(_KEEP_PLAYERS.format(rows=" UNION ALL ".join(kept)))
     stored = []
-    for each in group:
-        row = found[each.identity]
-        replayed = row.group_id != group_id and row.group_id not in earlier
-        stored.append(Stored(row.session_id, row.score, replayed, standings[each.user_id]))
-    return stored, noted.insert_id if noted.affected_rows else None
+    for each, identity in zip(group, identities, strict=True):
+        if identity in ids:
+            stored.append(Stored(ids[identity], each.score))
+        else:
+            stored_by, repeat = repeats[identity]
+            stored.append(replace(repeat, replayed=False) if stored_by in earlier else repeat)
+    return Outcome(stored, standings, noted.insert_id if noted.affected_rows else None)
+
+
+async def _find_repeats(
+    transaction: Transaction, values: Mapping[str, Any], identities: Collection[str], standings: dict[int, Change]
+) -> dict[str, tuple[bytes, Stored]]:
+    """Sessions that were there before, each with the group that stored it; how their players stand goes to ``standings``."""
+    wanted = ",".join([f"({identity.replace(' ', ',0x')})" for identity in identities])
+    [listed] = await transaction.send(_LIST_REPEATED.format(**values, identities=wanted))
+    repeats: dict[str, tuple[bytes, Stored]] = {}
+    for line in _lines(listed):
+        user, key, session_id, stored_by, score, total, rank, standing = line.split(" ", 7)
+        user_id = int(user)
+        answer = None if total == "-" else Answer(int(total), None if rank == "-" else int(rank))
+        repeats[f"{user} {key}"] = bytes.fromhex(stored_by), Stored(int(session_id), int(score), True, answer)
+        standings.setdefault(user_id, Change.parse(user_id, standing))
+    return repeats
+
+
+def keeping(answers: Mapping[int, Answer]) -> str:
+    """The statement that keeps what was told about sessions, by session, unless something is kept of them already."""
+    rows = []
+    for session_id, answer in answers.items():
+        place = "NULL" if answer.rank is None else f"{answer.rank:d}"
+        rows.append(f"SELECT {session_id:d} AS id, {answer.total_score:d} AS total, {place} AS place")
+    return _KEEP_ANSWERS.format(rows=" UNION ALL ".join(rows))
 
 
 async def count_ahead_of_each(connection: AsyncConnection, at: BoardPeriod, scores: Mapping[int, int]) -> dict[int, int]:
@@ -204,14 +251,15 @@ async def count_ahead_of_each(connection: AsyncConnection, at: BoardPeriod, scor
     return {row[0]: row[1] for row in rows}
 
 
-def _require_exact(added: Mapping[int, Sequence[Submission]], standings: Mapping[int, Change]) -> None:
+def _require_exact(added: Sequence[Submission], standings: Mapping[int, Change]) -> None:
     """Raise TotalsTooLarge unless every total can be counted exactly: first come, first counted."""
+    too_large = {
+        user_id: standing.score for user_id, standing in standings.items() if (standing.score or 0) > ranking.MAX_TOTAL
+    }
     totals: dict[Submission, int] = {}
-    for user_id, submissions in added.items():
-        after = standings[user_id].score
-        assert after is not None  # counted just now, under the lock that this transaction holds
-        if after <= ranking.MAX_TOTAL:
-            continue
+    for user_id, after in too_large.items():
+        assert after is not None
+        submissions = [each for each in added if each.user_id == user_id]
         total = after - sum(each.score for each in submissions)
         for each in submissions:
             if total + each.score > ranking.MAX_TOTAL:
@@ -223,8 +271,15 @@ def _require_exact(added: Mapping[int, Sequence[Submission]], standings: Mapping
 
 
 def _row(submission: Submission, group_id: str) -> str:
-    key, time = _literal(submission.key), submission.submitted_at.astimezone(UTC).replace(tzinfo=None)
-    return f"({submission.user_id:d},{key},{group_id},{submission.score:d},'{time}')"
+    assert submission.submitted_at.tzinfo is UTC
+    time = submission.submitted_at.isoformat(" ", "microseconds")[:26]  # without the zone
+    return f"({submission.user_id:d},{_literal(submission.key)},{group_id},{submission.score:d},'{time}')"
+
+
+def _lines(listed: Result) -> list[str]:
+    """What a statement listed as one value: NULL, if nothing."""
+    [(text,)] = listed.rows
+    return text.split("\n") if text else []
 
 
 def _literal(value: bytes) -> str:

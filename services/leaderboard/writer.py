@@ -8,6 +8,7 @@ its way, while the INSERT waits for it.
 import asyncio
 import os
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from time import monotonic
@@ -20,10 +21,11 @@ from services.common.database import RETRYABLE, CommitUnknown, error_code
 from services.common.gather import Gather, GatherClosed, GatherCut, GatherFull
 from services.common.multistatement import Transactions
 from services.common.problems import ServiceUnavailable
-from services.leaderboard import sessions
+from services.leaderboard import sessions, submission_keys
+from services.leaderboard.answers import Answers
 from services.leaderboard.errors import KeyReused, QueueFull, SessionErased, TotalTooLarge
 from services.leaderboard.repository import BoardPeriod
-from services.leaderboard.sessions import Change, SessionsErased, Stored, Submission, TotalsTooLarge
+from services.leaderboard.sessions import Answer, Change, SessionsErased, Stored, Submission, TotalsTooLarge
 from services.leaderboard.settings import LeaderboardSettings
 
 log = structlog.get_logger(__name__)
@@ -49,9 +51,9 @@ SETTLING = 3
 
 @dataclass(frozen=True, slots=True)
 class Submitted:
-    """What a submission became, with the player's total and rank as they are now.
+    """What a submission became, with the player's total and rank after that. Replayed, they are those that were told first.
 
-    Without a rank if the player was removed since the session was first stored, or if it cannot be told just now.
+    Of a player who was removed since it is 0, without a rank. Nor has it one if it cannot be told just now.
     """
 
     session_id: int
@@ -89,6 +91,7 @@ class Writer:
         self._ranks = ranks
         self._told = told
         self._leave_by: float | None = None
+        self._answers = Answers(transactions)
         self._gather: Gather[_Asked, Submitted] = Gather(
             self._write,
             most=settings.submission_group,
@@ -120,8 +123,11 @@ class Writer:
 
     async def drain(self) -> None:
         """Refuse new submissions, and return when all that were accepted are stored, or were given their time to be."""
-        left = DRAIN_SECONDS if self._leave_by is None else max(0.0, self._leave_by - monotonic())
-        await self._gather.drain(left)
+        leave_by = monotonic() + DRAIN_SECONDS if self._leave_by is None else self._leave_by
+        await self._gather.drain(max(0.0, leave_by - monotonic()))
+        with suppress(TimeoutError):
+            async with asyncio.timeout(max(0.0, leave_by - monotonic())):
+                await self._answers.drain()
 
     async def _drain_in_time(self) -> None:
         await asyncio.sleep(DRAIN_SECONDS)
@@ -135,13 +141,9 @@ class Writer:
         for each in asked:
             if each.at >= oldest:
                 firsts.setdefault(each.submission.identity, each.submission)
-        outcomes = _Group(self._transactions, self._at, self._timeout)
+        outcomes = _Group(self._transactions, self._at, self._timeout, self._answers)
         await outcomes.store(list(firsts.values()))
-        standings: dict[int, Change] = {}
-        for stored in outcomes.stored.values():
-            known = standings.get(stored.standing.user_id)
-            if known is None or known.version < stored.standing.version:
-                standings[stored.standing.user_id] = stored.standing
+        standings = outcomes.standings
         ranks = await self._find_ranks(list(standings.values()), outcomes.notes)
         answers: list[Submitted | BaseException] = []
         for submission in (each.submission for each in asked):
@@ -154,8 +156,11 @@ class Writer:
                 answers.append(KeyReused(f"Another session was sent with this key: one that scored {stored.score}."))
             else:
                 total = standings[submission.user_id].score
-                rank = None if total is None else ranks.get(submission.user_id)
-                answers.append(Submitted(stored.session_id, total or 0, rank, stored.replayed or submission is not first))
+                answer = Answer(total or 0, None if total is None else ranks.get(submission.user_id))
+                if total is not None and submission_keys.is_clients(submission.key):
+                    answer = self._answers.keep(stored, answer)
+                replayed = stored.replayed or submission is not first
+                answers.append(Submitted(stored.session_id, answer.total_score, answer.rank, replayed))
         return answers
 
     async def _find_ranks(self, standings: Sequence[Change], notes: Iterable[int]) -> Mapping[int, int]:
@@ -185,12 +190,14 @@ class Writer:
 class _Group:
     """A group on its way into MySQL: what became of each member, over as many transactions as it takes."""
 
-    def __init__(self, transactions: Transactions, at: BoardPeriod, timeout: float) -> None:
+    def __init__(self, transactions: Transactions, at: BoardPeriod, timeout: float, answers: Answers) -> None:
         self._transactions = transactions
         self._at = at
         self._timeout = timeout
+        self._answers = answers
         self._began = monotonic()
         self.stored: dict[Submission, Stored] = {}
+        self.standings: dict[int, Change] = {}
         self.errors: dict[Submission, BaseException] = {}
         self.notes: list[int] = []
         # Ids of transactions whose outcome is not known. Each attempt has its own, so that a later one can tell what an
@@ -225,9 +232,12 @@ class _Group:
         while members:
             attempts += 1
             group_id = os.urandom(16)
-            work = partial(sessions.store, at=self._at, group=members, group_id=group_id, earlier=self._unknown)
             try:
-                stored, note = await self._transactions.attempt(work)
+                with self._answers.travelling() as answers:
+                    work = partial(
+                        sessions.store, at=self._at, group=members, group_id=group_id, earlier=self._unknown, answers=answers
+                    )
+                    outcome = await self._transactions.attempt(work)
             except TotalsTooLarge as refused:
                 for member, total in refused.totals.items():
                     detail = f"A total stays below 2^53; with {member.score} more this one would be {total}."
@@ -247,9 +257,11 @@ class _Group:
                 elif not is_passing(error, attempts) or self._elapsed > self._timeout:
                     raise
             else:
-                self.stored |= zip(members, stored, strict=True)
-                if note is not None:
-                    self.notes.append(note)
+                self.stored |= zip(members, outcome.stored, strict=True)
+                # Of a group that is stored one by one, the last that was stored of a player says how they stand.
+                self.standings |= outcome.standings
+                if outcome.note is not None:
+                    self.notes.append(outcome.note)
                 return
 
     @property

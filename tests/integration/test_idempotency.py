@@ -7,8 +7,10 @@ from typing import Any
 import httpx
 import pytest
 
+from services.leaderboard.app import create_app
+from services.leaderboard.settings import LeaderboardSettings
 from services.local.stack import Stack
-from tests.system import Accounts, assert_problem
+from tests.system import Accounts, assert_problem, eventually, serving
 
 API = "/api/leaderboard"
 KEY = "8e03978e-40d5-43dd-bc93-6894a57f9324"
@@ -46,14 +48,40 @@ async def test_a_repeat_is_answered_with_the_first_session_and_counts_nothing(
     assert rows(mysql, "SELECT score, sessions, version FROM standings") == [(30, 1, 1)]
 
 
-async def test_a_repeat_tells_the_total_and_the_rank_of_now(leaderboard: httpx.AsyncClient, accounts: Accounts) -> None:
+async def test_a_repeat_is_answered_as_it_was_first_whatever_has_happened_since(
+    leaderboard: httpx.AsyncClient, leaderboard_settings: LeaderboardSettings, accounts: Accounts, mysql: Any
+) -> None:
     ada, bob = accounts.new(), accounts.new()
-    first = (await submit(leaderboard, ada, 30)).json()
+    first = await submit(leaderboard, ada, 30)
     await submit(leaderboard, ada, 5, "another")
     await submit(leaderboard, bob, 100)
     again = await submit(leaderboard, ada, 30)
     assert replayed(again)
-    assert again.json() == {**first, "total_score": 35, "rank": 2}
+    assert again.content == first.content
+    assert (await leaderboard.get(f"{API}/rank/me", headers=ada)).json()["total_score"] == 35
+    # Within moments MySQL knows what was answered, and so does every process.
+    await eventually(lambda: _kept(mysql, 3))
+    async with serving(create_app(leaderboard_settings)) as other:
+        elsewhere = await submit(other, ada, 30)
+    assert replayed(elsewhere)
+    assert elsewhere.content == first.content
+
+
+async def _kept(mysql: Any, answers: int) -> bool:
+    return rows(mysql, "SELECT COUNT(answered_total) FROM game_sessions") == [(answers,)]
+
+
+async def test_what_was_answered_without_a_key_is_not_kept(
+    leaderboard: httpx.AsyncClient, accounts: Accounts, mysql: Any
+) -> None:
+    ada = accounts.new()
+    await leaderboard.post(f"{API}/submit", json={"score": 1}, headers=ada)
+    await submit(leaderboard, ada, 2)
+    await eventually(lambda: _kept(mysql, 1))
+    assert rows(mysql, "SELECT score, answered_total, answered_rank FROM game_sessions ORDER BY id") == [
+        (1, None, None),
+        (2, 3, 1),
+    ]
 
 
 async def test_the_same_key_with_another_score_is_refused(
