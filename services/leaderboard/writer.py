@@ -39,8 +39,8 @@ Ranks = Callable[[BoardPeriod, Mapping[int, int]], Awaitable[Mapping[int, int]]]
 # Two: while MySQL writes one group to the disk, the next is being put together, or told to Redis. With 32 players at once a
 # process stored a third to two thirds more with two than with one.
 LANES = 2
-# A group costs MySQL and this process as much as a dozen sessions in it do.
-_WORTH = 12
+# A group costs MySQL and this process as much as some sixteen sessions in it do.
+_WORTH = 16
 # What a process that is asked to end still gives to what it has accepted. The server waits longer for the answers.
 DRAIN_SECONDS = 8.0
 _ATTEMPTS = 5

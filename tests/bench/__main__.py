@@ -1,6 +1,6 @@
 """`make bench`: start a system, measure it against the framework's ceiling, tell how it stands.
 
-Settings come from the environment: ROUNDS (3), ROUND_SECONDS for a load in a round (4), PLAYERS (200000), QUICK=1 for a smoke
+Settings come from the environment: ROUNDS (5), ROUND_SECONDS for a load in a round (3), PLAYERS (200000), QUICK=1 for a smoke
 run of a minute, SCALE=1 for the figures up to a million players (some minutes more), OUTPUT for the folder of results.
 """
 
@@ -37,7 +37,7 @@ def main() -> int:
     """Run the benchmark. 0 when every figure is there and holds its floor."""
     settings = os.environ
     smoke = settings.get("QUICK") == "1"
-    plan = Plan(_number(settings, "ROUNDS", 1 if smoke else 3), _number(settings, "ROUND_SECONDS", 1 if smoke else 4), 1)
+    plan = Plan(_number(settings, "ROUNDS", 1 if smoke else 5), _number(settings, "ROUND_SECONDS", 1 if smoke else 3), 1)
     players = _number(settings, "PLAYERS", 20_000 if smoke else 200_000)
     results = Path(settings.get("OUTPUT") or (SMOKE_RESULTS if smoke else RESULTS))
     progress = Progress()
