@@ -43,8 +43,9 @@ LEASE_SECONDS = 5.0
 """A build whose builder has not been heard of for so long is another's to begin anew."""
 
 _GATHERED = 100
-# While Redis works on one round trip, the process reads and sends what came back with the other.
-_LANES = 2
+# While Redis works on one round trip, the process reads and sends what came back with the others. With three instead of two,
+# neighbours at a million players were told a seventh faster, and nothing else slower.
+_LANES = 3
 APPLY = Script("apply")
 _BEGIN, _FINISH, _STATUS = Script("begin"), Script("finish"), Script("status")
 _SIZES = Script("sizes")
