@@ -43,9 +43,9 @@ LEASE_SECONDS = 5.0
 """A build whose builder has not been heard of for so long is another's to begin anew."""
 
 _GATHERED = 100
-# While Redis works on one round trip, the process reads and sends what came back with the others. With three instead of two,
-# neighbours at a million players were told a seventh faster, and nothing else slower.
-_LANES = 3
+# While Redis works on one round trip, the process reads and sends what came back with another. Of neighbours Redis has more to
+# do: with three, a million players' were told a seventh faster.
+_LANES, _AROUND_LANES = 2, 3
 APPLY = Script("apply")
 _BEGIN, _FINISH, _STATUS = Script("begin"), Script("finish"), Script("status")
 _SIZES = Script("sizes")
@@ -159,7 +159,7 @@ class RankingIndex:
         self._pages: _Gathered[tuple[int, int, bytes], Page] = _Gathered(self._read_pages)
         self._ranks: _Gathered[int, Place | None] = _Gathered(self._read_ranks)
         self._aheads: _Gathered[tuple[int, int], int] = _Gathered(self._read_aheads)
-        self._arounds: _Gathered[tuple[int, int], Neighbours | None] = _Gathered(self._read_arounds)
+        self._arounds: _Gathered[tuple[int, int], Neighbours | None] = _Gathered(self._read_arounds, _AROUND_LANES)
 
     async def announce(self, at: BoardPeriod, rows: Sequence[Change]) -> list[int | None] | None:
         """Tell the index of standings that changed, MOST_ROWS at most. None when it could not be told: the outbox has to
@@ -266,9 +266,9 @@ class _Gathered(Generic[K, R]):
     An answer is in a tuple of its own, because None says that the index is not complete.
     """
 
-    def __init__(self, read: Callable[[BoardPeriod, Sequence[K]], Awaitable[Sequence[R] | None]]) -> None:
+    def __init__(self, read: Callable[[BoardPeriod, Sequence[K]], Awaitable[Sequence[R] | None]], lanes: int = _LANES) -> None:
         self._read = read
-        self._gather: Gather[tuple[BoardPeriod, K], tuple[R] | None] = Gather(self._run, most=_GATHERED, lanes=_LANES)
+        self._gather: Gather[tuple[BoardPeriod, K], tuple[R] | None] = Gather(self._run, most=_GATHERED, lanes=lanes)
 
     async def ask(self, at: BoardPeriod, question: K) -> tuple[R] | None:
         return await self._gather.ask((at, question))
