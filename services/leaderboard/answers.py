@@ -68,8 +68,7 @@ class Answers:
             self._soon.cancel()
         if self._sending is not None:
             await self._sending
-        while self._waiting and await self._send():
-            pass
+        await self._send_all()
 
     def _send_soon(self) -> None:
         if self._soon is None and self._sending is None:
