@@ -3,7 +3,12 @@
 -- that no other run uses. In the request {value} stands for one of the values, in random order, and {key} for something
 -- that is never sent twice.
 
-local pieces, marked, values
+local ffi = require("ffi")
+
+local pieces, marked
+-- The values as they are in the file, and where each begins: a table of a million strings would be walked by the garbage
+-- collector while answers wait to be read.
+local text, starts, count
 local word, sent = "", 0
 
 local function read(path)
@@ -14,28 +19,37 @@ local function read(path)
 end
 
 function init(args)
-   local text = read(args[1])
-   pieces, marked, values, word = {}, {}, {}, args[3]
+   local request = read(args[1])
+   pieces, marked, word = {}, {}, args[3]
    local from = 1
-   for before, mark, after in text:gmatch("()(%b{})()") do
+   for before, mark, after in request:gmatch("()(%b{})()") do
       if mark == "{value}" or mark == "{key}" then
-         pieces[#pieces + 1] = text:sub(from, before - 1)
+         pieces[#pieces + 1] = request:sub(from, before - 1)
          pieces[#pieces + 1] = mark
          marked[#pieces] = mark
          from = after
       end
    end
-   pieces[#pieces + 1] = text:sub(from)
-   for value in read(args[2]):gmatch("[^\n]+") do
-      values[#values + 1] = value
+   pieces[#pieces + 1] = request:sub(from)
+   text = read(args[2])
+   _, count = text:gsub("\n", "")
+   starts = ffi.new("uint32_t[?]", count + 1)
+   starts[0] = 1
+   for line = 1, count do
+      starts[line] = text:find("\n", starts[line - 1], true) + 1
    end
    math.randomseed(tonumber(word:sub(-6), 16))
+end
+
+local function any_value()
+   local line = math.random(0, count - 1)
+   return text:sub(starts[line], starts[line + 1] - 2)
 end
 
 function request()
    sent = sent + 1
    for place, mark in pairs(marked) do
-      pieces[place] = mark == "{value}" and values[math.random(#values)] or word .. sent
+      pieces[place] = mark == "{value}" and any_value() or word .. sent
    end
    return table.concat(pieces)
 end
