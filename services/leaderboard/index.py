@@ -4,12 +4,13 @@ Keys, all of a board and period under one hash tag, so that Redis Cluster keeps 
 tag: a script sees all of them, or none):
 
 - ``lb:{board:period}:players``: HASH, user → ``version key username`` (removed: ``version``), and fields that begin with #.
-- ``lb:{board:period}:order``: ZSET, member = key and user, score = the score with a minus sign.
+- ``lb:{board:period}:order``: ZSET, member = ``key``, user, a blank and ``username``, score = the score with a minus sign.
 - ``lb:{board:period}:top:<limit>:<offset>``: STRING, the generation and a rendered page (see pages.py).
 
 A **key** is ``reached_session_id`` written so that it sorts by its bytes as the number does, in few of them: how many digits
 follow, then digits of base 64. Among equal scores ZRANGE sorts members by their bytes, so its order is the board's,
-`score DESC, reached_session_id ASC`. A score is a double there, exact below 2^53.
+`score DESC, reached_session_id ASC`. A score is a double there, exact below 2^53. The name is in both keys: a page or a
+player's neighbours are one ZRANGE then, without a look-up of each that at a million players misses every cache there is.
 
 The index is read only while it is complete: see lua/prelude.lua. What is older than what it has, it refuses, by version.
 """
@@ -320,16 +321,16 @@ def parse_score(kept: str | bytes) -> int:
         return -int(float(kept))
 
 
-def _player(user_id: int, score: bytes, value: bytes) -> PlayerScore:
-    return PlayerScore(user_id, value.split(b" ", 2)[2].decode(), parse_score(score))
+def _player(user_id: int, score: bytes, username: bytes) -> PlayerScore:
+    return PlayerScore(user_id, username.decode(), parse_score(score))
 
 
 def _neighbours(offset: int, rows: bytes) -> Neighbours:
     # A name has no line break: `str.splitlines` knows more of them than this.
     ahead, *lines = rows.decode().split("\n")
     players = []
-    for line in lines:
-        user, score, _, _, username = line.split(" ", 4)
+    for member, score in zip(lines[::2], lines[1::2], strict=True):
+        user, username = member[ord(member[0]) - 47 :].split(" ", 1)
         players.append(PlayerScore(int(user), username, parse_score(score)))
     return Neighbours(players, offset, int(ahead))
 

@@ -169,7 +169,7 @@ class System:
             complete, count = redis.hmget(_PLAYERS_KEY, ["#complete", "#count"])
             replid = redis.info("replication")["master_replid"]
             found: int = redis.zcard(_ORDER_KEY)
-            return bool(complete == replid.encode() and int(count or 0) == found == players)
+            return bool((complete or b"").endswith(replid.encode()) and int(count or 0) == found == players)
 
     def _index_has_begun(self) -> bool:
         with self.stack.redis.client() as redis:

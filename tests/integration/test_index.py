@@ -214,14 +214,31 @@ async def test_a_key_that_is_lost_during_a_build_ends_it(
     assert await top(reads) == ([(2, 20)] if finished == "OK" else None)
 
 
-async def test_what_was_complete_under_another_replication_id_is_not_read(
-    index: IndexWriter, reads: RankingIndex, redis: Redis
+@pytest.mark.parametrize("other", ["replication id", "layout"])
+async def test_what_another_server_or_another_layout_made_complete_is_not_read(
+    index: IndexWriter, reads: RankingIndex, redis: Redis, other: str
 ) -> None:
     await fill(index, [change(1, 10)])
-    redis.hset(PLAYERS, "#complete", "0" * 40)
+    complete: Any = redis.hget(PLAYERS, "#complete")
+    layout, replication_id = complete.decode().split(":")
+    assert replication_id == redis.info("replication")["master_replid"]
+    redis.hset(PLAYERS, "#complete", f"{layout}:{'0' * 40}" if other == "replication id" else replication_id)
     assert await top(reads) is None
     assert await index.apply(MAIN, [change(1, 11, 2)]) == "INCOMPLETE"
     assert await index.begin(MAIN, "mine") == "BEGUN"
+
+
+async def test_a_new_name_replaces_the_old_one_everywhere(index: IndexWriter, reads: RankingIndex, redis: Redis) -> None:
+    await fill(index, [change(1, 10, name="before"), change(2, 20)])
+    await index.apply(MAIN, [change(1, 10, 2, name="after all")])
+    found, around = await reads.rank(MAIN, 1), await reads.around(MAIN, 2, 5)
+    assert found is not None
+    assert found[0] is not None
+    assert found[0].player.username == "after all"
+    assert around is not None
+    assert around[0] is not None
+    assert [player.username for player in around[0].players] == ["player2", "after all"]
+    assert redis.zcard(ORDER) == 2
 
 
 async def test_one_builds_others_are_told_so_and_one_who_dies_is_replaced(index: IndexWriter, redis: Redis) -> None:

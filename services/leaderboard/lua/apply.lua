@@ -47,7 +47,7 @@ local written, more = {}, 0
 for n, user in ipairs(users) do
   local i = newest[user]
   local version, score, key, username = row[i + 1], row[i + 2], row[i + 3], row[i + 4]
-  local known, old_key = string.match(old[n] or '', '^(%d+) ?(%S*)')
+  local known, old_key, old_username = parse(old[n])
   if not known or tonumber(version) > tonumber(known) then
     local was = known and old_key ~= ''
     local live = score ~= ''
@@ -55,10 +55,10 @@ for n, user in ipairs(users) do
     values[#values + 1] = live and version .. ' ' .. key .. ' ' .. username or version
     if live then
       members[#members + 1] = score
-      members[#members + 1] = key .. user
+      members[#members + 1] = member_of(key, user, username)
     end
-    if was and not (live and old_key == key) then
-      gone[#gone + 1] = old_key .. user
+    if was and not (live and old_key == key and old_username == username) then
+      gone[#gone + 1] = member_of(old_key, user, old_username)
     end
     -- Counted by what the hash says, so that members which got lost without the hash are still missed.
     more = more + (live and 1 or 0) - (was and 1 or 0)

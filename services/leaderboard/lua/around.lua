@@ -7,10 +7,9 @@ end
 local answer = {}
 for n = 1, #ARGV / 2 do
   local user, radius = ARGV[2 * n - 1], tonumber(ARGV[2 * n])
-  local value = redis.call('HGET', players, user)
-  local key = value and string.match(value, '^%d+ (%S+)')
-  if key then
-    local place = redis.call('ZRANK', order, key .. user)
+  local member = find(user)
+  if member then
+    local place = redis.call('ZRANK', order, member)
     local first = math.max(0, place - radius)
     answer[n] = {first, rows(integer(first), integer(place + radius))}
   else

@@ -14,6 +14,6 @@ if builder and (tonumber(kept[3]) or 0) > now then
 end
 redis.call('UNLINK', players, order)
 redis.call(
-  'HSET', players, '#token', replid .. ':' .. token, '#until', integer(now + lease), '#count', '0', '#cause', cause
+  'HSET', players, '#token', era .. ':' .. token, '#until', integer(now + lease), '#count', '0', '#cause', cause
 )
 return 'BEGUN'

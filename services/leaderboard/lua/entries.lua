@@ -6,7 +6,7 @@ end
 local answer = {}
 for n, user in ipairs(ARGV) do
   local value = redis.call('HGET', players, user)
-  local key = value and string.match(value, '^%d+ (%S+)')
-  answer[n] = {value, key and redis.call('ZSCORE', order, key .. user)}
+  local _, key, username = parse(value)
+  answer[n] = {value, key and key ~= '' and redis.call('ZSCORE', order, member_of(key, user, username))}
 end
 return answer

@@ -3,6 +3,6 @@
 if builder ~= ARGV[1] or not sound then
   return 'STALE'
 end
-redis.call('HSET', players, '#complete', replid, '#generation', ARGV[2])
+redis.call('HSET', players, '#complete', era, '#generation', ARGV[2])
 redis.call('HDEL', players, '#token', '#until')
 return 'OK'

@@ -1,7 +1,7 @@
 -- Goes before every script. KEYS: players, order.
 -- players: HASH user -> "version key username" (removed: "version"), and the fields with # that are read here.
--- order: ZSET of key .. user by score; ZRANGE gives the board's order. A key's first character says how many follow it,
--- '0' none (index.py says why).
+-- order: ZSET of "key user username" by score; ZRANGE gives the board's order. A key's first character says how many follow it,
+-- '0' none (index.py says why), so no blank is between it and the user.
 -- Numbers that are scores stay strings: tostring and the concatenation of numbers print 14 digits.
 
 local players, order = KEYS[1], KEYS[2]
@@ -10,19 +10,21 @@ local function key_length(key)
   return string.byte(key) - 47
 end
 
+-- The layout of both keys: processes of an older one, or a newer, do not believe what these here write.
+local LAYOUT = '2'
 -- Changes on a restart and on a promotion: what is complete under another one may lack what was acknowledged since.
-local replid = string.match(redis.call('INFO', 'replication'), 'master_replid:(%x+)')
+local era = LAYOUT .. ':' .. string.match(redis.call('INFO', 'replication'), 'master_replid:(%x+)')
 local kept = redis.call('HMGET', players, '#complete', '#token', '#until', '#count', '#generation', '#cause')
 local count = tonumber(kept[4])
 -- Whether neither key was evicted or deleted without the other.
 local sound = count ~= nil and redis.call('ZCARD', order) == count
-local complete = sound and kept[1] == replid
+local complete = sound and kept[1] == era
 local generation = kept[5]
 
--- The token of whoever builds the index under this replid, or nil.
+-- The token of whoever builds the index in this era, or nil.
 local builder = nil
-if count and kept[2] and string.sub(kept[2], 1, #replid + 1) == replid .. ':' then
-  builder = string.sub(kept[2], #replid + 2)
+if count and kept[2] and string.sub(kept[2], 1, #era + 1) == era .. ':' then
+  builder = string.sub(kept[2], #era + 2)
 end
 
 local function milliseconds()
@@ -39,36 +41,36 @@ local function ahead_of(score)
   return redis.call('ZCOUNT', order, '-inf', '(' .. score)
 end
 
--- The score and the value of a user, or nothing.
+-- What a value of a user says: version, key and username; the version alone of one who was removed.
+local function parse(value)
+  return string.match(value or '', '^(%d+) ?(%S*) ?(.*)')
+end
+
+local function member_of(key, user, username)
+  return key .. user .. ' ' .. username
+end
+
+-- The member of a user and their username, or nothing.
 local function find(user)
-  local value = redis.call('HGET', players, user)
-  local key = value and string.match(value, '^%d+ (%S+)')
-  if key then
-    return redis.call('ZSCORE', order, key .. user), value
+  local _, key, username = parse(redis.call('HGET', players, user))
+  if key and key ~= '' then
+    return member_of(key, user, username), username
   end
 end
 
 -- How many others than the user stand strictly before a score.
 local function ahead_of_others(score, user)
-  local own = find(user)
+  local member = find(user)
+  local own = member and redis.call('ZSCORE', order, member)
   return ahead_of(score) - (own and tonumber(own) < tonumber(score) and 1 or 0)
 end
 
--- Players from one place to another, a line each: how many are ahead of the first, then "user score version key username" of
--- each. One string, since clients take longer for many small values than this takes.
+-- Players from one place to another, two lines each: how many are ahead of the first, then member and score of each.
+-- One string, since clients take longer for many small values than this takes.
 local function rows(first, last)
   local found = redis.call('ZRANGE', order, first, last, 'WITHSCORES')
   if #found == 0 then
     return '0'
   end
-  local users = {}
-  for i = 1, #found, 2 do
-    users[#users + 1] = string.sub(found[i], key_length(found[i]) + 1)
-  end
-  local values = redis.call('HMGET', players, unpack(users))
-  local lines = {ahead_of(found[2])}
-  for n, user in ipairs(users) do
-    lines[n + 1] = user .. ' ' .. found[2 * n] .. ' ' .. values[n]
-  end
-  return table.concat(lines, '\n')
+  return ahead_of(found[2]) .. '\n' .. table.concat(found, '\n')
 end
