@@ -9,6 +9,7 @@ from typing import TypedDict
 import uvicorn
 from uvicorn.supervisors import ChangeReload
 
+from services.common.one_write import OneWriteProtocol
 from services.common.settings import ServiceSettings
 
 # What the requests under way are given when the process is asked to end. Local runs and compose.yaml wait longer.
@@ -58,7 +59,7 @@ def serve(factory: str, settings: ServiceSettings) -> None:
         proxy_headers=True,
         forwarded_allow_ips=settings.forwarded_allow_ips,
         loop="uvloop",
-        http="httptools",
+        http=OneWriteProtocol,
         log_config=None,
         access_log=False,  # the gateway writes one
         server_header=False,
