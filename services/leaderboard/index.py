@@ -21,7 +21,7 @@ import os
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from redis.exceptions import RedisError
 
@@ -80,8 +80,7 @@ class Page:
     neighbours: Neighbours | None
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """A player's score, and how many are strictly ahead of it."""
 
     player: PlayerScore

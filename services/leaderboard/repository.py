@@ -13,8 +13,7 @@ from services.leaderboard.models import Board, Outbox, Standing
 _DELETED_AT_ONCE = 1000
 
 
-@dataclass(frozen=True, slots=True)
-class BoardPeriod:
+class BoardPeriod(NamedTuple):
     """Where players are ranked: one board in one of its periods."""
 
     board_id: int

@@ -6,9 +6,9 @@ than MySQL does, and so does each round trip. Values are integers, times, or byt
 
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -72,7 +72,8 @@ ON DUPLICATE KEY UPDATE username = new.username"""
 _COUNT_AHEAD = "SELECT %s, COUNT(*) FROM standings WHERE board_id = %s AND period_id = %s AND score > %s AND user_id <> %s"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+# Not frozen, and tuples below: one is made for each session of a group, and a frozen dataclass takes thrice as long.
+@dataclass(slots=True, eq=False)
 class Submission:
     """A session that a player asks to be stored. With the same player and key it is the same one, however often it is sent."""
 
@@ -87,8 +88,7 @@ class Submission:
         return self.user_id, self.key
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """A standing as a commit left it, which is all that the ranking index holds of a player. Removed, the score is None."""
 
     user_id: int
@@ -104,16 +104,14 @@ class Change:
         return cls(user_id, username, None if score == "-" else int(score), int(reached), int(version))
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """What a player was told when a session was stored. Without a rank if that could not be told."""
 
     total_score: int
     rank: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
+class Stored(NamedTuple):
     """A session as it is stored now.
 
     ``replayed``: it was stored before this submission came; ``answer`` is what its player was told then, if that is kept.
@@ -197,7 +195,7 @@ async def store(
     )
     names = {each.user_id: each.username for each in added}
     if renamed := {user_id: name for user_id, name in names.items() if name != standings[user_id].username}:
-        standings |= {user_id: replace(standings[user_id], username=name) for user_id, name in renamed.items()}
+        standings |= {user_id: standings[user_id]._replace(username=name) for user_id, name in renamed.items()}
         kept = [
             f"SELECT {user_id:d} AS user_id, _utf8mb4 {_literal(name.encode())} AS username"
             for user_id, name in renamed.items()
@@ -209,7 +207,7 @@ async def store(
             stored.append(Stored(ids[identity], each.score))
         else:
             stored_by, repeat = repeats[identity]
-            stored.append(replace(repeat, replayed=False) if stored_by in earlier else repeat)
+            stored.append(repeat._replace(replayed=False) if stored_by in earlier else repeat)
     return Outcome(stored, standings, noted.insert_id if noted.affected_rows else None)
 
 

@@ -9,9 +9,9 @@ import asyncio
 import os
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from time import monotonic
+from typing import NamedTuple
 
 import structlog
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
@@ -49,8 +49,7 @@ _PAUSE_SECONDS = 0.05
 SETTLING = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Submitted:
+class Submitted(NamedTuple):
     """What a submission became, with the player's total and rank after that. Replayed, they are those that were told first.
 
     Of a player who was removed since it is 0, without a rank. Nor has it one if it cannot be told just now.
@@ -62,8 +61,7 @@ class Submitted:
     replayed: bool
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
+class _Asked(NamedTuple):
     submission: Submission
     at: float
 

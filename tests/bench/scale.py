@@ -2,9 +2,11 @@
 
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 from tests.bench.figures import SCALE_LOADS, judge, judge_ratio, scale_figures
+from tests.bench.generator import Load
 from tests.bench.machine import Meter
 from tests.bench.report import Report
 from tests.bench.rounds import Case, Plan, measure
@@ -12,6 +14,8 @@ from tests.bench.system import SUBMITTERS, NoIndex, System, reads, submission
 
 FEW, MANY, MANY_IN_A_SMOKE_RUN = 10_000, 1_000_000, 50_000
 _MANY_REDIS_MEMORY = "1gb"
+# Near to 1, a ratio needs more of them to be told from its floor.
+_TIMES_THE_ROUNDS = 3
 
 
 def add_scale(report: Report, plan: Plan, folder: Path, tell: Callable[[str], None]) -> None:
@@ -19,7 +23,7 @@ def add_scale(report: Report, plan: Plan, folder: Path, tell: Callable[[str], No
     counts = {"few": FEW, "many": MANY_IN_A_SMOKE_RUN if report.smoke else MANY}
     systems = {"few": System(folder / "few"), "many": System(folder / "many", redis_memory=_MANY_REDIS_MEMORY)}
     with ExitStack() as stacks:
-        cases: list[Case] = []
+        loads: dict[str, dict[str, Load]] = {}
         for size, system in systems.items():
             players = counts[size]
             tell(f"Starting a system with {players:,} players")
@@ -28,11 +32,14 @@ def add_scale(report: Report, plan: Plan, folder: Path, tell: Callable[[str], No
                 system.fill(players, players + players // 5)
             except NoIndex as missing:
                 report.faults.append(f"with {players:,} players {missing}")
-            loads = {load.name: load for load in reads(system.player_ids())}
-            loads["submit"] = submission(f"submit-{size}", system.tokens(SUBMITTERS))
-            cases += [Case(f"{name}-{size}", loads[name], (system.url,)) for name in SCALE_LOADS]
+            loads[size] = {load.name: load for load in reads(system.player_ids())}
+            loads[size]["submit"] = submission(f"submit-{size}", system.tokens(SUBMITTERS))
+        # The two that a figure compares come one after the other: what happens to the machine changes within seconds.
+        cases = [Case(f"{name}-{size}", loads[size][name], (systems[size].url,)) for name in SCALE_LOADS for size in counts]
         meter = Meter({part: [*processes, *systems["few"].parts[part]] for part, processes in systems["many"].parts.items()})
+        plan = replace(plan, rounds=_TIMES_THE_ROUNDS * plan.rounds)
         report.add(*measure(cases, plan, folder, meter, tell))
+        report.notes.append(f"What {counts['many']:,} players cost beside {counts['few']:,} was measured in {plan.rounds} rounds.")
         tell("Rebuilding the index")
         single = _rebuild(systems["many"], report)
     report.outcomes += [
