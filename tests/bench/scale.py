@@ -39,7 +39,7 @@ def add_scale(report: Report, plan: Plan, folder: Path, tell: Callable[[str], No
         meter = Meter({part: [*processes, *systems["few"].parts[part]] for part, processes in systems["many"].parts.items()})
         plan = replace(plan, rounds=_TIMES_THE_ROUNDS * plan.rounds)
         report.add(*measure(cases, plan, folder, meter, tell))
-        report.notes.append(f"What {counts['many']:,} players cost beside {counts['few']:,} was measured in {plan.rounds} rounds.")
+        report.notes.append(f"{counts['many']:,} players beside {counts['few']:,} were measured in {plan.rounds} rounds.")
         tell("Rebuilding the index")
         single = _rebuild(systems["many"], report)
     report.outcomes += [
