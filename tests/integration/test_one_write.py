@@ -1,0 +1,115 @@
+"""What the server writes to the network: an answer is one packet, and nothing waits for a body that is not there yet."""
+
+import asyncio
+import socket
+import struct
+import sys
+import threading
+from collections.abc import Iterator
+
+import pytest
+import uvicorn
+import uvloop
+from starlette.types import Receive, Scope, Send
+
+from services.common.one_write import OneWriteProtocol
+
+# Of Linux's struct tcp_info: how many segments with data came in (since 4.6).
+_DATA_SEGMENTS_IN = 152
+
+continued = threading.Event()
+
+
+async def application(scope: Scope, receive: Receive, send: Send) -> None:
+    path = scope["path"]
+    length = {"/small": b"5", "/large": b"3000000", "/slow": b"10", "/broken": b"5"}.get(path, b"0")
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", length)]})
+    if path == "/broken":
+        raise RuntimeError("after the head")
+    if path == "/slow":
+        await send({"type": "http.response.body", "body": b"first", "more_body": True})
+        await wait_for_the_test()
+    body = {"/small": b"small", "/large": b"x" * 3_000_000, "/slow": b"later"}.get(path, b"")
+    if path == "/later":
+        await wait_for_the_test()
+    await send({"type": "http.response.body", "body": body})
+
+
+async def wait_for_the_test() -> None:
+    await asyncio.to_thread(continued.wait, 60)
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[tuple[str, int]]:
+    listening = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(application, http=OneWriteProtocol, lifespan="off", log_config=None))
+    thread = threading.Thread(target=lambda: uvloop.run(server.serve([listening])))
+    thread.start()
+    yield listening.getsockname()
+    server.should_exit = True
+    thread.join()
+
+
+@pytest.fixture
+def connection(address: tuple[str, int]) -> Iterator[socket.socket]:
+    continued.clear()
+    with socket.create_connection(address, timeout=5) as connection:
+        yield connection
+    continued.set()
+
+
+def ask(connection: socket.socket, path: str, method: str = "GET") -> None:
+    connection.sendall(f"{method} {path} HTTP/1.1\r\nhost: test\r\n\r\n".encode())
+
+
+def read_until(connection: socket.socket, end: bytes) -> bytes:
+    read = b""
+    while not read.endswith(end):
+        chunk = connection.recv(1 << 20)
+        assert chunk, read
+        read += chunk
+    return read
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells how many segments came")
+def test_head_and_body_are_one_packet(connection: socket.socket) -> None:
+    for number in range(1, 4):
+        ask(connection, "/small")
+        read_until(connection, b"\r\n\r\nsmall")
+        info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256)
+        assert struct.unpack_from("I", info, _DATA_SEGMENTS_IN) == (number,)
+
+
+@pytest.mark.parametrize(("method", "path"), [("GET", "/empty"), ("HEAD", "/small")])
+def test_an_answer_without_a_body_is_sent(connection: socket.socket, method: str, path: str) -> None:
+    ask(connection, path, method)
+    assert read_until(connection, b"\r\n\r\n").startswith(b"HTTP/1.1 200 OK\r\n")
+
+
+def test_a_large_body_comes_whole(connection: socket.socket) -> None:
+    ask(connection, "/large")
+    head, _, body = read_until(connection, b"x" * 10).partition(b"\r\n\r\n")
+    while len(body) < 3_000_000:
+        body += connection.recv(1 << 20)
+    assert head.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert body == b"x" * 3_000_000
+
+
+def test_a_head_does_not_wait_for_a_body_that_takes_long(connection: socket.socket) -> None:
+    ask(connection, "/later")
+    assert read_until(connection, b"\r\n\r\n").startswith(b"HTTP/1.1 200 OK\r\n")
+
+
+def test_what_is_streamed_is_sent_as_it_comes(connection: socket.socket) -> None:
+    ask(connection, "/slow")
+    read_until(connection, b"\r\n\r\nfirst")
+    continued.set()
+    assert read_until(connection, b"later") == b"later"
+
+
+def test_a_head_is_sent_before_a_broken_answer_is_closed(connection: socket.socket) -> None:
+    ask(connection, "/broken")
+    read = b""
+    while chunk := connection.recv(4096):
+        read += chunk
+    assert read.startswith(b"HTTP/1.1 200 OK\r\n")
