@@ -1,6 +1,5 @@
 """What submissions were answered with, on its way to MySQL: with the next group or soon, never lost by a process that lives."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -11,7 +10,7 @@ from services.leaderboard.errors import TotalTooLarge
 from services.leaderboard.ranking import MAX_TOTAL
 from services.leaderboard.sessions import Submission
 from services.leaderboard.settings import LeaderboardSettings
-from tests.integration.test_writer import Board, connect, rows, session
+from tests.writing import Board, rows, session
 
 KEPT = "SELECT answered_total, answered_rank FROM game_sessions WHERE submission_key LIKE 'c:%%' ORDER BY id"
 
@@ -19,18 +18,6 @@ KEPT = "SELECT answered_total, answered_rank FROM game_sessions WHERE submission
 @pytest.fixture(autouse=True)
 def _not_soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(answers, "_SOON_SECONDS", 3600)
-
-
-@pytest.fixture
-async def transactions(leaderboard_settings: LeaderboardSettings, mysql: object) -> AsyncIterator[Transactions]:
-    transactions = connect(leaderboard_settings)
-    yield transactions
-    await transactions.dispose()
-
-
-@pytest.fixture
-def board(transactions: Transactions, leaderboard_settings: LeaderboardSettings) -> Board:
-    return Board(transactions, leaderboard_settings)
 
 
 @pytest.fixture

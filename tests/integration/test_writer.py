@@ -2,103 +2,22 @@
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
-from itertools import count
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.common.multistatement import Transactions
 from services.common.problems import ServiceUnavailable
-from services.leaderboard import erased_keys
-from services.leaderboard.errors import KeyReused, QueueFull, SessionErased, TotalTooLarge
+from services.leaderboard.errors import KeyReused, QueueFull, TotalTooLarge
 from services.leaderboard.ranking import MAX_TOTAL, Session, fold
-from services.leaderboard.rankings import MAIN
-from services.leaderboard.repository import BoardPeriod
-from services.leaderboard.sessions import Change, Submission
+from services.leaderboard.sessions import Change
 from services.leaderboard.settings import LeaderboardSettings
-from services.leaderboard.writer import LANES, Submitted, Writer
-from tests.ranked import database_of
+from services.leaderboard.writer import Submitted
 from tests.system import eventually, rows_are_awaited
-
-_keys = count()
-
-
-def rows(connection: Any, statement: str, *values: object) -> list[tuple[Any, ...]]:
-    with connection.cursor() as cursor:
-        cursor.execute(statement, values)
-        return list(cursor.fetchall())
-
-
-def session(user_id: int, score: int, key: str | None = None, username: str | None = None) -> Submission:
-    name = username or f"player{user_id}"
-    return Submission(user_id, name, (key or f"key{next(_keys)}").encode(), score, datetime.now(UTC))
-
-
-class Redis:
-    """Hears what the writer announces, or is away."""
-
-    def __init__(self) -> None:
-        self.away = False
-        self.aheads: list[int | None] = []
-        self.heard: list[list[Change]] = []
-        self.told: list[int] = []
-
-    async def announce(self, at: BoardPeriod, changes: Sequence[Change]) -> list[int | None] | None:
-        assert at == MAIN
-        self.heard.append(list(changes))
-        return None if self.away else self.aheads or [None] * len(changes)
-
-
-class Board:
-    """A writer, with what it tells others kept."""
-
-    def __init__(self, transactions: Transactions, settings: LeaderboardSettings) -> None:
-        self.redis = Redis()
-        self.ranks_are_known = True
-        self.writer = Writer(
-            transactions, settings, MAIN, announce=self.redis.announce, ranks=self._ranks, told=self.redis.told.append
-        )
-
-    async def _ranks(self, at: BoardPeriod, scores: Mapping[int, int]) -> Mapping[int, int]:
-        assert at == MAIN
-        if not self.ranks_are_known:
-            raise ConnectionError
-        return {user_id: 1_000_000 - score for user_id, score in scores.items()}
-
-    async def submit(self, *submissions: Submission) -> list[Submitted | BaseException]:
-        """Submit all in one turn of the loop, which makes them one group."""
-        return await asyncio.gather(*map(self.writer.submit, submissions), return_exceptions=True)
-
-    async def store(self, *submissions: Submission) -> list[Submitted]:
-        answers = await self.submit(*submissions)
-        for answer in answers:
-            if isinstance(answer, BaseException):
-                raise answer
-        return [answer for answer in answers if isinstance(answer, Submitted)]
-
-
-def connect(settings: LeaderboardSettings) -> Transactions:
-    password = settings.leaderboard_mysql_password.get_secret_value()
-    return Transactions(settings, settings.leaderboard_mysql_user, password, connections=4 * LANES)
-
-
-@pytest.fixture
-async def transactions(leaderboard_settings: LeaderboardSettings, mysql: object) -> AsyncIterator[Transactions]:
-    transactions = connect(leaderboard_settings)
-    yield transactions
-    await transactions.dispose()
-
-
-@pytest.fixture
-async def board(transactions: Transactions, leaderboard_settings: LeaderboardSettings) -> AsyncIterator[Board]:
-    board = Board(transactions, leaderboard_settings)
-    yield board
-    await board.writer.drain()
+from tests.writing import Board, connect, rows, session
 
 
 async def test_a_group_is_one_transaction_and_a_players_sessions_in_it_are_one_change(board: Board, mysql: Any) -> None:
@@ -383,58 +302,3 @@ async def test_what_waited_longer_than_a_transaction_may_take_is_refused_without
     assert ["waited too long" in str(answer) for answer in answers] == [False, False, True, True]
     assert rows(mysql, "SELECT sessions FROM standings") == [(1,)]
     await transactions.dispose()
-
-
-async def erase(
-    connection: AsyncConnection, sent: Sequence[tuple[int, bytes, datetime]], now: datetime, *, twice: bool = False
-) -> None:
-    """Store sessions of these players, keys and times, and remember them as erased, once or twice."""
-    stored = [
-        f"({number}, {user_id}, 0x{key.hex()}, REPEAT('0', 16), 1, '{at:%Y-%m-%d %H:%M:%S.%f}')"
-        for number, (user_id, key, at) in enumerate(sent, 1)
-    ]
-    columns = "id, user_id, submission_key, group_id, score, submitted_at"
-    await connection.exec_driver_sql(f"INSERT INTO game_sessions ({columns}) VALUES {','.join(stored)}")
-    for _ in range(2 if twice else 1):
-        await erased_keys.remember(connection, range(1, len(sent) + 1), now)
-    await connection.exec_driver_sql("DELETE FROM game_sessions")
-
-
-async def test_a_repeat_of_an_erased_session_is_refused_alone(
-    board: Board, leaderboard_settings: LeaderboardSettings, mysql: Any
-) -> None:
-    now, database = datetime.now(UTC), database_of(leaderboard_settings)
-    odd, longest = b"c:\\ '\"%s", b"c:" + b"~" * 64
-    sent = [(1, b"c:erased", now), (1, b"s:erased", now), (3, b"c:old", now - erased_keys.REMEMBERED)]
-    async with database.engine.begin() as connection:
-        await erase(connection, [*sent, (1, odd, now), (2**63 - 1, longest, now)], now)
-    await database.dispose()
-    answers = await board.submit(
-        session(1, 5, "c:erased"),
-        session(1, 1, "c:other"),
-        session(2, 2, "c:erased"),
-        session(3, 3, "c:old"),
-        session(1, 1, "s:erased"),
-        session(1, 7, odd.decode()),
-        session(2**63 - 1, 7, longest.decode()),
-    )
-    assert [isinstance(answer, SessionErased) for answer in answers] == [True, False, False, False, False, True, True]
-    assert rows(mysql, "SELECT user_id, score, version FROM standings") == [(1, 2, 1), (2, 2, 1), (3, 3, 1)]
-    assert rows(mysql, "SELECT user_id, submission_key FROM game_sessions ORDER BY user_id, submission_key") == [
-        (1, b"c:other"),
-        (1, b"s:erased"),
-        (2, b"c:erased"),
-        (3, b"c:old"),
-    ]
-
-
-async def test_what_was_erased_long_ago_is_forgotten(leaderboard_settings: LeaderboardSettings, mysql: Any) -> None:
-    database = database_of(leaderboard_settings)
-    now = datetime.now(UTC)
-    async with database.engine.begin() as connection:
-        await erase(connection, [(1, b"c:%d" % age, now - timedelta(days=age)) for age in range(29)], now, twice=True)
-        assert await erased_keys.forget(connection, now, 500) == 0
-        assert await erased_keys.forget(connection, now + timedelta(days=3), 1) == 1
-        assert await erased_keys.forget(connection, now + timedelta(days=3), 500) == 1
-    assert rows(mysql, "SELECT COUNT(*) FROM erased_keys") == [(27,)]
-    await database.dispose()

@@ -1,0 +1,75 @@
+"""A writer inside a test: on real MySQL, with what it tells Redis kept."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from itertools import count
+from typing import Any
+
+from services.common.multistatement import Transactions
+from services.leaderboard.rankings import MAIN
+from services.leaderboard.repository import BoardPeriod
+from services.leaderboard.sessions import Change, Submission
+from services.leaderboard.settings import LeaderboardSettings
+from services.leaderboard.writer import LANES, Submitted, Writer
+
+_keys = count()
+
+
+def rows(connection: Any, statement: str, *values: object) -> list[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, values)
+        return list(cursor.fetchall())
+
+
+def session(user_id: int, score: int, key: str | None = None, username: str | None = None) -> Submission:
+    name = username or f"player{user_id}"
+    return Submission(user_id, name, (key or f"key{next(_keys)}").encode(), score, datetime.now(UTC))
+
+
+class Redis:
+    """Hears what the writer announces, or is away."""
+
+    def __init__(self) -> None:
+        self.away = False
+        self.aheads: list[int | None] = []
+        self.heard: list[list[Change]] = []
+        self.told: list[int] = []
+
+    async def announce(self, at: BoardPeriod, changes: Sequence[Change]) -> list[int | None] | None:
+        assert at == MAIN
+        self.heard.append(list(changes))
+        return None if self.away else self.aheads or [None] * len(changes)
+
+
+class Board:
+    """A writer, with what it tells others kept."""
+
+    def __init__(self, transactions: Transactions, settings: LeaderboardSettings) -> None:
+        self.redis = Redis()
+        self.ranks_are_known = True
+        self.writer = Writer(
+            transactions, settings, MAIN, announce=self.redis.announce, ranks=self._ranks, told=self.redis.told.append
+        )
+
+    async def _ranks(self, at: BoardPeriod, scores: Mapping[int, int]) -> Mapping[int, int]:
+        assert at == MAIN
+        if not self.ranks_are_known:
+            raise ConnectionError
+        return {user_id: 1_000_000 - score for user_id, score in scores.items()}
+
+    async def submit(self, *submissions: Submission) -> list[Submitted | BaseException]:
+        """Submit all in one turn of the loop, which makes them one group."""
+        return await asyncio.gather(*map(self.writer.submit, submissions), return_exceptions=True)
+
+    async def store(self, *submissions: Submission) -> list[Submitted]:
+        answers = await self.submit(*submissions)
+        for answer in answers:
+            if isinstance(answer, BaseException):
+                raise answer
+        return [answer for answer in answers if isinstance(answer, Submitted)]
+
+
+def connect(settings: LeaderboardSettings) -> Transactions:
+    password = settings.leaderboard_mysql_password.get_secret_value()
+    return Transactions(settings, settings.leaderboard_mysql_user, password, connections=4 * LANES)
