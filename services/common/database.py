@@ -1,11 +1,13 @@
 """The connection to MySQL: one engine a process, one transaction a call, retries where MySQL asks for them."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from typing import Any, Literal, TypeVar
 
+import aiomysql
+import pymysql
 from sqlalchemy import URL, Dialect, text
 from sqlalchemy.dialects.mysql import BIGINT, DATETIME
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
@@ -60,6 +62,22 @@ def database_url(settings: MySQLSettings, account: str, password: str) -> URL:
     )
 
 
+@contextmanager
+def connecting() -> Iterator[None]:
+    """Where the driver connects: of a connection that MySQL ends at once, since it is being stopped perhaps, it raises its
+    own OperationalError. uvloop has no socket for such a one any more, which the driver takes for a defect.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        raise pymysql.OperationalError(2003, f"MySQL ended a connection as it was made ({error})") from error
+
+
+async def _connect(**options: Any) -> aiomysql.Connection:
+    with connecting():
+        return await aiomysql.connect(**options)
+
+
 def error_code(error: BaseException) -> int | None:
     """MySQL's number of the error that SQLAlchemy wrapped, if it has one."""
     args = getattr(getattr(error, "orig", None), "args", ())
@@ -92,7 +110,11 @@ class Database:
             pool_recycle=1800,
             isolation_level=isolation_level,
             hide_parameters=True,
-            connect_args={"connect_timeout": min(3, int(settings.mysql_timeout) or 1), "init_command": SESSION},
+            connect_args={
+                "connect_timeout": min(3, int(settings.mysql_timeout) or 1),
+                "init_command": SESSION,
+                "async_creator_fn": _connect,
+            },
         )
 
     async def transaction(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:

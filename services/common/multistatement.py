@@ -5,14 +5,15 @@ the first answer only, so this is the driver itself, with the driver's own pool,
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from typing import Any, NamedTuple, TypeVar
 
 import aiomysql
 import pymysql
 from sqlalchemy.exc import DBAPIError
 
-from services.common.database import SESSION, CommitUnknown
+from services.common.database import SESSION, CommitUnknown, connecting
 from services.common.settings import MySQLSettings
 
 T = TypeVar("T")
@@ -85,7 +86,7 @@ class Transactions:
             )
         committing = lost = False
         try:
-            async with asyncio.timeout(self._timeout), self._pool.acquire() as connection:
+            async with asyncio.timeout(self._timeout), self._connection(self._pool) as connection:
                 try:
                     result = await work(Transaction(connection))
                     committing = True
@@ -101,6 +102,16 @@ class Transactions:
                 raise _wrapped(error, lost) from error
             raise
         return result
+
+    @staticmethod
+    @asynccontextmanager
+    async def _connection(pool: aiomysql.Pool) -> AsyncIterator[aiomysql.Connection]:
+        with connecting():
+            connection = await pool.acquire()
+        try:
+            yield connection
+        finally:
+            await pool.release(connection)
 
     async def dispose(self) -> None:
         """Close every connection."""
