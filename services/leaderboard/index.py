@@ -320,6 +320,12 @@ def parse_score(kept: str | bytes) -> int:
         return -int(float(kept))
 
 
+def parse_member(member: str) -> tuple[int, str]:
+    """The player and the name in a member of the sorted set. A key's first character says how many follow it, "0" none."""
+    user, username = member[ord(member[0]) - 47 :].split(" ", 1)
+    return int(user), username
+
+
 def _player(user_id: int, score: bytes, username: bytes) -> PlayerScore:
     return PlayerScore(user_id, username.decode(), parse_score(score))
 
@@ -329,8 +335,8 @@ def _neighbours(offset: int, rows: bytes) -> Neighbours:
     ahead, *lines = rows.decode().split("\n")
     players = []
     for member, score in zip(lines[::2], lines[1::2], strict=True):
-        user, username = member[ord(member[0]) - 47 :].split(" ", 1)
-        players.append(PlayerScore(int(user), username, parse_score(score)))
+        user_id, username = parse_member(member)
+        players.append(PlayerScore(user_id, username, parse_score(score)))
     return Neighbours(players, offset, int(ahead))
 
 

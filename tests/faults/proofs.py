@@ -18,7 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from sqlalchemy import text
 
 from services.leaderboard.check import check
-from services.leaderboard.index import keys
+from services.leaderboard.index import keys, parse_member
 from services.leaderboard.rankings import MAIN
 from services.leaderboard.settings import LeaderboardSettings
 from tests.ranked import database_of
@@ -87,7 +87,7 @@ class Proof:
             await eventually(nothing_is_left_to_tell, within)
             self.find("differences", await check(settings))
             members: list[Any] = await redis.zrange(keys(MAIN)[1], 0, -1)
-            by_index = [int(member[member[0] - 47 :].split(b" ")[0]) for member in members]
+            by_index = [parse_member(member.decode())[0] for member in members]
             by_mysql = await ask(
                 "SELECT user_id FROM standings WHERE board_id = 1 AND period_id = 0 AND score IS NOT NULL"
                 " ORDER BY score DESC, reached_session_id"

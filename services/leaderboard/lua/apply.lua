@@ -7,6 +7,10 @@ local token, nonce, lease = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local row = cjson.decode(ARGV[4])
 local WIDTH, MOST = 5, 200
 
+local function key_length(key)
+  return string.byte(key) - 47
+end
+
 -- What a script wrote before an error stays written: so everything is checked first.
 if #row % WIDTH ~= 0 or #row > WIDTH * MOST or not lease or nonce == '' then
   return redis.error_reply('ERR rows of ' .. WIDTH .. ', at most ' .. MOST)

@@ -5,8 +5,7 @@ if not complete then
 end
 local answer = {}
 for n, user in ipairs(ARGV) do
-  local value = redis.call('HGET', players, user)
-  local _, key, username = parse(value)
-  answer[n] = {value, key and key ~= '' and redis.call('ZSCORE', order, member_of(key, user, username))}
+  local member, _, value = find(user)
+  answer[n] = {value, member and redis.call('ZSCORE', order, member)}
 end
 return answer

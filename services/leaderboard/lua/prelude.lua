@@ -6,10 +6,6 @@
 
 local players, order = KEYS[1], KEYS[2]
 
-local function key_length(key)
-  return string.byte(key) - 47
-end
-
 -- The layout of both keys: processes of an older one, or a newer, do not believe what these here write.
 local LAYOUT = '2'
 -- Changes on a restart and on a promotion: what is complete under another one may lack what was acknowledged since.
@@ -50,12 +46,14 @@ local function member_of(key, user, username)
   return key .. user .. ' ' .. username
 end
 
--- The member of a user and their username, or nothing.
+-- The member of a user and their username, or nil twice; and their value.
 local function find(user)
-  local _, key, username = parse(redis.call('HGET', players, user))
+  local value = redis.call('HGET', players, user)
+  local _, key, username = parse(value)
   if key and key ~= '' then
-    return member_of(key, user, username), username
+    return member_of(key, user, username), username, value
   end
+  return nil, nil, value
 end
 
 -- How many others than the user stand strictly before a score.
