@@ -7,11 +7,10 @@ from starlette.types import Receive, Scope
 
 from services.auth.callers import Callers
 from services.auth.cookies import PREFIX
-from services.common.shortcuts import Answer, Route, Shortcut
+from services.common.shortcuts import Answer, Shortcut
 from services.common.tokens import InvalidToken, Principal, TokenVerifier
 
 _ME = f"{PREFIX}/me"
-_ROUTE = Route(_ME)
 
 
 def find(scope: Scope) -> Shortcut | None:
@@ -26,7 +25,7 @@ def find(scope: Scope) -> Shortcut | None:
         callers: Callers = scope["app"].state.callers
         return Answer(200, await callers.account(caller))
 
-    return Shortcut(_ROUTE, answer)
+    return Shortcut(_ME, answer)
 
 
 def _caller(scope: Scope) -> Principal | None:

@@ -197,9 +197,14 @@ async def _on_disconnect(_: Request, _error: Exception) -> Response:
     return Response(status_code=400)
 
 
-async def _on_failure(_: Request, error: Exception) -> JSONResponse:
-    """A defect of ours. Starlette raises it again after this answer, so that the server logs the traceback."""
+def render_failure() -> JSONResponse:
+    """The response to a defect of ours, which is to be raised on, so that the server logs the traceback."""
     return render(Problem("Something went wrong on our side. It has been logged."))
+
+
+async def _on_failure(_: Request, _error: Exception) -> JSONResponse:
+    """Starlette raises the error again after this answer."""
+    return render_failure()
 
 
 def install(app: FastAPI) -> None:

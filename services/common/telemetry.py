@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.common.settings import LogSettings
 
+REQUEST_ID = b"x-request-id"
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 
 
@@ -82,34 +83,52 @@ class HTTPMetrics:
         series[1].observe(seconds)
 
 
-class Telemetry:
-    """Pure ASGI middleware: a request id in the answer and in every log line of the request, and the metrics."""
+class RequestIds:
+    """What each request is called by: in its answer, and in every log line of it."""
 
-    def __init__(self, app: ASGIApp, metrics: HTTPMetrics) -> None:
-        self.app = app
-        self.metrics = metrics
+    def __init__(self) -> None:
         # Seeded by the operating system. Numbers that only name need no more, and one of `secrets` costs ten times as much; a
         # counter would tell everybody how much is asked here.
         self._numbers = random.Random()  # noqa: S311 - see above
+
+    def begin(self, scope: Scope) -> bytes:
+        """The request's id: its client's own, or a new one. From now on its log lines have it."""
+        for name, value in scope["headers"]:
+            if name == REQUEST_ID:
+                request_id: bytes = value
+                break
+        else:
+            request_id = b""
+        if not _REQUEST_ID.fullmatch(request_id):
+            request_id = b"%016x" % self._numbers.getrandbits(64)
+        # Nothing takes it away again: the server runs each request in a context of its own.
+        structlog.contextvars.bind_contextvars(request_id=request_id.decode())
+        return request_id
+
+
+class Telemetry:
+    """Pure ASGI middleware: a request id in the answer and in every log line of the request, and the metrics."""
+
+    def __init__(self, app: ASGIApp, metrics: HTTPMetrics, request_ids: RequestIds) -> None:
+        self.app = app
+        self.metrics = metrics
+        self.request_ids = request_ids
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        given = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"")
-        request_id = given.decode() if _REQUEST_ID.fullmatch(given) else f"{self._numbers.getrandbits(64):016x}"
         status = 500  # what the client sees when nothing was sent
 
         async def send_with_id(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode())]
+                message["headers"] = [*message["headers"], (REQUEST_ID, request_id)]
             await send(message)
 
         started = perf_counter()
-        # Nothing takes it away again: the server runs each request in a context of its own.
-        structlog.contextvars.bind_contextvars(request_id=request_id)
+        request_id = self.request_ids.begin(scope)
         try:
             await self.app(scope, receive, send_with_id)
         finally:

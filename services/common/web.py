@@ -20,7 +20,7 @@ from starlette.types import ASGIApp, Lifespan, Message, Receive, Scope, Send
 from services.common import problems
 from services.common.settings import ServiceSettings
 from services.common.shortcuts import Shortcut, Shortcuts
-from services.common.telemetry import HTTPMetrics, Telemetry
+from services.common.telemetry import HTTPMetrics, RequestIds, Telemetry
 
 log = structlog.get_logger(__name__)
 
@@ -58,6 +58,8 @@ class ConnectionRecycling:
             await self.app(scope, receive, send)
             return
 
+        scope.pop("extensions", None)  # an answer that is sent another way would not say so
+
         async def send_last(message: Message) -> None:
             if message["type"] == "http.response.start":
                 MutableHeaders(scope=message)["Connection"] = "close"
@@ -84,6 +86,15 @@ class DeclaredBodyLimit:
             await self.app(scope, receive, send)
 
 
+class _Application(FastAPI):
+    """FastAPI's, with what goes around its whole stack of middlewares: those of its own cost as much as a ready page does."""
+
+    around: Callable[[ASGIApp], ASGIApp] = staticmethod(lambda stack: stack)
+
+    def build_middleware_stack(self) -> ASGIApp:
+        return self.around(super().build_middleware_stack())
+
+
 def build_app(
     *,
     title: str,
@@ -101,7 +112,7 @@ def build_app(
     ``shortcuts`` knows requests that are answered without a route. ``needed`` and ``helpful`` name what readiness checks;
     each gives a check that raises when what it checks is away.
     """
-    app = FastAPI(
+    app = _Application(
         title=title,
         description=description,
         version="1.0.0",
@@ -116,11 +127,17 @@ def build_app(
     problems.install(app)
     app.add_middleware(RequestBodyLimitMiddleware, max_body_size=settings.max_body_bytes)
     app.add_middleware(DeclaredBodyLimit, max_body_size=settings.max_body_bytes)
-    if shortcuts is not None:
-        app.add_middleware(Shortcuts, find=shortcuts)
-    app.add_middleware(Telemetry, metrics=metrics)
-    if settings.connection_requests:
-        app.add_middleware(ConnectionRecycling, requests=settings.connection_requests)
+    request_ids = RequestIds()
+    app.add_middleware(Telemetry, metrics=metrics, request_ids=request_ids)
+
+    def around(stack: ASGIApp) -> ASGIApp:
+        if shortcuts is not None:
+            stack = Shortcuts(stack, shortcuts, metrics, request_ids)
+        if settings.connection_requests:
+            stack = ConnectionRecycling(stack, settings.connection_requests)
+        return stack
+
+    app.around = around
     app.include_router(router)
     app.include_router(_health_router(f"{prefix}/health", needed, helpful or {}))
     app.include_router(_docs_router(title, f"{prefix}/docs", f"{prefix}/openapi.json"))

@@ -8,7 +8,7 @@ import re
 from starlette.types import Receive, Scope
 
 from services.common.requests import parse_json
-from services.common.shortcuts import JSON_TYPE, NO_STORE, Answer, Route, Shortcut, read_body
+from services.common.shortcuts import JSON_TYPE, NO_STORE, Answer, Shortcut, read_body
 from services.common.tokens import MAX_USER_ID, InvalidToken, Principal, TokenVerifier
 from services.leaderboard.dependencies import IDEMPOTENCY_KEY_FORM, MAX_OFFSET
 from services.leaderboard.rankings import Rankings
@@ -17,8 +17,7 @@ from services.leaderboard.schemas import ScoreSubmission
 from services.leaderboard.service import LeaderboardService
 
 _TOP, _RANK, _AROUND, _SUBMIT = f"{PREFIX}/top", f"{PREFIX}/rank/", f"{PREFIX}/around/", f"{PREFIX}/submit"
-_TOP_ROUTE, _SUBMIT_ROUTE = Route(_TOP), Route(_SUBMIT)
-_RANK_ROUTE, _AROUND_ROUTE = Route(f"{_RANK}{{user_id}}"), Route(f"{_AROUND}{{user_id}}")
+_RANK_ROUTE, _AROUND_ROUTE = f"{_RANK}{{user_id}}", f"{_AROUND}{{user_id}}"
 _PAGE = re.compile(rb"(?:limit=([1-9][0-9]?|100))?(?:(?:^|&)offset=(0|[1-9][0-9]{0,9}))?")
 _RADIUS = re.compile(rb"(?:radius=([1-9]|[1-4][0-9]|50))?")
 _ID = re.compile(r"[1-9][0-9]{0,18}")
@@ -54,7 +53,7 @@ def _top(scope: Scope) -> Shortcut | None:
         found = await _rankings(scope).top(limit, offset)
         return Answer(200, found.body, (JSON_TYPE, _NO_CACHE, (b"etag", found.etag.encode())))
 
-    return Shortcut(_TOP_ROUTE, answer)
+    return Shortcut(_TOP, answer)
 
 
 def _rank(scope: Scope, text: str) -> Shortcut | None:
@@ -92,7 +91,7 @@ def _submit(scope: Scope) -> Shortcut | None:
         body, replayed = await service.submit(caller, submission.score, key)
         return Answer(201, body, (JSON_TYPE, NO_STORE, _REPLAYED)) if replayed else Answer(201, body)
 
-    return Shortcut(_SUBMIT_ROUTE, answer)
+    return Shortcut(_SUBMIT, answer)
 
 
 def _submitter(scope: Scope) -> tuple[Principal, str | None] | None:
