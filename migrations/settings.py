@@ -3,6 +3,7 @@
 from pydantic import Field, SecretStr
 from sqlalchemy import URL
 
+from services.common.database import database_url
 from services.common.settings import LogSettings, MySQLSettings, Seconds
 
 
@@ -22,20 +23,12 @@ class MigrationSettings(MySQLSettings, LogSettings):
     @property
     def admin_url(self) -> URL:
         """Where the administrator finds the server; the database may not be there yet."""
-        return self._url(self.mysql_admin_user, self.mysql_admin_password, None)
+        return self._url(self.mysql_admin_user, self.mysql_admin_password, server=True)
 
     @property
     def migrate_url(self) -> URL:
         """Where the schema is changed."""
-        return self._url(self.migrate_mysql_user, self.migrate_mysql_password, self.mysql_database)
+        return self._url(self.migrate_mysql_user, self.migrate_mysql_password)
 
-    def _url(self, account: str, password: SecretStr, database: str | None) -> URL:
-        return URL.create(
-            "mysql+pymysql",
-            account,
-            password.get_secret_value(),
-            self.mysql_host,
-            self.mysql_port,
-            database,
-            query={"charset": "utf8mb4"},
-        )
+    def _url(self, account: str, password: SecretStr, *, server: bool = False) -> URL:
+        return database_url(self, account, password.get_secret_value(), "pymysql", server=server)

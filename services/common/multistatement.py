@@ -13,7 +13,7 @@ import aiomysql
 import pymysql
 from sqlalchemy.exc import DBAPIError
 
-from services.common.database import SESSION, CommitUnknown, connecting
+from services.common.database import SESSION, CommitUnknown, connecting, is_socket
 from services.common.settings import MySQLSettings
 
 T = TypeVar("T")
@@ -62,8 +62,11 @@ class Transactions:
         self._timeout = settings.mysql_timeout
         self._connections = connections
         self._options = {
-            "host": settings.mysql_host,
-            "port": settings.mysql_port,
+            **(
+                {"unix_socket": settings.mysql_host}
+                if is_socket(settings.mysql_host)
+                else {"host": settings.mysql_host, "port": settings.mysql_port}
+            ),
             "db": settings.mysql_database,
             "user": account,
             "password": password,

@@ -46,7 +46,7 @@ class MySQLSettings(BaseSettings):
 
     model_config = SettingsConfigDict(extra="ignore", hide_input_in_errors=True)
 
-    mysql_host: str = Field("127.0.0.1", description="host of MySQL")
+    mysql_host: str = Field("127.0.0.1", description="host of MySQL, or the path of its Unix socket")
     mysql_port: Port = Field(3306, description="port of MySQL")
     mysql_database: str = Field(
         "leaderboard", pattern=r"^[A-Za-z0-9_]{1,64}$", description="name of the database that holds every table"

@@ -4,7 +4,6 @@ import os
 import shutil
 import socket
 import subprocess
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,9 +16,8 @@ from services.local.files import write_private
 from services.local.ports import LOOPBACK, free_port
 from services.local.processes import Process, describe_exit
 from services.local.programs import MySqlProgram, find_mysql
+from services.local.sockets import SocketPath
 
-# The kernel keeps a socket's path in 108 bytes, macOS in 104.
-LONGEST_SOCKET_PATH = 100
 ADMIN = "root"
 
 
@@ -38,7 +36,7 @@ class MySqlServer(Process):
         self.port = port or free_port()
         self._admin_password = admin_password
         self._buffer_pool = buffer_pool
-        self._socket_folder: Path | None = None
+        self.socket = SocketPath(folder, "mysql.sock")
 
     @property
     def data(self) -> Path:
@@ -67,7 +65,7 @@ class MySqlServer(Process):
             f"--datadir={self.data}",
             f"--tmpdir={self._scratch}",
             f"--secure-file-priv={self._scratch}",  # a distribution's default may name a folder that is not there
-            f"--socket={self._socket()}",
+            f"--socket={self.socket.get()}",
             f"--pid-file={self.folder / 'mysql.pid'}",
             f"--init-file={self._accounts_file}",
             f"--bind-address={self.host}",
@@ -97,9 +95,7 @@ class MySqlServer(Process):
     def tidy(self) -> None:
         """Remove the socket's folder, if it has one of its own, and what a failed start left."""
         self._accounts_file.unlink(missing_ok=True)
-        if self._socket_folder is not None:
-            shutil.rmtree(self._socket_folder, ignore_errors=True)
-            self._socket_folder = None
+        self.socket.remove()
 
     @property
     def _program(self) -> MySqlProgram:
@@ -168,11 +164,3 @@ class MySqlServer(Process):
         this_machine = socket.gethostname().lower().replace("'", "")
         statements += [f"DROP USER IF EXISTS ''@'localhost', ''@'{this_machine}', '{ADMIN}'@'{this_machine}', '{ADMIN}'@'::1'"]
         write_private(self._accounts_file, "".join(f"{statement};\n" for statement in statements))
-
-    def _socket(self) -> Path:
-        path = self.folder / "mysql.sock"
-        if len(os.fsencode(path)) <= LONGEST_SOCKET_PATH:
-            return path
-        if self._socket_folder is None:
-            self._socket_folder = Path(tempfile.mkdtemp(prefix="mysql-"))
-        return self._socket_folder / "mysql.sock"

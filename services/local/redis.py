@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from urllib.parse import quote
 
 from redis import Redis
 from redis.backoff import NoBackoff
@@ -13,6 +14,7 @@ from services.local.files import write_private
 from services.local.ports import LOOPBACK, free_port
 from services.local.processes import Process
 from services.local.programs import find_program
+from services.local.sockets import SocketPath
 
 
 class RedisServer(Process):
@@ -30,11 +32,17 @@ class RedisServer(Process):
         self.port = port or free_port()
         self._password = password
         self._memory = memory
+        self.socket = SocketPath(folder, "redis.sock")
 
     @property
     def url(self) -> str:
         """Where it is, without the password."""
         return f"redis://{self.host}:{self.port}/0"
+
+    @property
+    def socket_url(self) -> str:
+        """The same through its Unix socket."""
+        return f"unix://{quote(str(self.socket.get()))}?db=0"
 
     def client(self, timeout: float = 2.0) -> Redis:
         """A client that does not retry. Who asks closes it."""
@@ -55,6 +63,8 @@ class RedisServer(Process):
         settings = [
             f"bind {self.host}",
             f"port {self.port}",
+            f'unixsocket "{self.socket.get()}"',
+            "unixsocketperm 700",
             "protected-mode yes",
             f'requirepass "{self._password}"',
             f'dir "{self.folder}"',
@@ -80,6 +90,10 @@ class RedisServer(Process):
         million players. The allocator has to ask for them, and has two names for its settings: Debian's, and Redis's own.
         """
         return {**super().environment(), "MALLOC_CONF": "thp:always", "JE_MALLOC_CONF": "thp:always"}
+
+    def tidy(self) -> None:
+        """Remove the socket's folder, if it has one of its own."""
+        self.socket.remove()
 
     def is_ready(self) -> bool:
         """Whether it lets us in and answers."""

@@ -219,11 +219,11 @@ class Stack:
         return {
             **without_secrets(os.environ),
             "PYTHONUNBUFFERED": "1",
-            "MYSQL_HOST": self.mysql.host,
+            "MYSQL_HOST": str(self.mysql.socket.get()),
             "MYSQL_PORT": str(self.mysql.port),
             "MYSQL_ADMIN_USER": ADMIN,
             "MYSQL_DATABASE": self.database,
-            "REDIS_URL": self.redis.url,
+            "REDIS_URL": self.redis.socket_url,
             **self._settings,
             **{name.upper(): self._secrets[name.upper()] for name in CONSUMERS[consumer]},
         }
