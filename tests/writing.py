@@ -9,7 +9,7 @@ from typing import Any
 from services.common.multistatement import Transactions
 from services.leaderboard.rankings import MAIN
 from services.leaderboard.repository import BoardPeriod
-from services.leaderboard.sessions import Change, Submission
+from services.leaderboard.sessions import PREPARE, Change, Submission
 from services.leaderboard.settings import LeaderboardSettings
 from services.leaderboard.writer import LANES, Submitted, Writer
 
@@ -72,4 +72,4 @@ class Board:
 
 def connect(settings: LeaderboardSettings) -> Transactions:
     password = settings.leaderboard_mysql_password.get_secret_value()
-    return Transactions(settings, settings.leaderboard_mysql_user, password, connections=4 * LANES)
+    return Transactions(settings, settings.leaderboard_mysql_user, password, connections=4 * LANES, first=PREPARE)

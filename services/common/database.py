@@ -49,16 +49,16 @@ class UTCDateTime(TypeDecorator[datetime]):
         return None if value is None else value.replace(tzinfo=UTC)
 
 
-def database_url(settings: MySQLSettings, account: str, password: str, driver: str = "aiomysql", *, server: bool = False) -> URL:
+def database_url(
+    settings: MySQLSettings, account: str, password: str, driver: str = "aiomysql", *, server: bool = False
+) -> URL:
     """Where ``account`` finds the database; ``server``: the server, whose database may not be there yet."""
     database = None if server else settings.mysql_database
     query = {"charset": "utf8mb4"}
     if is_socket(settings.mysql_host):
         query["unix_socket"] = settings.mysql_host
         return URL.create(f"mysql+{driver}", account, password, database=database, query=query)
-    return URL.create(
-        f"mysql+{driver}", account, password, settings.mysql_host, settings.mysql_port, database, query=query
-    )
+    return URL.create(f"mysql+{driver}", account, password, settings.mysql_host, settings.mysql_port, database, query=query)
 
 
 def is_socket(host: str) -> bool:

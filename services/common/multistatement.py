@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple, TypeVar
+from weakref import WeakSet
 
 import aiomysql
 import pymysql
@@ -56,9 +57,14 @@ class Transaction:
 
 
 class Transactions:
-    """MySQL as one service's account sees it, READ COMMITTED, on at most ``connections`` connections."""
+    """MySQL as one service's account sees it, READ COMMITTED, on at most ``connections`` connections.
 
-    def __init__(self, settings: MySQLSettings, account: str, password: str, *, connections: int) -> None:
+    ``first``: statements that each connection begins with, which prepare others perhaps.
+    """
+
+    def __init__(
+        self, settings: MySQLSettings, account: str, password: str, *, connections: int, first: Sequence[str] = ()
+    ) -> None:
         self._timeout = settings.mysql_timeout
         self._connections = connections
         self._options = {
@@ -75,6 +81,8 @@ class Transactions:
             "init_command": f"{SESSION}; SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
         }
         self._pool: aiomysql.Pool | None = None
+        self._first = first
+        self._begun: WeakSet[aiomysql.Connection] = WeakSet()
 
     async def attempt(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
         """Run ``work`` in a transaction and commit it, once.
@@ -91,7 +99,11 @@ class Transactions:
         try:
             async with asyncio.timeout(self._timeout), self._connection(self._pool) as connection:
                 try:
-                    result = await work(Transaction(connection))
+                    transaction = Transaction(connection)
+                    if self._first and connection not in self._begun:
+                        await transaction.send(*self._first)
+                        self._begun.add(connection)
+                    result = await work(transaction)
                     committing = True
                     await connection.commit()
                 except BaseException:

@@ -15,7 +15,7 @@ from services.common.telemetry import configure_logging
 from services.common.tokens import TokenVerifier
 from services.common.upkeep import Upkeep
 from services.common.web import build_app
-from services.leaderboard import erased_keys, hot, players
+from services.leaderboard import erased_keys, hot, players, sessions
 from services.leaderboard.breaker import Breaker
 from services.leaderboard.exports import Exports
 from services.leaderboard.follower import Follower
@@ -50,7 +50,7 @@ def create_app(settings: LeaderboardSettings | None = None) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[LifespanState]:
         account = settings.leaderboard_mysql_user, settings.leaderboard_mysql_password.get_secret_value()
         writes = Database(settings, *account)
-        groups = Transactions(settings, *account, connections=LANES)
+        groups = Transactions(settings, *account, connections=LANES, first=sessions.PREPARE)
         reads = Database(settings, *account, pool_size=settings.ranking_pool_size, isolation_level="REPEATABLE READ")
         breaker = Breaker()
         redis = RedisConnection(settings)

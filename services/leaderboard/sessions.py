@@ -18,7 +18,10 @@ from services.leaderboard.repository import BoardPeriod
 
 # What the group adds has greater ids: the server hands them out in ascending order. So it is found again by a range of the
 # primary key, in which there is nothing else but what other groups add at the same time. (As a SET it would be a locking read.)
-_BEGIN = "SELECT COALESCE(MAX(id), 0) INTO @newest FROM game_sessions"
+# With it goes what `PREPARE` is told.
+_BEGIN = """
+SELECT COALESCE(MAX(id), 0), {group_id}, {board_id}, {period_id} INTO @newest, @group_id, @board_id, @period_id
+FROM game_sessions"""
 # Of no effect on a row that is there. Nor does it raise 1062, for which a whole group would have to be run again.
 _ADD_SESSIONS = """
 INSERT INTO game_sessions (user_id, submission_key, group_id, score, submitted_at) VALUES {rows}
@@ -26,12 +29,11 @@ ON DUPLICATE KEY UPDATE id = id"""
 # `ranking.fold` of what is new of each player, then `ranking.merge`, under the row's lock. In the order of the primary key,
 # so that two groups never wait for each other. MySQL assigns from left to right and reads what it has assigned, so the score
 # comes after all that reads it.
-_COUNT_SESSIONS = """
+_COUNT = """
 INSERT INTO standings (board_id, period_id, user_id, score, sessions, reached_session_id, version)
-SELECT new.* FROM (
-  SELECT {board_id} AS board_id, {period_id} AS period_id, user_id, SUM(score) AS score, COUNT(*) AS sessions,
-  COALESCE(MAX(IF(score = 0, NULL, id)), MIN(id)) AS reached_session_id, 1 AS version
-  FROM game_sessions FORCE INDEX (PRIMARY) WHERE id > @newest AND group_id = {group_id} GROUP BY user_id
+SELECT @board_id, @period_id, new.user_id, new.score, new.sessions, new.reached_session_id, 1 FROM (
+  SELECT user_id, {folded}
+  FROM game_sessions FORCE INDEX (PRIMARY) WHERE id > @newest AND group_id = @group_id {grouped}
 ) AS new ORDER BY new.user_id
 ON DUPLICATE KEY UPDATE
 reached_session_id = CASE
@@ -51,12 +53,12 @@ _NOTE = "INSERT INTO outbox (changed) SELECT '{changed}' FROM DUAL WHERE ROW_COU
 STANDING_TEXT = "COALESCE(t.score, '-'), t.reached_session_id, t.version, COALESCE(p.username, '')"
 """A standing ``t`` and its player ``p``, as CONCAT_WS writes them with blanks between."""
 _JOIN_STANDINGS = """
-STRAIGHT_JOIN standings AS t ON t.board_id = {board_id} AND t.period_id = {period_id} AND t.user_id = s.user_id
+STRAIGHT_JOIN standings AS t ON t.board_id = @board_id AND t.period_id = @period_id AND t.user_id = s.user_id
 LEFT JOIN players AS p ON p.user_id = s.user_id"""
 _LIST_ADDED = f"""
 SELECT GROUP_CONCAT(CONCAT_WS(' ', s.user_id, HEX(s.submission_key), s.id, {STANDING_TEXT}) SEPARATOR '\\n')
 FROM game_sessions AS s FORCE INDEX (PRIMARY) {_JOIN_STANDINGS}
-WHERE s.id > @newest AND s.group_id = {{group_id}}"""
+WHERE s.id > @newest AND s.group_id = @group_id"""
 # By their keys, whatever the optimizer estimates: by the player, it would read all that they ever played.
 _LIST_REPEATED = f"""
 SELECT GROUP_CONCAT(CONCAT_WS(' ', s.user_id, HEX(s.submission_key), s.id, HEX(s.group_id), s.score,
@@ -70,6 +72,29 @@ _KEEP_PLAYERS = """
 INSERT INTO players (user_id, username) SELECT new.* FROM ({rows}) AS new ORDER BY new.user_id
 ON DUPLICATE KEY UPDATE username = new.username"""
 _COUNT_AHEAD = "SELECT %s, COUNT(*) FROM standings WHERE board_id = %s AND period_id = %s AND score > %s AND user_id <> %s"
+
+
+def _prepare(name: str, statement: str) -> str:
+    quoted = statement.replace("\\", "\\\\").replace("'", "''")
+    return f"PREPARE {name} FROM '{quoted}'"
+
+
+PREPARE = (
+    # MySQL takes the types that they have now, of NULLs those of text.
+    f"SET @newest = 0, @group_id = 0x{'00' * 16}, @board_id = 0, @period_id = 0",
+    # Each player once: nothing to fold, and so no temporary table.
+    _prepare("count_each", _COUNT.format(folded="score, 1 AS sessions, id AS reached_session_id", grouped="")),
+    _prepare(
+        "count_folded",
+        _COUNT.format(
+            folded="SUM(score) AS score, COUNT(*) AS sessions,"
+            " COALESCE(MAX(IF(score = 0, NULL, id)), MIN(id)) AS reached_session_id",
+            grouped="GROUP BY user_id",
+        ),
+    ),
+    _prepare("list_added", _LIST_ADDED),
+)
+"""What a connection for `store` begins with: of what a group costs MySQL, reading and planning these was a tenth."""
 
 
 # Not frozen, and tuples below: one is made for each session of a group, and a frozen dataclass takes thrice as long.
@@ -170,11 +195,11 @@ async def store(
     changed = json.dumps([[at.board_id, at.period_id, user_id] for user_id in sorted({each.user_id for each in group})])
     digests = {submission_keys.digest(*each.identity): each for each in group if submission_keys.is_clients(each.key)}
     _, _, _, noted, listed, *found = await transaction.send(
-        _BEGIN,
+        _BEGIN.format_map(values),
         _ADD_SESSIONS.format(rows=",".join([_row(each, values["group_id"]) for each in group])),
-        _COUNT_SESSIONS.format_map(values),
+        "EXECUTE count_each" if len({each.user_id for each in group}) == len(group) else "EXECUTE count_folded",
         _NOTE.format(changed=changed),
-        _LIST_ADDED.format_map(values),
+        "EXECUTE list_added",
         # Once the rows are in: an INSERT of a key that is being erased waits until that is committed.
         *([erased_keys.FIND.format(digests=",".join(map(_literal, digests)))] if digests else []),
         *([keeping(answers)] if answers else []),
@@ -190,9 +215,7 @@ async def store(
     if digests and (refused := {digests[digest] for (digest,) in found[0].rows}.intersection(added)):
         raise SessionsErased([each for each in added if each in refused])
     _require_exact(added, standings)
-    repeats = (
-        {} if len(ids) == len(group) else await _find_repeats(transaction, values, set(identities) - ids.keys(), standings)
-    )
+    repeats = {} if len(ids) == len(group) else await _find_repeats(transaction, set(identities) - ids.keys(), standings)
     names = {each.user_id: each.username for each in added}
     if renamed := {user_id: name for user_id, name in names.items() if name != standings[user_id].username}:
         standings |= {user_id: standings[user_id]._replace(username=name) for user_id, name in renamed.items()}
@@ -212,11 +235,11 @@ async def store(
 
 
 async def _find_repeats(
-    transaction: Transaction, values: Mapping[str, Any], identities: Collection[str], standings: dict[int, Change]
+    transaction: Transaction, identities: Collection[str], standings: dict[int, Change]
 ) -> dict[str, tuple[bytes, Stored]]:
     """Sessions that were there before, each with the group that stored it; how their players stand goes to ``standings``."""
     wanted = ",".join([f"({identity.replace(' ', ',0x')})" for identity in identities])
-    [listed] = await transaction.send(_LIST_REPEATED.format(**values, identities=wanted))
+    [listed] = await transaction.send(_LIST_REPEATED.format(identities=wanted))
     repeats: dict[str, tuple[bytes, Stored]] = {}
     for line in _lines(listed):
         user, key, session_id, stored_by, score, total, rank, standing = line.split(" ", 7)

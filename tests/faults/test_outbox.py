@@ -13,7 +13,7 @@ from services.leaderboard.app import create_app
 from services.leaderboard.follower import MAX_NOTES, ROUNDS_BETWEEN_COUNTS
 from services.leaderboard.rankings import MAIN
 from services.leaderboard.repository import BoardPeriod
-from services.leaderboard.sessions import Change, Submission
+from services.leaderboard.sessions import PREPARE, Change, Submission
 from services.leaderboard.settings import LeaderboardSettings
 from services.leaderboard.writer import LANES, Writer
 from services.local.redis import RedisServer
@@ -32,7 +32,7 @@ async def store(settings: LeaderboardSettings, groups: int, bar: Bar) -> None:
     By a writer of its own, as it is while Redis is away, but past HTTP and without ranks, which would take most of the time.
     """
     password = settings.leaderboard_mysql_password.get_secret_value()
-    transactions = Transactions(settings, settings.leaderboard_mysql_user, password, connections=LANES)
+    transactions = Transactions(settings, settings.leaderboard_mysql_user, password, connections=LANES, first=PREPARE)
     numbers = count()
 
     async def announce(_: BoardPeriod, __: Sequence[Change]) -> None:
