@@ -61,6 +61,11 @@ def database_url(
     return URL.create(f"mysql+{driver}", account, password, settings.mysql_host, settings.mysql_port, database, query=query)
 
 
+def driver_address(host: str, port: int) -> dict[str, Any]:
+    """What the drivers' ``connect`` is told of where MySQL is."""
+    return {"unix_socket": host} if is_socket(host) else {"host": host, "port": port}
+
+
 def is_socket(host: str) -> bool:
     """Whether a host is the path of a Unix socket instead, as PostgreSQL's clients write it."""
     return host.startswith("/")

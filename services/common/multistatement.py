@@ -14,7 +14,7 @@ import aiomysql
 import pymysql
 from sqlalchemy.exc import DBAPIError
 
-from services.common.database import SESSION, CommitUnknown, connecting, is_socket
+from services.common.database import SESSION, CommitUnknown, connecting, driver_address
 from services.common.settings import MySQLSettings
 
 T = TypeVar("T")
@@ -68,11 +68,7 @@ class Transactions:
         self._timeout = settings.mysql_timeout
         self._connections = connections
         self._options = {
-            **(
-                {"unix_socket": settings.mysql_host}
-                if is_socket(settings.mysql_host)
-                else {"host": settings.mysql_host, "port": settings.mysql_port}
-            ),
+            **driver_address(settings.mysql_host, settings.mysql_port),
             "db": settings.mysql_database,
             "user": account,
             "password": password,

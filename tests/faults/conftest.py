@@ -169,7 +169,8 @@ def start_process(stack: Stack, tmp_path: Path) -> Iterator[StartProcess]:
             module="services.leaderboard",
             ready_path=f"{API}/health/ready",
             log=tmp_path / f"service-{len(started)}.log",
-            environment={**stack.leaderboard.environment(), **named},
+            # Through TCP, where a proxy can be before the server.
+            environment={**stack.leaderboard.environment(), "MYSQL_HOST": stack.mysql.host, **named},
         )
         started.append(service)
         service.launch()

@@ -1,11 +1,13 @@
 """The private servers by themselves: who may enter, what lasts, and where they may live."""
 
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
 import pymysql
 import pytest
+from redis import Redis
 from redis.exceptions import AuthenticationError, RedisError
 
 from services.local.errors import ProcessDied
@@ -117,3 +119,29 @@ def test_a_hung_redis_answers_nothing_until_it_is_resumed(redis_server: RedisSer
 
 def test_servers_are_ones_of_this_user(mysql_server: MySqlServer, folder: Path) -> None:
     assert {path.stat().st_uid for path in (folder, mysql_server.data, mysql_server.data / "ibdata1")} == {os.geteuid()}
+
+
+@pytest.mark.parametrize("server_class", [MySqlServer, RedisServer])
+def test_a_servers_socket_is_its_users_own_and_goes_with_it(
+    server_class: type[MySqlServer | RedisServer], folder: Path, tmp_path: Path
+) -> None:
+    for place in (folder, tmp_path / "short"):
+        server = server_class(place, "a-password")
+        server.start()
+        try:
+            socket = server.socket.get()
+            assert stat.S_IMODE(socket.parent.stat().st_mode) == 0o700
+            answer_through(server)
+        finally:
+            server.stop()
+        assert not socket.exists()
+        assert socket.parent.exists() == (place != folder)  # it was made for a socket whose path had been too long
+
+
+def answer_through(server: MySqlServer | RedisServer) -> None:
+    if isinstance(server, RedisServer):
+        with Redis.from_url(server.socket_url, password="a-password") as redis:
+            assert redis.ping()
+    else:
+        with pymysql.connect(unix_socket=str(server.socket.get()), user="root", password="a-password") as connection:
+            connection.ping(reconnect=False)

@@ -12,6 +12,7 @@ from typing import Any
 import pymysql
 from pymysql.connections import Connection
 
+from services.common.database import driver_address
 from services.local import ROOT
 from services.local.errors import LocalError
 from services.local.mysql import ADMIN
@@ -37,8 +38,7 @@ class Target:
         """A connection for transactions of our own. Raises LocalError when nobody answers there, or not to us."""
         try:
             connection = pymysql.connect(
-                host=self.host,
-                port=self.port,
+                **driver_address(self.host, self.port),
                 user=self.user,
                 password=self.password,
                 database=self.database,
