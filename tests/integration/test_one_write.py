@@ -12,7 +12,8 @@ import uvicorn
 import uvloop
 from starlette.types import Receive, Scope, Send
 
-from services.common.one_write import OneWriteProtocol
+from services.common.one_write import EXTENSION, OneWriteProtocol
+from services.common.web import ConnectionRecycling
 
 # Of Linux's struct tcp_info: how many segments with data came in (since 4.6).
 _DATA_SEGMENTS_IN = 152
@@ -21,7 +22,17 @@ continued = threading.Event()
 
 
 async def application(scope: Scope, receive: Receive, send: Send) -> None:
+    asked_last = scope["query_string"] == b"last"
+    await (ConnectionRecycling(answer, 1) if asked_last else answer)(scope, receive, send)
+
+
+async def answer(scope: Scope, receive: Receive, send: Send) -> None:
     path = scope["path"]
+    write = scope.get("extensions", {}).get(EXTENSION)
+    if path.startswith("/whole") and write is not None:
+        if write(200, ((b"content-type", b"text/plain"),), (b"x-own", path[6:].encode()), b"small"):
+            assert not write(200, (), (b"x-own", b"again"), b"twice")
+            return
     length = {"/small": b"5", "/large": b"3000000", "/slow": b"10", "/broken": b"5"}.get(path, b"0")
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", length)]})
     if path == "/broken":
@@ -42,7 +53,8 @@ async def wait_for_the_test() -> None:
 @pytest.fixture(scope="module")
 def address() -> Iterator[tuple[str, int]]:
     listening = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(application, http=OneWriteProtocol, lifespan="off", log_config=None))
+    config = uvicorn.Config(application, http=OneWriteProtocol, lifespan="off", log_config=None)
+    server = uvicorn.Server(config)
     thread = threading.Thread(target=lambda: uvloop.run(server.serve([listening])))
     thread.start()
     yield listening.getsockname()
@@ -78,6 +90,44 @@ def test_head_and_body_are_one_packet(connection: socket.socket) -> None:
         read_until(connection, b"\r\n\r\nsmall")
         info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256)
         assert struct.unpack_from("I", info, _DATA_SEGMENTS_IN) == (number,)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells how many segments came")
+def test_an_answer_that_is_given_whole_is_one_packet_and_like_any_other(connection: socket.socket) -> None:
+    for number in range(1, 4):
+        ask(connection, f"/whole{number}")
+        head = read_until(connection, b"\r\n\r\nsmall").split(b"\r\n")
+        assert head[0] == b"HTTP/1.1 200 OK"
+        assert sorted(line.partition(b": ")[0] for line in head[1:-2]) == [
+            b"content-length",
+            b"content-type",
+            b"date",
+            b"server",
+            b"x-own",
+        ]
+        assert b"x-own: %d" % number in head
+        info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256)
+        assert struct.unpack_from("I", info, _DATA_SEGMENTS_IN) == (number,)
+
+
+def test_answers_given_whole_come_in_the_order_of_their_requests(connection: socket.socket) -> None:
+    requests = [f"GET {path} HTTP/1.1\r\nhost: test\r\n\r\n" for path in ("/whole1", "/later", "/whole2", "/small", "/whole3")]
+    connection.sendall("".join(requests).encode())
+    continued.set()
+    answers = read_until(connection, b"x-own: 3\r\n\r\nsmall")
+    assert answers.count(b"HTTP/1.1 200 OK") == 5
+    assert answers.index(b"x-own: 1") < answers.index(b"content-length: 0") < answers.index(b"x-own: 2")
+
+
+@pytest.mark.parametrize(
+    "request_line",
+    ["HEAD /whole1 HTTP/1.1", "GET /whole1 HTTP/1.0", "GET /whole1 HTTP/1.1\r\nconnection: close", "GET /whole1?last HTTP/1.1"],
+)
+def test_what_is_not_an_ordinary_answer_is_not_given_whole(connection: socket.socket, request_line: str) -> None:
+    connection.sendall(f"{request_line}\r\nhost: test\r\n\r\n".encode())
+    head = read_until(connection, b"\r\n\r\n")
+    assert b"x-own" not in head
+    assert (b"connection: close" in head) == (not request_line.startswith("HEAD"))
 
 
 @pytest.mark.parametrize(("method", "path"), [("GET", "/empty"), ("HEAD", "/small")])

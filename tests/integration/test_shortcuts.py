@@ -1,13 +1,16 @@
 """The shortcuts answer as the routes do: the same request in another spelling goes to the route, and is answered alike."""
 
 import asyncio
-from typing import Any
+from typing import Any, Never
 
 import httpx
 import pytest
 
+from services.leaderboard.app import create_app
 from services.leaderboard.hot import find
-from tests.system import Accounts, assert_problem
+from services.leaderboard.rankings import Rankings
+from services.leaderboard.settings import LeaderboardSettings
+from tests.system import Accounts, assert_problem, serving
 
 API = "/api/leaderboard"
 # Headers that differ from one answer to the next, or tell that a body was sent at once.
@@ -123,3 +126,24 @@ async def test_metrics_call_both_by_the_route(leaderboard: httpx.AsyncClient) ->
     await asyncio.gather(leaderboard.get(f"{API}/rank/7"), leaderboard.get(f"{API}/rank/7?x=1"))
     metrics = (await leaderboard.get("/metrics")).text
     assert f'http_requests_total{{method="GET",route="{API}/rank/{{user_id}}",status="404"}} 2.0' in metrics
+
+
+async def test_a_fault_of_ours_on_the_way_is_a_problem_is_counted_and_reaches_the_servers_log(
+    leaderboard_settings: LeaderboardSettings, mysql: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fails(*_: object) -> Never:
+        raise LookupError("a secret of the inside")
+
+    monkeypatch.setattr(Rankings, "rank", fails)
+    app = create_app(leaderboard_settings)
+    async with serving(app) as client:
+        with pytest.raises(LookupError):  # as the server sees it, which logs it
+            await client.get(f"{API}/rank/7")
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://service") as outside:
+            answer = await outside.get(f"{API}/rank/7", headers={"x-request-id": "mine"})
+        assert_problem(answer, 500, "internal-error")
+        assert answer.headers["x-request-id"] == "mine"
+        assert "secret" not in answer.text
+        metrics = (await client.get("/metrics")).text
+        assert f'http_requests_total{{method="GET",route="{API}/rank/{{user_id}}",status="500"}} 2.0' in metrics
