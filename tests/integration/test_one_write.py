@@ -17,6 +17,7 @@ from services.common.web import ConnectionRecycling
 
 # Of Linux's struct tcp_info: how many segments with data came in (since 4.6).
 _DATA_SEGMENTS_IN = 152
+PLAIN_TEXT = ((b"content-type", b"text/plain"),)
 
 continued = threading.Event()
 
@@ -29,10 +30,9 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
 async def answer(scope: Scope, receive: Receive, send: Send) -> None:
     path = scope["path"]
     write = scope.get("extensions", {}).get(EXTENSION)
-    if path.startswith("/whole") and write is not None:
-        if write(200, ((b"content-type", b"text/plain"),), (b"x-own", path[6:].encode()), b"small"):
-            assert not write(200, (), (b"x-own", b"again"), b"twice")
-            return
+    if path.startswith("/whole") and write and write(200, PLAIN_TEXT, (b"x-own", path[6:].encode()), b"small"):
+        assert not write(200, (), (b"x-own", b"again"), b"twice")
+        return
     length = {"/small": b"5", "/large": b"3000000", "/slow": b"10", "/broken": b"5"}.get(path, b"0")
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", length)]})
     if path == "/broken":
