@@ -22,8 +22,8 @@ class OneWriteProtocol(HttpToolsProtocol):
     """For `uvicorn.Config(http=…)`."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        self._plain = transport
-        super().connection_made(_JoiningTransport(transport, self.loop))
+        self._joining = _JoiningTransport(transport, self.loop)
+        super().connection_made(self._joining)
 
     def on_headers_complete(self) -> None:
         super().on_headers_complete()
@@ -49,7 +49,7 @@ class OneWriteProtocol(HttpToolsProtocol):
         cycle.waiting_for_100_continue = False
         default = self.server_state.default_headers  # a new list each second
         head = _head(status, tuple(default), headers)
-        self._plain.write(b"%bcontent-length: %d\r\n%b: %b\r\n\r\n%b" % (head, len(body), *own, body))
+        self._joining.write_whole(b"%bcontent-length: %d\r\n%b: %b\r\n\r\n%b" % (head, len(body), *own, body))
         cycle.message_event.set()
         cycle.on_response()
         return True
@@ -77,6 +77,11 @@ class _JoiningTransport(asyncio.Transport):
             self._loop.call_soon(self._send_head)
         else:
             self._transport.write(data)
+
+    def write_whole(self, data: bytes) -> None:
+        """Write what is a head and its body, after what is kept: a 100 (Continue) perhaps."""
+        self._send_head()
+        self._transport.write(data)
 
     def close(self) -> None:
         self._send_head()

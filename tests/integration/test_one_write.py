@@ -30,6 +30,8 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
 async def answer(scope: Scope, receive: Receive, send: Send) -> None:
     path = scope["path"]
     write = scope.get("extensions", {}).get(EXTENSION)
+    if scope["method"] == "POST":
+        await receive()
     if path.startswith("/whole") and write and write(200, PLAIN_TEXT, (b"x-own", path[6:].encode()), b"small"):
         assert not write(200, (), (b"x-own", b"again"), b"twice")
         return
@@ -117,6 +119,12 @@ def test_answers_given_whole_come_in_the_order_of_their_requests(connection: soc
     answers = read_until(connection, b"x-own: 3\r\n\r\nsmall")
     assert answers.count(b"HTTP/1.1 200 OK") == 5
     assert answers.index(b"x-own: 1") < answers.index(b"content-length: 0") < answers.index(b"x-own: 2")
+
+
+def test_an_answer_given_whole_comes_after_the_leave_to_go_on(connection: socket.socket) -> None:
+    head = "POST /whole1 HTTP/1.1\r\nhost: test\r\nexpect: 100-continue\r\ncontent-length: 2\r\n\r\n"
+    connection.sendall(f"{head}ab".encode())  # without waiting for it
+    assert read_until(connection, b"small").startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n")
 
 
 @pytest.mark.parametrize(
