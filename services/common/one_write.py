@@ -31,9 +31,10 @@ class OneWriteProtocol(HttpToolsProtocol):
         self.scope["extensions"] = {EXTENSION: partial(self.answer, self.cycle)}  # type: ignore[dict-item]
 
     def answer(self, cycle: RequestResponseCycle, status: int, headers: Headers, own: tuple[bytes, bytes], body: bytes) -> bool:
-        """Send a whole answer at once, instead of two messages, which cost more than the write. ``own``: a header that no other
-        answer has. Names are lower case, and no value may hold what a header may not: nothing is checked.
-        It is in no access log.
+        """Send a whole answer at once, instead of two messages, which cost more than the write. It is in no access log.
+
+        ``own``: a header that no other answer has. Names are lower case, and no value may hold what a header may not: nothing
+        is checked.
 
         False, with nothing sent, when it is not an ordinary one: the messages are to be sent then.
         """

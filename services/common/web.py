@@ -87,7 +87,7 @@ class DeclaredBodyLimit:
 
 
 class _Application(FastAPI):
-    """FastAPI's, with what goes around its whole stack of middlewares: those of its own cost as much as a ready page does."""
+    """FastAPI's, with what goes around its whole stack of middlewares, its own ones too: what is answered there passes none."""
 
     around: Callable[[ASGIApp], ASGIApp] = staticmethod(lambda stack: stack)
 
