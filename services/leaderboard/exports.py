@@ -18,6 +18,8 @@ from services.leaderboard.repository import list_board_periods
 
 PAGE = 1000
 
+_Session = Row[int, bytes, int, datetime, int | None, int | None]
+
 
 class Exports:
     """Reads exports."""
@@ -57,18 +59,24 @@ async def _head(connection: AsyncConnection, user_id: int) -> bytes:
     return f'{{"player":{player},"standings":[{",".join(standings)}],"sessions":['.encode()
 
 
-async def _list_sessions(connection: AsyncConnection, user_id: int, after: int) -> Sequence[Row[int, bytes, int, datetime]]:
-    columns = GameSession.id, GameSession.submission_key, GameSession.score, GameSession.submitted_at
-    page = select(*columns).where(GameSession.user_id == user_id, GameSession.id > after)
-    return (await connection.execute(page.order_by(GameSession.id).limit(PAGE))).all()
+async def _list_sessions(connection: AsyncConnection, user_id: int, after: int) -> Sequence[_Session]:
+    session = GameSession
+    sent = session.id, session.submission_key, session.score, session.submitted_at
+    page = select(*sent, session.answered_total, session.answered_rank)
+    page = page.where(session.user_id == user_id, session.id > after).order_by(session.id).limit(PAGE)
+    return (await connection.execute(page)).all()
 
 
-def _sessions(rows: Sequence[Row[int, bytes, int, datetime]]) -> bytes:
+def _sessions(rows: Sequence[_Session]) -> bytes:
     return ",".join(map(_session, rows)).encode()
 
 
-def _session(row: Row[int, bytes, int, datetime]) -> str:
+def _session(row: _Session) -> str:
     name = submission_keys.find_name(row.submission_key)
     key = "null" if name is None else encode_basestring(name)
     time = f"{row.submitted_at:%Y-%m-%dT%H:%M:%S.%f}Z"
-    return f'{{"session_id":{row.id},"score":{row.score},"submitted_at":"{time}","idempotency_key":{key}}}'
+    total, rank = ("null" if value is None else value for value in (row.answered_total, row.answered_rank))
+    return (
+        f'{{"session_id":{row.id},"score":{row.score},"submitted_at":"{time}","idempotency_key":{key},'
+        f'"answered_total":{total},"answered_rank":{rank}}}'
+    )

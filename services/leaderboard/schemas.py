@@ -98,6 +98,8 @@ class KeptSession(BaseModel):
     score: int
     submitted_at: datetime
     idempotency_key: str | None = Field(description="what the client called the submission by, if it did")
+    answered_total: int | None = Field(description="the total that it was answered with; kept for repeats, so only with a key")
+    answered_rank: int | None = Field(description="the rank that it was answered with")
 
 
 class Export(BaseModel):
