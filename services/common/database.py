@@ -93,6 +93,11 @@ def error_code(error: BaseException) -> int | None:
     return args[0] if args and isinstance(args[0], int) else None
 
 
+def reason(error: BaseException) -> str:
+    """Why something failed, for a log: what MySQL said, without the statement, where that was why."""
+    return str(getattr(error, "orig", None) or error) or type(error).__name__
+
+
 class CommitUnknown(Exception):
     """The connection failed while a COMMIT was under way: it may have happened, it may happen yet, or never."""
 

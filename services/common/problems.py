@@ -14,6 +14,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
+from services.common.database import reason
+
 MEDIA_TYPE = "application/problem+json"
 # What went wrong is of this moment and may be about a person; some statuses, 404 among them, could be kept otherwise.
 UNCACHED = {"Cache-Control": "no-store"}
@@ -162,7 +164,7 @@ def response_to(error: Exception) -> JSONResponse | None:
     if isinstance(error, Problem):
         return render(error)
     if isinstance(error, DATABASE_AWAY):
-        log.warning("database unavailable", error=str(getattr(error, "orig", None) or error) or type(error).__name__)
+        log.warning("database unavailable", error=reason(error))
         return render(ServiceUnavailable("The database did not answer. Try again in a moment."))
     return None
 

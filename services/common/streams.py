@@ -6,6 +6,7 @@ import structlog
 from starlette.responses import StreamingResponse
 from starlette.types import Send
 
+from services.common.database import reason
 from services.common.problems import DATABASE_AWAY
 from services.common.requests import JSON
 
@@ -35,4 +36,4 @@ class JSONStream(StreamingResponse):
         try:
             await super().stream_response(send)
         except DATABASE_AWAY as error:
-            log.warning("answer cut short", error=str(getattr(error, "orig", None) or error) or type(error).__name__)
+            log.warning("answer cut short", error=reason(error))

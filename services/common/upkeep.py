@@ -8,7 +8,7 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.common.database import Database
+from services.common.database import Database, reason
 
 log = structlog.get_logger(__name__)
 
@@ -50,8 +50,7 @@ class Upkeep:
             try:
                 done = await self._do(chore)
             except (SQLAlchemyError, TimeoutError, OSError) as error:
-                reason = str(getattr(error, "orig", None) or error) or type(error).__name__
-                log.warning("upkeep failed, trying again later", chore=name, error=reason)
+                log.warning("upkeep failed, trying again later", chore=name, error=reason(error))
             else:
                 if done:
                     log.info("upkeep", chore=name, rows=done)

@@ -16,7 +16,7 @@ from typing import TypeVar
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from services.common.database import Database
+from services.common.database import Database, reason
 from services.leaderboard import repository, standings
 from services.leaderboard.breaker import Breaker, State
 from services.leaderboard.index import UNAVAILABLE, IndexWriter
@@ -120,7 +120,7 @@ class Follower:
 
     def _note_database_away(self, error: BaseException) -> None:
         if not self._database_away:
-            log.warning("follower cannot reach mysql", error=str(getattr(error, "orig", None) or error))
+            log.warning("follower cannot reach mysql", error=reason(error))
         self._database_away = True
 
     async def _forget_told(self) -> None:
@@ -192,8 +192,7 @@ class Follower:
             self._build_failed = False
         except (*UNAVAILABLE, SQLAlchemyError, Lost) as error:  # the next round begins again, and that is not said each time
             if not self._build_failed:
-                reason = str(getattr(error, "orig", None) or error) or type(error).__name__
-                log.warning("building the index failed, trying again", error=reason)
+                log.warning("building the index failed, trying again", error=reason(error))
             self._build_failed = True
         except Exception:
             log.exception("building the index failed")

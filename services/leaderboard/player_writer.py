@@ -1,27 +1,25 @@
 """What changes one player: committed, and told to the ranking index, before it is answered."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import datetime
-from time import monotonic
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.common.database import CommitUnknown, Database
+from services.common.database import CommitUnknown, Database, reason
 from services.common.problems import ServiceUnavailable
 from services.common.tokens import Principal
 from services.leaderboard import players
 from services.leaderboard.players import Outcome
+from services.leaderboard.retries import Retries, is_away
 from services.leaderboard.settings import LeaderboardSettings
-from services.leaderboard.writer import SETTLING, Announce, is_away, is_passing
+from services.leaderboard.writer import Announce
 
 log = structlog.get_logger(__name__)
 
 # The player's own submissions wait for one such transaction, a few hundredths of a second.
 ERASED_AT_ONCE = 1000
-_PAUSE_SECONDS = 0.05
 
 
 class PlayerWriter:
@@ -68,24 +66,19 @@ class PlayerWriter:
         return outcome
 
     async def _settle(self, work: Callable[[AsyncConnection], Awaitable[Outcome]]) -> Outcome:
-        """Run ``work`` in a transaction until it is known to be committed. Done twice, it must come to the same.
-
-        A COMMIT whose outcome is not known may still be on its way, with its locks, for which the next attempt waits.
-        """
-        began, attempts, unknown = monotonic(), 0, False
-        while True:
-            attempts += 1
-            try:
-                return await self._database.attempt(work)
-            except (CommitUnknown, SQLAlchemyError, TimeoutError, OSError) as error:
-                unknown = unknown or isinstance(error, CommitUnknown)
-                again = is_passing(error, attempts) or (unknown and is_away(error))
-                if not again or monotonic() - began > (SETTLING if unknown else 1) * self._timeout:
-                    if not is_away(error):
-                        raise
-                    log.warning("player not changed", error=str(getattr(error, "orig", None) or error) or type(error).__name__)
-                    raise ServiceUnavailable("The database did not answer. Try again in a moment.") from error
-                await asyncio.sleep(_PAUSE_SECONDS)
+        """Run ``work`` in a transaction until it is known to be committed. Done twice, it must come to the same."""
+        retries = Retries(self._timeout)
+        try:
+            while True:
+                try:
+                    return await self._database.attempt(work)
+                except (CommitUnknown, SQLAlchemyError, TimeoutError, OSError) as error:
+                    await retries.after(error)
+        except Exception as error:
+            if not is_away(error):
+                raise
+            log.warning("player not changed", error=reason(error))
+            raise ServiceUnavailable("The database did not answer. Try again in a moment.") from error
 
     async def _tell(self, outcome: Outcome) -> None:
         """Whatever goes wrong, the change is stored: the outbox remembers what to tell."""

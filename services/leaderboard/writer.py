@@ -14,10 +14,9 @@ from time import monotonic
 from typing import NamedTuple
 
 import structlog
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.exc import SQLAlchemyError
 
-from services.common.database import RETRYABLE, CommitUnknown, error_code
+from services.common.database import CommitUnknown, reason
 from services.common.gather import Gather, GatherClosed, GatherCut, GatherFull
 from services.common.multistatement import Transactions
 from services.common.problems import ServiceUnavailable
@@ -25,6 +24,7 @@ from services.leaderboard import sessions, submission_keys
 from services.leaderboard.answers import Answers
 from services.leaderboard.errors import KeyReused, QueueFull, SessionErased, TotalTooLarge
 from services.leaderboard.repository import BoardPeriod
+from services.leaderboard.retries import Retries, is_away
 from services.leaderboard.sessions import Answer, Change, SessionsErased, Stored, Submission, TotalsTooLarge
 from services.leaderboard.settings import LeaderboardSettings
 
@@ -43,10 +43,6 @@ LANES = 2
 _WORTH = 16
 # What a process that is asked to end still gives to what it has accepted. The server waits longer for the answers.
 DRAIN_SECONDS = 8.0
-_ATTEMPTS = 5
-_PAUSE_SECONDS = 0.05
-# How many of a transaction's time-outs are spent on finding out whether one was committed, before the answer is 503.
-SETTLING = 3
 
 
 class Submitted(NamedTuple):
@@ -215,20 +211,18 @@ class _Group:
             else:
                 log.warning("storing a group of sessions one by one", sessions=len(members), error=str(error))
                 for member in members:
-                    if self._elapsed > self._timeout:
+                    if monotonic() - self._began > self._timeout:
                         self._give_up([member], error)
                     else:
                         await self.store([member])
 
     def _give_up(self, members: Sequence[Submission], error: Exception) -> None:
-        reason = str(getattr(error, "orig", None) or error) or type(error).__name__
-        log.warning("sessions not stored", sessions=len(members), error=reason)
+        log.warning("sessions not stored", sessions=len(members), error=reason(error))
         self.errors |= dict.fromkeys(members, ServiceUnavailable("The database did not answer. Try again in a moment."))
 
     async def _store_together(self, members: Sequence[Submission]) -> None:
-        attempts = 0
+        retries = Retries(self._timeout, began=self._began, unknown=bool(self._unknown))
         while members:
-            attempts += 1
             group_id = os.urandom(16)
             try:
                 with self._answers.travelling() as answers:
@@ -248,12 +242,7 @@ class _Group:
             except (CommitUnknown, SQLAlchemyError, TimeoutError, OSError) as error:
                 if isinstance(error, CommitUnknown):
                     self._unknown.add(group_id)
-                if self._unknown and (isinstance(error, CommitUnknown) or is_away(error)):
-                    if self._elapsed > SETTLING * self._timeout:
-                        raise
-                    await asyncio.sleep(_PAUSE_SECONDS)
-                elif not is_passing(error, attempts) or self._elapsed > self._timeout:
-                    raise
+                await retries.after(error)
             else:
                 self.stored |= zip(members, outcome.stored, strict=True)
                 # Of a group that is stored one by one, the last that was stored of a player says how they stand.
@@ -261,23 +250,3 @@ class _Group:
                 if outcome.note is not None:
                     self.notes.append(outcome.note)
                 return
-
-    @property
-    def _elapsed(self) -> float:
-        return monotonic() - self._began
-
-
-def is_passing(error: Exception, attempts: int) -> bool:
-    """Whether the next attempt may well succeed: MySQL asked for it, or the connection was an old one, lost since."""
-    if error_code(error) in RETRYABLE:
-        return attempts < _ATTEMPTS
-    return attempts == 1 and isinstance(error, DBAPIError) and error.connection_invalidated
-
-
-def is_away(error: Exception) -> bool:
-    """Whether it was MySQL that could not, rather than a row that it would not take."""
-    if isinstance(error, OperationalError):
-        code = error_code(error)
-        # 2000 to 2999 are the client's own: no connection, or one that was lost.
-        return code is None or code in RETRYABLE or 2000 <= code < 3000 or error.connection_invalidated
-    return isinstance(error, (CommitUnknown, InterfaceError, PoolTimeoutError, TimeoutError, OSError))
