@@ -15,6 +15,7 @@ from fastapi import FastAPI
 
 from services.auth.tokens import AccessTokenIssuer
 from services.common.tokens import KeyRing
+from services.local.stack import Stack
 
 ISSUER = "leaderboard-auth"
 AUDIENCE = "leaderboard"
@@ -96,3 +97,15 @@ async def sign_up(client: httpx.AsyncClient, username: str, password: str = PASS
     assert answer.status_code == 200, answer.text
     token: str = answer.json()["access_token"]
     return token
+
+
+async def gateway_log_is_whole(stack: Stack) -> None:
+    """Return when the gateway's log tells of everything that was answered before: lines are written later, in order."""
+    mark = secrets.token_hex(16)
+    async with httpx.AsyncClient(base_url=stack.gateway_url) as client:
+        await client.get(f"/auth/{mark}")
+
+    async def written() -> bool:
+        return mark in stack.gateway.log.read_text(encoding="utf-8", errors="replace")
+
+    await eventually(written, seconds=30)

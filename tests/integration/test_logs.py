@@ -12,7 +12,7 @@ import pytest
 
 from services.local.stack import Stack
 from tests.signing_in import COOKIE
-from tests.system import bearer, eventually
+from tests.system import bearer, gateway_log_is_whole
 
 API = "/api/leaderboard"
 
@@ -122,13 +122,7 @@ async def test_no_log_of_anything_holds_a_secret(
     keep_what_is_stored(stack, used)
     for setting, value in secrets.items():
         used.keep(setting, value.rpartition(":")[2])
-    mark = random.token_hex(16)
-    await client.get(f"/auth/{mark}")
-
-    async def written() -> bool:
-        return mark in stack.log_of("gateway").read_text(encoding="utf-8", errors="replace")
-
-    await eventually(written, seconds=30)
+    await gateway_log_is_whole(stack)
     logs = {log.name: log.read_text(encoding="utf-8", errors="replace") for log in stack.logs.iterdir()}
     assert {"auth.log", "leaderboard.log", "gateway.log", "mysql.log", "redis.log"} <= logs.keys()
     assert '"logged_in"' in logs["auth.log"]  # it is the log of what was done above

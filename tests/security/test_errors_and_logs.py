@@ -12,7 +12,7 @@ from services.auth.service import AuthService
 from services.auth.settings import AuthSettings
 from services.local.stack import Stack
 from tests.security.wire import CLOSE, HOST, exchange
-from tests.system import PASSWORD, assert_problem
+from tests.system import PASSWORD, assert_problem, gateway_log_is_whole
 
 
 async def test_a_fault_of_ours_tells_nothing_of_its_inside(
@@ -57,6 +57,7 @@ async def test_nobody_writes_a_line_of_their_own_into_a_log(stack: Stack) -> Non
     encoded = "".join(f"%{byte:02x}" for byte in HOSTILE.encode())
     for path in ("/auth/", "/api/leaderboard/", "/"):
         exchange(stack.gateway_url, f"GET {path}{encoded} HTTP/1.1\r\n".encode() + HOST + CLOSE + b"\r\n")
+    await gateway_log_is_whole(stack)
     for log in (stack.auth.log, stack.leaderboard.log, stack.gateway.log, stack.page.log):
         assert {} not in lines(log)
         assert FORGED not in lines(log)
