@@ -77,7 +77,7 @@ async def erase(connection: AsyncConnection, user_id: int, now: datetime, limit:
     if upto is None:
         return Outcome([], None)
     erased = await _erase_sessions(connection, user_id, upto, now, limit)
-    remain = (await standings.fold_sessions(connection, user_id - 1, user_id)).get(user_id)
+    remain = await standings.fold_later_sessions(connection, user_id, upto)
     changed = {place.at: remain for place in places if place.tally is not None and place.tally != remain}
     if remain is None:
         await _erase_name(connection, user_id)

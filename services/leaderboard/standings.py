@@ -1,9 +1,10 @@
 """SQL that reads standings: pages, ranks and neighbours, and the rows that the ranking index is made of. And own sessions."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from operator import attrgetter
+from typing import Any
 
 from sqlalchemy import ColumnElement, Row, Select, case, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -61,16 +62,18 @@ async def scan_tallies(
 async def fold_sessions(connection: AsyncConnection, after: int, upto: int) -> dict[int, Tally]:
     """What `ranking.fold` makes of the sessions of every player after one and up to another, but for those being erased."""
     session = GameSession
-    reached = func.coalesce(func.max(case((session.score != 0, session.id))), func.min(session.id))
     statement = (
-        select(session.user_id, func.sum(session.score), func.count(), reached)
-        .outerjoin(Erasure, Erasure.user_id == session.user_id)
+        _FOLD.outerjoin(Erasure, Erasure.user_id == session.user_id)
         .where(session.user_id > after, session.user_id <= upto)
         .where(Erasure.user_id.is_(None) | (session.id > Erasure.upto_session_id))
-        .group_by(session.user_id)
     )
-    rows = await connection.execute(statement)
-    return {user_id: Tally(int(score), sessions, reached) for user_id, score, sessions, reached in rows}
+    return _tallies(await connection.execute(statement))
+
+
+async def fold_later_sessions(connection: AsyncConnection, user_id: int, after_session_id: int) -> Tally | None:
+    """What `ranking.fold` makes of a player's sessions after one, reading no others."""
+    statement = _FOLD.where(GameSession.user_id == user_id, GameSession.id > after_session_id)
+    return _tallies(await connection.execute(statement)).get(user_id)
 
 
 async def count_erasures(connection: AsyncConnection, after: int, upto: int) -> int:
@@ -176,6 +179,10 @@ async def _count(connection: AsyncConnection, *where: ColumnElement[bool]) -> in
     return count
 
 
+def _tallies(rows: "Iterable[Row[int, Any, int, int]]") -> dict[int, Tally]:
+    return {user_id: Tally(int(score), sessions, reached) for user_id, score, sessions, reached in rows}
+
+
 def _players(rows: object) -> list[PlayerScore]:
     return [PlayerScore(*row) for row in rows]  # type: ignore[attr-defined]
 
@@ -184,6 +191,12 @@ def _at(at: BoardPeriod) -> tuple[ColumnElement[bool], ...]:
     return Standing.board_id == at.board_id, Standing.period_id == at.period_id
 
 
+_FOLD = select(
+    GameSession.user_id,
+    func.sum(GameSession.score),
+    func.count(),
+    func.coalesce(func.max(case((GameSession.score != 0, GameSession.id))), func.min(GameSession.id)),
+).group_by(GameSession.user_id)
 _PLACE = select(Standing.user_id, Standing.score, Standing.reached_session_id)
 # A player whose account is gone has no name, and stays in the table all the same.
 _ROW = select(
