@@ -17,7 +17,7 @@ from services.leaderboard import repository, standings
 from services.leaderboard.index import MOST_ROWS, UNAVAILABLE, IndexWriter, parse_score, sort_key
 from services.leaderboard.progress import Bar
 from services.leaderboard.ranking import Tally
-from services.leaderboard.rebuild import PATIENCE_SECONDS
+from services.leaderboard.rebuild import COMMAND_SECONDS, PATIENCE_SECONDS
 from services.leaderboard.repository import BoardPeriod
 from services.leaderboard.scripting import RedisConnection
 from services.leaderboard.sessions import Change
@@ -140,6 +140,7 @@ def _difference(row: Change, entry: tuple[bytes | None, bytes | None]) -> str | 
 
 async def check(settings: LeaderboardSettings) -> list[str]:
     """Check every board and period, with a progress bar. Gives what differs."""
+    settings = settings.model_copy(update={"mysql_timeout": COMMAND_SECONDS})
     account = settings.leaderboard_mysql_user, settings.leaderboard_mysql_password.get_secret_value()
     reads = Database(settings, *account, isolation_level="REPEATABLE READ")
     redis = RedisConnection(settings, PATIENCE_SECONDS)

@@ -30,6 +30,8 @@ Progress = Callable[[list[Change]], Awaitable[None]]
 
 # Nobody waits for one batch, so a server that is busy for a moment need not end the whole build.
 PATIENCE_SECONDS = 1.5
+COMMAND_SECONDS = 600.0
+"""What MySQL may take for one question of somebody's who waits at a terminal: it may be about very many rows."""
 _ATTEMPTS = 3
 # What is read from MySQL at once; told to the index MOST_ROWS at a time.
 BATCH = 5 * MOST_ROWS
@@ -105,6 +107,7 @@ async def _batches(database: Database, at: BoardPeriod) -> AsyncGenerator[list[C
 
 async def rebuild(settings: LeaderboardSettings) -> None:
     """Build every index anew, with a progress bar. Whoever else builds one is waited for."""
+    settings = settings.model_copy(update={"mysql_timeout": COMMAND_SECONDS})
     account = settings.leaderboard_mysql_user, settings.leaderboard_mysql_password.get_secret_value()
     database, cause = Database(settings, *account), f"asked {uuid.uuid4().hex}"
     try:

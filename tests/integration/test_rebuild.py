@@ -15,7 +15,7 @@ from services.leaderboard.app import create_app
 from services.leaderboard.check import check
 from services.leaderboard.index import keys
 from services.leaderboard.rankings import MAIN
-from services.leaderboard.rebuild import BATCH, Lost, build
+from services.leaderboard.rebuild import BATCH, Lost, build, rebuild
 from services.leaderboard.sessions import Change
 from services.leaderboard.settings import LeaderboardSettings
 from services.local.maintenance import maintain
@@ -207,6 +207,15 @@ async def test_the_check_tells_what_differs(
     ):
         assert any(each.startswith(expected) for each in told), expected
     assert len(told) == 5
+
+
+@pytest.mark.usefixtures("service")
+async def test_the_tools_wait_for_mysql_longer_than_a_request_may(leaderboard_settings: LeaderboardSettings) -> None:
+    hurried = leaderboard_settings.model_copy(update={"mysql_timeout": 0.0001})
+    with pytest.raises(TimeoutError):
+        await database_of(hurried).ping()
+    await rebuild(hurried)
+    assert await check(hurried) == []
 
 
 def test_the_tools_find_the_system_that_runs_here(stack: Stack, secrets: dict[str, str], tmp_path: Path, capfd: Any) -> None:
