@@ -38,6 +38,8 @@ class Model:
         self.users = [FIRST_ID + index for index in range(PLAYERS)]
         self.sessions: dict[int, list[Session]] = {user: [] for user in self.users}
         self.keys: dict[tuple[int, str], Session] = {}
+        self.told: dict[tuple[int, str], set[tuple[int, int | None]]] = {}
+        """What sessions with a key were answered with, total and rank: one answer, until it is kept perhaps another."""
         self.erased: set[tuple[int, str]] = set()
         self.renames = 0
         self.names = {user: f"model{user}" for user in self.users}
@@ -72,15 +74,21 @@ class Machine(RuleBasedStateMachine):
         self.done: Counter[str] = Counter()
         self.empty()
 
-    def empty(self) -> None:
-        """Nobody has played. Ids go on: what a process may still hold of an earlier example is of no row of this one."""
+    def sql(self, *statements: str) -> list[tuple[Any, ...]]:
+        """What the last statement gives."""
         connection = self.stack.mysql.connect(database=self.stack.database, autocommit=True)
         try:
             with connection.cursor() as cursor:
-                for table in ("game_sessions", "standings", "players", "outbox", "erased_keys", "erasures"):
-                    cursor.execute(f"DELETE FROM {table}")
+                for statement in statements:
+                    cursor.execute(statement)
+                return list(cursor.fetchall())
         finally:
             connection.close()
+
+    def empty(self) -> None:
+        """Nobody has played. Ids go on: what a process may still hold of an earlier example is of no row of this one."""
+        tables = "game_sessions", "standings", "players", "outbox", "erased_keys", "erasures"
+        self.sql(*(f"DELETE FROM {table}" for table in tables))
         self.settled = False
         self.restart_redis()
         with self.stack.redis.client() as redis:
@@ -110,6 +118,9 @@ class Machine(RuleBasedStateMachine):
         self.done["sessions with a key"] += 1
         user = self.model.users[player]
         first = self.model.keys.get((user, key))
+        if first is not None and first.score == score:
+            self.submit_again(player, process, key)
+            return
         answer = self.submit(player, process, score, {"Idempotency-Key": key})
         if (user, key) in self.model.erased:
             assert answer.status_code == 409, answer.text
@@ -119,19 +130,56 @@ class Machine(RuleBasedStateMachine):
             assert "idempotent-replayed" not in answer.headers
             self.stored(player, answer.json(), score)
             self.model.keys[user, key] = self.model.sessions[user][-1]
-        elif first.score == score:
-            assert answer.status_code == 201, answer.text
-            assert answer.headers["idempotent-replayed"] == "true"
-            assert answer.json()["session_id"] == first.session_id
+            self.model.told[user, key] = {(answer.json()["total_score"], answer.json()["rank"])}
         else:
             assert answer.status_code == 422, answer.text
+
+    @rule(process=processes, number=st.integers(0, 99))
+    def repeat(self, process: int, number: int) -> None:
+        """One of the sessions with a key comes again."""
+        if self.model.keys:
+            user, key = sorted(self.model.keys)[number % len(self.model.keys)]
+            self.submit_again(self.model.users.index(user), process, key)
+
+    def submit_again(self, player: int, process: int, key: str) -> None:
+        user = self.model.users[player]
+        first = self.model.keys[user, key]
+        kept = self.kept_answer(first)
+        answer = self.submit(player, process, first.score, {"Idempotency-Key": key})
+        assert answer.status_code == 201, answer.text
+        assert answer.headers["idempotent-replayed"] == "true"
+        assert answer.json()["session_id"] == first.session_id
+        self.is_told_again(user, key, kept, (answer.json()["total_score"], answer.json()["rank"]))
+
+    def kept_answer(self, session: Session) -> tuple[int, int | None] | None:
+        """What MySQL has of what a session's submission was answered with: moments after it, unless a kill came between."""
+        row = f"SELECT answered_total, answered_rank FROM game_sessions WHERE id = {session.session_id:d}"
+        return next(((total, rank) for total, rank in self.sql(row) if total is not None), None)
+
+    def is_told_again(self, user: int, key: str, kept: tuple[int, int | None] | None, answer: tuple[int, int | None]) -> None:
+        """A repeat is told what was told before; until that is kept, perhaps what is right now, which is told from then on."""
+        self.done["repeats"] += 1
+        told = self.model.told[user, key]
+        if kept is None:
+            if answer not in told:
+                self.is_right_now(user, *answer)
+            told.add(answer)
+        else:
+            assert kept in told
+            assert answer == kept
 
     def stored(self, player: int, answer: dict[str, Any], score: int) -> None:
         user = self.model.users[player]
         self.model.sessions[user].append(Session(answer["session_id"], score))
         self.model.shown[user] = self.model.names[user]
-        [mine] = [row for row in self.model.board() if row["user_id"] == user]
-        assert (answer["total_score"], answer["rank"]) == (mine["total_score"], mine["rank"])
+        self.is_right_now(user, answer["total_score"], answer["rank"])
+
+    def is_right_now(self, user: int, total_score: int, rank: int | None) -> None:
+        """A total is always right. So is a rank, but for the second that another process's change may take after a fault."""
+        mine = self.own(user)
+        assert total_score == mine["total_score"]
+        if self.settled:
+            assert rank == mine["rank"]
 
     @rule(player=players, process=processes)
     def remove_me(self, player: int, process: int) -> None:
@@ -155,11 +203,9 @@ class Machine(RuleBasedStateMachine):
             answer = self.client(process).put(f"{API}/me", headers=self.tokens[user])
             assert answer.status_code == 200, answer.text
             self.model.shown[user] = self.model.names[user]
-            mine = self.own(user)
             found = answer.json()
-            assert (found["total_score"], found["username"]) == (mine["total_score"], mine["username"])
-            if self.settled:
-                assert found["rank"] == mine["rank"]
+            assert found["username"] == self.own(user)["username"]
+            self.is_right_now(user, found["total_score"], found["rank"])
 
     # Reading.
 
@@ -208,12 +254,10 @@ class Machine(RuleBasedStateMachine):
     def own_rank(self, process: int, player: int) -> None:
         """Own writes are seen at once by whichever process answers, whatever has failed."""
         user = self.model.users[player]
-        mine = self.own(user)
         self.done["answers compared"] += 1
         answer = self.client(process).get(f"{API}/rank/me", headers=self.tokens[user]).json()
-        assert (answer["total_score"], answer["username"]) == (mine["total_score"], mine["username"])
-        if self.settled:
-            assert answer["rank"] == mine["rank"]
+        assert answer["username"] == self.own(user)["username"]
+        self.is_right_now(user, answer["total_score"], answer["rank"])
 
     @rule(process=processes, player=players, radius=st.integers(1, 4))
     def around(self, process: int, player: int, radius: int) -> None:
