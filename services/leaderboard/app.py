@@ -20,6 +20,7 @@ from services.leaderboard.breaker import Breaker
 from services.leaderboard.exports import Exports
 from services.leaderboard.follower import Follower
 from services.leaderboard.index import RankingIndex
+from services.leaderboard.metrics import BoardMetrics
 from services.leaderboard.pages import PageCache
 from services.leaderboard.player_writer import PlayerWriter
 from services.leaderboard.rankings import MAIN, Rankings
@@ -67,11 +68,14 @@ def create_app(settings: LeaderboardSettings | None = None) -> FastAPI:
         app.state.rankings = rankings
         app.state.exports = Exports(reads)
         app.state.upkeep = upkeep = Upkeep(writes, _now, _CHORES, interval=settings.upkeep_seconds)
+        metrics = BoardMetrics(follower, rankings, writer)
         await follower.start()
         upkeep.start()
+        app.state.metrics.registry.register(metrics)
         try:
             yield {"leave": writer.leave}
         finally:
+            app.state.metrics.registry.unregister(metrics)
             await writer.drain()  # what was accepted is stored, also when nobody waits for the answer any more
             # Whatever a server that hangs does not let go of in time ends with the process.
             with suppress(TimeoutError):

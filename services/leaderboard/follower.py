@@ -67,9 +67,14 @@ class Follower:
         """Redis has heard of the change that ``note`` is about: the note can go, off the answer's path."""
         self._told.append(note)
 
+    @property
+    def in_use(self) -> bool:
+        """Whether the index is read."""
+        return self._breaker.readable and self._complete
+
     async def require_in_use(self) -> None:
         """Return when the index is read. Raises ConnectionError when it is not."""
-        if not (self._breaker.readable and self._complete):
+        if not self.in_use:
             raise ConnectionError("the ranking index is not in use")
 
     async def start(self) -> None:

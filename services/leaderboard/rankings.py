@@ -38,6 +38,8 @@ class Rankings:
         self._index = index
         self._pages = pages
         self._shared: SharedWork[object] = SharedWork()
+        self.from_mysql = 0
+        """How often MySQL was asked for what the index tells otherwise."""
         self._own_scores: Gather[int, PlayerScore | None] = Gather(self._list_scores, most=_GATHERED, lanes=2)
 
     async def top(self, limit: int, offset: int) -> RenderedPage:
@@ -123,6 +125,7 @@ class Rankings:
         """What ``load`` reads, for all who ask ``question`` before it begins."""
 
         async def work() -> object:
+            self.from_mysql += 1
             async with self._reads.reading() as connection:
                 return await load(connection)
 

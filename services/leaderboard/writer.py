@@ -85,6 +85,8 @@ class Writer:
         self._ranks = ranks
         self._told = told
         self._leave_by: float | None = None
+        self.groups = self.sessions = 0
+        """How many groups there were, and how many submissions of them are stored, repeats included."""
         self._answers = Answers(transactions)
         self._gather: Gather[_Asked, Submitted] = Gather(
             self._write,
@@ -94,6 +96,11 @@ class Writer:
             worth=_WORTH,
             keep=True,
         )
+
+    @property
+    def waiting(self) -> int:
+        """How many submissions wait to be stored."""
+        return self._gather.waiting
 
     async def submit(self, submission: Submission) -> Submitted:
         """Store ``submission``, also if the caller does not wait for it.
@@ -137,6 +144,8 @@ class Writer:
                 firsts.setdefault(each.submission.identity, each.submission)
         outcomes = _Group(self._transactions, self._at, self._timeout, self._answers)
         await outcomes.store(list(firsts.values()))
+        self.groups += 1
+        self.sessions += len(outcomes.stored)
         standings = outcomes.standings
         ranks = await self._find_ranks(list(standings.values()), outcomes.notes)
         answers: list[Submitted | BaseException] = []
