@@ -1,6 +1,5 @@
-"""Playing on a board and leaving it, by the API, and what is held on the way."""
+"""Playing on a board and leaving it, by the API."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -18,6 +17,16 @@ async def play(client: httpx.AsyncClient, headers: dict[str, str], *scores: int)
     answers = [await client.post(f"{API}/submit", json={"score": score}, headers=headers) for score in scores]
     assert {answer.status_code for answer in answers} == {201}
     return [answer.json() for answer in answers]
+
+
+def add_sessions(connection: Any, user_id: int, count: int) -> None:
+    """Sessions of no points beside those that a player has, which nothing counts."""
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            # Placeholders only: else the driver sends each row alone.
+            "INSERT INTO game_sessions (user_id, submission_key, group_id, score, submitted_at) VALUES (%s, %s, %s, %s, %s)",
+            [(user_id, f"s:{number}", b"0" * 16, 0, "2026-01-01") for number in range(count)],
+        )
 
 
 async def submit_by_key(client: httpx.AsyncClient, headers: dict[str, str], score: int, key: str) -> httpx.Response:
@@ -42,16 +51,3 @@ async def own_database(settings: LeaderboardSettings) -> AsyncIterator[Database]
         yield database
     finally:
         await database.dispose()
-
-
-class Pause:
-    """Where the first who comes by is held until let go. Everyone else passes."""
-
-    def __init__(self) -> None:
-        self.reached = asyncio.Event()
-        self.go_on = asyncio.Event()
-
-    async def here(self) -> None:
-        if not self.reached.is_set():
-            self.reached.set()
-            await self.go_on.wait()

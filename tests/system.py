@@ -48,6 +48,19 @@ async def eventually(condition: Callable[[], Awaitable[bool]], seconds: float = 
             await asyncio.sleep(0.01)
 
 
+class Pause:
+    """Where the first who comes by is held until let go. Everyone else passes."""
+
+    def __init__(self) -> None:
+        self.reached = asyncio.Event()
+        self.go_on = asyncio.Event()
+
+    async def here(self, *_: object) -> None:
+        if not self.reached.is_set():
+            self.reached.set()
+            await self.go_on.wait()
+
+
 async def rows_are_awaited(connection: Any, how_many: int = 1) -> bool:
     """Whether so many transactions of the server wait for rows that others hold."""
     with connection.cursor() as cursor:

@@ -124,6 +124,23 @@ async def mysql_proxy(stack: Stack) -> AsyncIterator[Proxy]:
 
 
 @pytest.fixture
+async def proxied(
+    leaderboard_settings: LeaderboardSettings, mysql_proxy: Proxy, mysql: object
+) -> AsyncIterator[httpx.AsyncClient]:
+    """A service behind that proxy, which waits a second and a half for MySQL."""
+    settings = leaderboard_settings.model_copy(update={"mysql_port": mysql_proxy.port, "mysql_timeout": 1.5})
+    async with serving(create_app(settings)) as client:
+        yield client
+
+
+@pytest.fixture
+async def other(leaderboard_settings: LeaderboardSettings, mysql: object) -> AsyncIterator[httpx.AsyncClient]:
+    """Another one, which reaches its servers directly, and lives on."""
+    async with serving(create_app(leaderboard_settings)) as client:
+        yield client
+
+
+@pytest.fixture
 def redis(tmp_path: Path, secrets: Mapping[str, str]) -> Iterator[RedisServer]:
     """A Redis of the test's own, to be mistreated."""
     server = RedisServer(tmp_path / "redis", secrets["REDIS_PASSWORD"])

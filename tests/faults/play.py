@@ -30,6 +30,11 @@ async def submit(client: httpx.AsyncClient, headers: dict[str, str], score: int,
     return answer
 
 
+async def names(client: httpx.AsyncClient) -> list[str]:
+    """Who is on the first page, in order."""
+    return [row["username"] for row in (await client.get(f"{API}/top")).json()["top"]]
+
+
 async def leader(client: httpx.AsyncClient) -> int:
     """The first player's total, which the tests only let grow."""
     response = await client.get(f"{API}/top")

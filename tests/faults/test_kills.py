@@ -15,7 +15,6 @@ from typing import Any
 import httpx
 import pytest
 
-from services.leaderboard.app import create_app
 from services.leaderboard.index import APPLY
 from services.leaderboard.settings import LeaderboardSettings
 from services.local.processes import Process
@@ -25,7 +24,7 @@ from tests.faults.conftest import StartProcess
 from tests.faults.play import rows, send, submit
 from tests.faults.proofs import Proof
 from tests.faults.proxy import COMMIT, Fault, Proxy, proxying
-from tests.system import Accounts, eventually, rows_are_awaited, serving
+from tests.system import Accounts, eventually, rows_are_awaited
 
 pytestmark = pytest.mark.proof(2)
 
@@ -133,13 +132,6 @@ async def test_a_process_that_is_asked_to_leave_answers_all_that_it_stores(
     assert await asyncio.to_thread(service.wait_stopped, 10)
     assert "Traceback" not in service.log.read_text()
     await proof.whole(stack_settings)
-
-
-@pytest.fixture
-async def other(leaderboard_settings: LeaderboardSettings, mysql: object) -> AsyncIterator[httpx.AsyncClient]:
-    """A service that lives on."""
-    async with serving(create_app(leaderboard_settings)) as client:
-        yield client
 
 
 @asynccontextmanager

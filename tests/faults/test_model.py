@@ -10,7 +10,7 @@ import httpx
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
 from services.leaderboard.ranking import Session, fold, ranks
 from services.leaderboard.settings import LeaderboardSettings
@@ -106,12 +106,22 @@ class Machine(RuleBasedStateMachine):
         token = self.tokens[self.model.users[player]]
         return self.client(process).post(f"{API}/submit", json={"score": score}, headers={**token, **(headers or {})})
 
-    @rule(player=players, process=processes, score=scores)
-    def play(self, player: int, process: int, score: int) -> None:
-        self.done["sessions"] += 1
-        answer = self.submit(player, process, score)
-        assert answer.status_code == 201, answer.text
-        self.stored(player, answer.json(), score)
+    @initialize(drawn=st.lists(st.tuples(scores, st.booleans()), min_size=PLAYERS, max_size=PLAYERS))
+    def everyone_plays(self, drawn: list[tuple[int, bool]]) -> None:
+        """A board with everybody on it, for what comes to be about somebody."""
+        for player, (score, with_key) in enumerate(drawn):
+            if with_key:
+                self.play_with_key(player, player % PROCESSES, score, "a")
+            else:
+                self.play([(player, player % PROCESSES, score)])
+
+    @rule(sessions=st.lists(st.tuples(players, processes, scores), min_size=1, max_size=8))
+    def play(self, sessions: list[tuple[int, int, int]]) -> None:
+        for player, process, score in sessions:
+            self.done["sessions"] += 1
+            answer = self.submit(player, process, score)
+            assert answer.status_code == 201, answer.text
+            self.stored(player, answer.json(), score)
 
     @rule(player=players, process=processes, score=scores, key=st.sampled_from("abcdef"))
     def play_with_key(self, player: int, process: int, score: int, key: str) -> None:

@@ -20,24 +20,11 @@ from services.leaderboard.repository import BoardPeriod
 from services.leaderboard.sessions import Change
 from services.leaderboard.settings import LeaderboardSettings
 from services.local.stack import Stack
-from tests.faults.play import API, rows, send
+from tests.faults.play import API, names, rows, send
 from tests.faults.proofs import Proof
-from tests.system import Accounts, eventually, rows_are_awaited, serving
+from tests.system import Accounts, Pause, eventually, rows_are_awaited, serving
 
 pytestmark = pytest.mark.proof(4)
-
-
-class Pause:
-    """Where the first who comes by is held until let go. Everyone else passes."""
-
-    def __init__(self) -> None:
-        self.reached = asyncio.Event()
-        self.go_on = asyncio.Event()
-
-    async def here(self) -> None:
-        if not self.reached.is_set():
-            self.reached.set()
-            await self.go_on.wait()
 
 
 @pytest.fixture
@@ -50,10 +37,6 @@ async def two(
         apps = [create_app(settings) for settings in (impatient, leaderboard_settings)]
         first, second = [await running.enter_async_context(serving(app)) for app in apps]
         yield first, second
-
-
-async def names(client: httpx.AsyncClient) -> list[str]:
-    return [row["username"] for row in (await client.get(f"{API}/top")).json()["top"]]
 
 
 async def test_a_session_whose_process_stopped_between_commit_and_apply_is_told_by_whoever_is_sent_its_key_again(

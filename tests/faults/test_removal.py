@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -12,10 +12,11 @@ from services.leaderboard import exports, player_writer
 from services.leaderboard.app import create_app
 from services.leaderboard.settings import LeaderboardSettings
 from services.local.stack import Stack
-from services.local.web import Service
-from tests.faults.play import API, rows, submit
+from tests.faults.conftest import StartProcess
+from tests.faults.play import API, names, rows, submit
 from tests.faults.proofs import Proof
 from tests.faults.proxy import COMMIT, Fault, Proxy, proxying
+from tests.leaving import add_sessions
 from tests.system import Accounts, assert_problem, eventually, rows_are_awaited, serving
 
 pytestmark = pytest.mark.proof(5)
@@ -23,32 +24,6 @@ pytestmark = pytest.mark.proof(5)
 REMOVES = b"DELETE FROM players"
 ERASES = b"FROM erasures"
 RENAMES = b"INSERT INTO players"
-
-
-async def names(client: httpx.AsyncClient) -> list[str]:
-    return [row["username"] for row in (await client.get(f"{API}/top")).json()["top"]]
-
-
-@pytest.fixture
-async def proxy(stack: Stack) -> AsyncIterator[Proxy]:
-    """Between a process and MySQL."""
-    async with proxying(stack.mysql.host, stack.mysql.port) as proxy:
-        yield proxy
-
-
-@pytest.fixture
-async def process(leaderboard_settings: LeaderboardSettings, proxy: Proxy, mysql: object) -> AsyncIterator[httpx.AsyncClient]:
-    """A service behind that proxy, which waits a second and a half for MySQL."""
-    settings = leaderboard_settings.model_copy(update={"mysql_port": proxy.port, "mysql_timeout": 1.5})
-    async with serving(create_app(settings)) as client:
-        yield client
-
-
-@pytest.fixture
-async def other(leaderboard_settings: LeaderboardSettings, mysql: object) -> AsyncIterator[httpx.AsyncClient]:
-    """A second one, which reaches MySQL directly."""
-    async with serving(create_app(leaderboard_settings)) as client:
-        yield client
 
 
 async def assert_gone(mysql: Any, settings: LeaderboardSettings, proof: Proof, *clients: httpx.AsyncClient) -> None:
@@ -63,9 +38,9 @@ async def assert_gone(mysql: Any, settings: LeaderboardSettings, proof: Proof, *
 @pytest.mark.parametrize("fault", [Fault.LOST, Fault.REPLY_LOST, Fault.REPLY_SWALLOWED])
 @pytest.mark.parametrize("after", [REMOVES, ERASES])
 async def test_whatever_becomes_of_a_commit_who_leaves_is_gone(
-    process: httpx.AsyncClient,
+    proxied: httpx.AsyncClient,
     other: httpx.AsyncClient,
-    proxy: Proxy,
+    mysql_proxy: Proxy,
     accounts: Accounts,
     mysql: Any,
     leaderboard_settings: LeaderboardSettings,
@@ -76,15 +51,15 @@ async def test_whatever_becomes_of_a_commit_who_leaves_is_gone(
 ) -> None:
     monkeypatch.setattr(player_writer, "ERASED_AT_ONCE", 2)
     ada = accounts.new("Ada", 1)
-    await submit(process, accounts.new("Bob", 2), 1)
+    await submit(proxied, accounts.new("Bob", 2), 1)
     for score in range(5):
-        await submit(process, ada, score)
-    proxy.strike(fault, COMMIT, after=after)
-    answer = await process.delete(f"{API}/me", headers=ada)
-    assert proxy.struck.is_set()
+        await submit(proxied, ada, score)
+    mysql_proxy.strike(fault, COMMIT, after=after)
+    answer = await proxied.delete(f"{API}/me", headers=ada)
+    assert mysql_proxy.struck.is_set()
     assert answer.status_code == 204, answer.text
     assert rows(mysql, "SELECT version FROM standings WHERE user_id = 1") == [(6,)]
-    await assert_gone(mysql, leaderboard_settings, proof, process, other)
+    await assert_gone(mysql, leaderboard_settings, proof, proxied, other)
 
     async def told() -> bool:
         return rows(mysql, "SELECT COUNT(*) FROM outbox") == [(0,)]
@@ -93,46 +68,46 @@ async def test_whatever_becomes_of_a_commit_who_leaves_is_gone(
 
 
 async def test_a_removal_that_is_still_on_its_way_is_waited_for(
-    process: httpx.AsyncClient,
+    proxied: httpx.AsyncClient,
     other: httpx.AsyncClient,
-    proxy: Proxy,
+    mysql_proxy: Proxy,
     accounts: Accounts,
     mysql: Any,
     leaderboard_settings: LeaderboardSettings,
     proof: Proof,
 ) -> None:
     ada = accounts.new("Ada", 1)
-    await submit(process, accounts.new("Bob", 2), 1)
-    await submit(process, ada, 5)
-    proxy.strike(Fault.HELD, COMMIT, after=REMOVES)
-    leaving = asyncio.create_task(process.delete(f"{API}/me", headers=ada))
-    await proxy.struck.wait()
+    await submit(proxied, accounts.new("Bob", 2), 1)
+    await submit(proxied, ada, 5)
+    mysql_proxy.strike(Fault.HELD, COMMIT, after=REMOVES)
+    leaving = asyncio.create_task(proxied.delete(f"{API}/me", headers=ada))
+    await mysql_proxy.struck.wait()
 
     await eventually(lambda: rows_are_awaited(mysql))
     assert rows(mysql, "SELECT score FROM standings WHERE user_id = 1") == [(5,)]
-    proxy.release()
+    mysql_proxy.release()
     assert (await leaving).status_code == 204
     assert rows(mysql, "SELECT version FROM standings WHERE user_id = 1") == [(2,)]
-    await assert_gone(mysql, leaderboard_settings, proof, process, other)
+    await assert_gone(mysql, leaderboard_settings, proof, proxied, other)
 
 
 async def test_a_removal_that_never_gets_through_is_answered_503_and_can_be_asked_for_again_elsewhere(
-    process: httpx.AsyncClient,
+    proxied: httpx.AsyncClient,
     other: httpx.AsyncClient,
-    proxy: Proxy,
+    mysql_proxy: Proxy,
     accounts: Accounts,
     mysql: Any,
     leaderboard_settings: LeaderboardSettings,
     proof: Proof,
 ) -> None:
     ada = accounts.new("Ada", 1)
-    await submit(process, accounts.new("Bob", 2), 1)
-    await submit(process, ada, 5)
-    proxy.strike(Fault.HELD, COMMIT, after=REMOVES)
-    refused = await process.delete(f"{API}/me", headers=ada)
+    await submit(proxied, accounts.new("Bob", 2), 1)
+    await submit(proxied, ada, 5)
+    mysql_proxy.strike(Fault.HELD, COMMIT, after=REMOVES)
+    refused = await proxied.delete(f"{API}/me", headers=ada)
     assert_problem(refused, 503, "service-unavailable")
     assert int(refused.headers["retry-after"]) >= 1
-    proxy.release()  # whether it is committed now or was given up by then, nobody can tell
+    mysql_proxy.release()  # whether it is committed now or was given up by then, nobody can tell
     assert (await other.delete(f"{API}/me", headers=ada)).status_code == 204
     assert rows(mysql, "SELECT version FROM standings WHERE user_id = 1") == [(2,)]
     await assert_gone(mysql, leaderboard_settings, proof, other)
@@ -140,22 +115,22 @@ async def test_a_removal_that_never_gets_through_is_answered_503_and_can_be_aske
 
 @pytest.mark.parametrize("fault", [Fault.LOST, Fault.REPLY_LOST, Fault.REPLY_SWALLOWED])
 async def test_whatever_becomes_of_a_commit_a_rename_is_one_change(
-    process: httpx.AsyncClient,
+    proxied: httpx.AsyncClient,
     other: httpx.AsyncClient,
-    proxy: Proxy,
+    mysql_proxy: Proxy,
     accounts: Accounts,
     mysql: Any,
     leaderboard_settings: LeaderboardSettings,
     fault: Fault,
     proof: Proof,
 ) -> None:
-    await submit(process, accounts.new("Ada", 1), 5)
-    proxy.strike(fault, COMMIT, after=RENAMES)
-    answer = await process.put(f"{API}/me", headers=accounts.new("Lovelace", 1))
-    assert proxy.struck.is_set()
+    await submit(proxied, accounts.new("Ada", 1), 5)
+    mysql_proxy.strike(fault, COMMIT, after=RENAMES)
+    answer = await proxied.put(f"{API}/me", headers=accounts.new("Lovelace", 1))
+    assert mysql_proxy.struck.is_set()
     assert (answer.status_code, answer.json()["username"]) == (200, "Lovelace")
     assert rows(mysql, "SELECT version FROM standings") == [(2,)]
-    assert await names(process) == await names(other) == ["Lovelace"]
+    assert await names(proxied) == await names(other) == ["Lovelace"]
     await proof.whole(leaderboard_settings)
 
 
@@ -188,28 +163,6 @@ async def test_who_leaves_through_a_process_that_redis_cannot_hear_is_gone_every
 
 
 @pytest.fixture
-def start_process(stack: Stack, tmp_path: Any) -> Iterator[Callable[..., Service]]:
-    """Starts leaderboard processes of the test's own beside the stack's, on the stack's database."""
-    started: list[Service] = []
-
-    def start(**changed: str) -> Service:
-        service = Service(
-            f"leaderboard-of-test-{len(started)}",
-            module="services.leaderboard",
-            ready_path=f"{API}/health/ready",
-            log=tmp_path / f"service-{len(started)}.log",
-            environment={**stack.leaderboard.environment(), **changed},
-        )
-        started.append(service)
-        service.start()
-        return service
-
-    yield start
-    for service in started:
-        service.kill()
-
-
-@pytest.fixture
 def administrator(stack: Stack) -> Iterator[Any]:
     """To the stack's own database."""
     connection = stack.mysql.connect(database=stack.database, autocommit=True)
@@ -217,20 +170,16 @@ def administrator(stack: Stack) -> Iterator[Any]:
     connection.close()
 
 
-def add_sessions(connection: Any, user_id: int, count: int) -> None:
-    """Sessions of no points beside the one that a player has."""
+def give_sessions(connection: Any, user_id: int, count: int) -> None:
+    """Sessions of no points, counted."""
+    add_sessions(connection, user_id, count)
     with connection.cursor() as cursor:
-        cursor.executemany(
-            # Placeholders only: else the driver sends each row alone.
-            "INSERT INTO game_sessions (user_id, submission_key, group_id, score, submitted_at) VALUES (%s, %s, %s, %s, %s)",
-            [(user_id, f"s:{number}", b"0" * 16, 0, "2026-01-01") for number in range(count)],
-        )
         cursor.execute("UPDATE standings SET sessions = sessions + %s WHERE user_id = %s", (count, user_id))
 
 
 async def test_what_a_killed_process_was_erasing_is_erased_by_the_next(
     stack: Stack,
-    start_process: Callable[..., Service],
+    start_process: StartProcess,
     accounts: Accounts,
     administrator: Any,
     stack_settings: LeaderboardSettings,
@@ -238,10 +187,10 @@ async def test_what_a_killed_process_was_erasing_is_erased_by_the_next(
 ) -> None:
     user_id = 885_001
     ada = accounts.new("Ada", user_id)
-    killed = start_process()
+    killed = await start_process()
     async with httpx.AsyncClient(base_url=killed.url, timeout=30) as client:
         await submit(client, ada, 5)
-        add_sessions(administrator, user_id, 20_000)
+        give_sessions(administrator, user_id, 20_000)
         leaving = asyncio.create_task(client.delete(f"{API}/me", headers=ada))
 
         def left() -> int:
@@ -262,7 +211,7 @@ async def test_what_a_killed_process_was_erasing_is_erased_by_the_next(
         played = await submit(client, ada, 7)  # who comes back meanwhile starts anew
         assert played["total_score"] == 7
         await proof.whole(stack_settings)
-    start_process()
+    await start_process()
 
     async def finished() -> bool:
         return rows(administrator, "SELECT COUNT(*) FROM erasures") == [(0,)]
@@ -273,8 +222,8 @@ async def test_what_a_killed_process_was_erasing_is_erased_by_the_next(
 
 
 async def test_an_export_that_loses_its_database_ends_without_its_end(
-    start_process: Callable[..., Service],
-    proxy: Proxy,
+    start_process: StartProcess,
+    mysql_proxy: Proxy,
     accounts: Accounts,
     administrator: Any,
     stack_settings: LeaderboardSettings,
@@ -282,14 +231,13 @@ async def test_an_export_that_loses_its_database_ends_without_its_end(
 ) -> None:
     user_id = 886_001
     ada = accounts.new("Ada", user_id)
-    behind = {"MYSQL_HOST": "127.0.0.1", "MYSQL_PORT": str(proxy.port), "MYSQL_TIMEOUT": "2"}
-    service = await asyncio.to_thread(start_process, **behind)  # the proxy is here
+    service = await start_process(mysql_port=mysql_proxy.port, mysql_timeout=2)
     async with httpx.AsyncClient(base_url=service.url, timeout=30) as client:
         await submit(client, ada, 5)
-        add_sessions(administrator, user_id, 3 * exports.PAGE)
+        give_sessions(administrator, user_id, 3 * exports.PAGE)
         ids = rows(administrator, "SELECT id FROM game_sessions WHERE user_id = %s ORDER BY id", user_id)
         last_of_second_page = ids[2 * exports.PAGE - 1][0]
-        proxy.strike(Fault.LOST, f"game_sessions.id > {last_of_second_page}".encode())
+        mysql_proxy.strike(Fault.LOST, f"game_sessions.id > {last_of_second_page}".encode())
         received = b""
 
         async def receive() -> None:
@@ -301,17 +249,17 @@ async def test_an_export_that_loses_its_database_ends_without_its_end(
 
         with pytest.raises(httpx.RemoteProtocolError):
             await receive()
-        assert proxy.struck.is_set()
+        assert mysql_proxy.struck.is_set()
         assert received.count(b"session_id") == 2 * exports.PAGE
         with pytest.raises(json.JSONDecodeError):
             json.loads(received)
         whole = await client.get(f"{API}/me/export", headers=ada)
         assert [each["session_id"] for each in whole.json()["sessions"]] == [session_id for (session_id,) in ids]
-        proxy.cut()
+        mysql_proxy.cut()
         refused = await client.get(f"{API}/me/export", headers=ada)
         assert_problem(refused, 503, "service-unavailable")
         assert "content-disposition" not in refused.headers
-        proxy.mend()
+        mysql_proxy.mend()
     assert "Traceback" not in service.log.read_text()
     assert "answer cut short" in service.log.read_text()
     await proof.whole(stack_settings)

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
@@ -36,26 +35,9 @@ def assert_counted(connection: Any, answers: list[dict[str, Any]]) -> None:
         assert tally == [folded.score, folded.sessions, folded.reached_session_id]
 
 
-@pytest.fixture
-async def process(
-    leaderboard_settings: LeaderboardSettings, mysql_proxy: Proxy, mysql: object
-) -> AsyncIterator[httpx.AsyncClient]:
-    """A service behind that proxy, which waits a second and a half for MySQL."""
-    settings = leaderboard_settings.model_copy(update={"mysql_port": mysql_proxy.port, "mysql_timeout": 1.5})
-    async with serving(create_app(settings)) as client:
-        yield client
-
-
-@pytest.fixture
-async def other(leaderboard_settings: LeaderboardSettings, mysql: object) -> AsyncIterator[httpx.AsyncClient]:
-    """A second one, which reaches MySQL directly."""
-    async with serving(create_app(leaderboard_settings)) as client:
-        yield client
-
-
 @pytest.mark.parametrize("fault", [Fault.LOST, Fault.REPLY_LOST, Fault.REPLY_SWALLOWED])
 async def test_whatever_becomes_of_a_commit_its_session_is_stored_once(
-    process: httpx.AsyncClient,
+    proxied: httpx.AsyncClient,
     mysql_proxy: Proxy,
     accounts: Accounts,
     mysql: Any,
@@ -64,14 +46,14 @@ async def test_whatever_becomes_of_a_commit_its_session_is_stored_once(
     proof: Proof,
 ) -> None:
     ada = accounts.new()
-    answers = [(await send(process, ada, 3)).json()]
+    answers = [(await send(proxied, ada, 3)).json()]
     mysql_proxy.strike(fault, COMMIT, after=STORES)
-    answer = await send(process, ada, 4)
+    answer = await send(proxied, ada, 4)
     assert mysql_proxy.struck.is_set()
     assert answer.status_code == 201, answer.text
     assert "idempotent-replayed" not in answer.headers
     assert (answer.json()["total_score"], answer.json()["rank"]) == (7, 1)
-    answers += [answer.json(), (await send(process, ada, 5)).json()]
+    answers += [answer.json(), (await send(proxied, ada, 5)).json()]
     assert_counted(mysql, answers)
     assert rows(mysql, "SELECT version FROM standings") == [(3,)]
     proof.did("COMMITs lost, unanswered or swallowed")
@@ -80,7 +62,7 @@ async def test_whatever_becomes_of_a_commit_its_session_is_stored_once(
 
 @pytest.mark.parametrize("fault", [Fault.LOST, Fault.REPLY_LOST])
 async def test_so_is_each_session_of_a_group(
-    process: httpx.AsyncClient,
+    proxied: httpx.AsyncClient,
     mysql_proxy: Proxy,
     accounts: Accounts,
     mysql: Any,
@@ -90,7 +72,7 @@ async def test_so_is_each_session_of_a_group(
 ) -> None:
     players = [accounts.new() for _ in range(5)]
     mysql_proxy.strike(fault, COMMIT, after=STORES)
-    answers = await asyncio.gather(*(send(process, player, score) for score in range(6) for player in players))
+    answers = await asyncio.gather(*(send(proxied, player, score) for score in range(6) for player in players))
     assert mysql_proxy.struck.is_set()
     assert {answer.status_code for answer in answers} == {201}
     assert_counted(mysql, [answer.json() for answer in answers])
@@ -99,7 +81,7 @@ async def test_so_is_each_session_of_a_group(
 
 
 async def test_a_commit_that_is_still_on_its_way_is_waited_for(
-    process: httpx.AsyncClient,
+    proxied: httpx.AsyncClient,
     mysql_proxy: Proxy,
     accounts: Accounts,
     mysql: Any,
@@ -107,7 +89,7 @@ async def test_a_commit_that_is_still_on_its_way_is_waited_for(
     proof: Proof,
 ) -> None:
     mysql_proxy.strike(Fault.HELD, COMMIT, after=STORES)
-    asking = asyncio.create_task(send(process, accounts.new(), 4))
+    asking = asyncio.create_task(send(proxied, accounts.new(), 4))
 
     await mysql_proxy.struck.wait()
 
@@ -123,7 +105,7 @@ async def test_a_commit_that_is_still_on_its_way_is_waited_for(
 
 
 async def test_a_commit_that_never_gets_through_is_answered_503_in_the_end_and_a_repeat_is_the_same_session(
-    process: httpx.AsyncClient,
+    proxied: httpx.AsyncClient,
     other: httpx.AsyncClient,
     mysql_proxy: Proxy,
     accounts: Accounts,
@@ -133,7 +115,7 @@ async def test_a_commit_that_never_gets_through_is_answered_503_in_the_end_and_a
 ) -> None:
     ada = accounts.new()
     mysql_proxy.strike(Fault.HELD, COMMIT, after=STORES)
-    refused = await send(process, ada, 4, "key")
+    refused = await send(proxied, ada, 4, "key")
     assert_problem(refused, 503, "service-unavailable")
     assert int(refused.headers["retry-after"]) >= 1
     mysql_proxy.release()  # whether it is committed now or was given up by then, nobody can tell
@@ -170,7 +152,7 @@ async def test_a_full_queue_is_answered_503_and_all_that_was_accepted_is_stored(
 
 
 async def test_mysql_restarting_under_load_costs_no_acknowledged_session(
-    process: httpx.AsyncClient,
+    proxied: httpx.AsyncClient,
     mysql_proxy: Proxy,
     accounts: Accounts,
     mysql: Any,
@@ -183,7 +165,7 @@ async def test_mysql_restarting_under_load_costs_no_acknowledged_session(
 
     async def play(player: dict[str, str]) -> None:
         while not stop.is_set():
-            answers.append(await send(process, player, 1))
+            answers.append(await send(proxied, player, 1))
 
     def accepted() -> list[dict[str, Any]]:
         return [answer.json() for answer in answers if answer.status_code == 201]

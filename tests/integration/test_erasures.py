@@ -13,8 +13,8 @@ from services.leaderboard.app import create_app
 from services.leaderboard.check import check
 from services.leaderboard.players import Outcome
 from services.leaderboard.settings import LeaderboardSettings
-from tests.leaving import Pause, get, own_database, play, remove, submit_by_key
-from tests.system import Accounts, assert_problem, eventually, rows_are_awaited, serving
+from tests.leaving import get, own_database, play, remove, submit_by_key
+from tests.system import Accounts, Pause, assert_problem, eventually, rows_are_awaited, serving
 from tests.writing import rows
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

@@ -12,6 +12,7 @@ from services.leaderboard.app import create_app
 from services.leaderboard.exports import Exports
 from services.leaderboard.schemas import Export
 from services.leaderboard.settings import LeaderboardSettings
+from tests.leaving import add_sessions
 from tests.ranked import database_of
 from tests.system import Accounts, eventually, serving
 
@@ -87,16 +88,6 @@ async def test_it_is_whole_wherever_its_pages_end(
     await play(leaderboard, accounts.new("Bob", 2), 9)
     document = await export(leaderboard, ada)
     assert [each["session_id"] for each in document["sessions"]] == ids
-
-
-def add_sessions(mysql: Any, user_id: int, count: int) -> None:
-    """Sessions of no points beside those that a player has."""
-    with mysql.cursor() as cursor:
-        cursor.executemany(
-            # Placeholders only: else the driver sends each row alone.
-            "INSERT INTO game_sessions (user_id, submission_key, group_id, score, submitted_at) VALUES (%s, %s, %s, %s, %s)",
-            [(user_id, f"s:{number}", b"0" * 16, 0, "2026-01-01") for number in range(count)],
-        )
 
 
 async def test_it_is_read_as_it_is_taken_and_a_piece_is_a_page(

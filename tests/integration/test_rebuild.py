@@ -21,7 +21,7 @@ from services.leaderboard.settings import LeaderboardSettings
 from services.local.maintenance import maintain
 from services.local.stack import Stack
 from tests.ranked import database_of, put, random_standings
-from tests.system import Accounts, eventually, serving
+from tests.system import Accounts, Pause, eventually, serving
 
 API = "/api/leaderboard"
 PLAYERS = 2 * BATCH + 100
@@ -73,22 +73,11 @@ async def built(redis: Redis) -> None:
     await eventually(is_so, 10)
 
 
-class Pause:
-    """Holds a build after its first batch."""
-
-    def __init__(self) -> None:
-        self.reached, self.over = asyncio.Event(), asyncio.Event()
-
-    async def __call__(self, rows: list[Change]) -> None:
-        self.reached.set()
-        await self.over.wait()
-
-
 async def test_who_plays_while_the_index_is_built_is_in_it_as_they_are_then(
     service: httpx.AsyncClient, database: Database, leaderboard_settings: LeaderboardSettings, accounts: Accounts
 ) -> None:
     pause = Pause()
-    building = asyncio.create_task(build(database, leaderboard_settings, MAIN, "test", pause))
+    building = asyncio.create_task(build(database, leaderboard_settings, MAIN, "test", pause.here))
     await pause.reached.wait()
     for user_id in (EARLY, LATE, PLAYERS + 1):  # whom the build has passed, whom it has not, and one who is new
         token = accounts.new("player", user_id)
@@ -96,7 +85,7 @@ async def test_who_plays_while_the_index_is_built_is_in_it_as_they_are_then(
         own = (await service.get(f"{API}/rank/me", headers=token)).json()
         assert (own["total_score"], own["rank"]) == (answer["total_score"], answer["rank"])
     before = (await service.get(f"{API}/top?limit=100")).json()
-    pause.over.set()
+    pause.go_on.set()
     assert await building == "BEGUN"
     await in_use(service)
     assert (await service.get(f"{API}/top?limit=100")).json() == before
@@ -110,13 +99,13 @@ async def test_who_leaves_or_is_renamed_while_the_index_is_built_is_so_in_it(
     for player in people.values():  # so that all of them are on the board
         await service.post(f"{API}/submit", json={"score": 1}, headers=player)
     pause = Pause()
-    building = asyncio.create_task(build(database, leaderboard_settings, MAIN, "test", pause))
+    building = asyncio.create_task(build(database, leaderboard_settings, MAIN, "test", pause.here))
     await pause.reached.wait()
     for user_id in (EARLY, LATE):
         assert (await service.delete(f"{API}/me", headers=people[user_id])).status_code == 204
         renamed = accounts.new("renamed", user_id + 1)
         assert (await service.put(f"{API}/me", headers=renamed)).json()["username"] == "renamed"
-    pause.over.set()
+    pause.go_on.set()
     assert await building == "BEGUN"
     await in_use(service)
     for user_id in (EARLY, LATE):
@@ -130,10 +119,10 @@ async def test_a_key_that_is_lost_while_it_is_built_is_noticed_and_the_index_is_
     service: httpx.AsyncClient, database: Database, leaderboard_settings: LeaderboardSettings, redis: Redis, lost: str
 ) -> None:
     pause = Pause()
-    building = asyncio.create_task(build(database, leaderboard_settings, MAIN, "test", pause))
+    building = asyncio.create_task(build(database, leaderboard_settings, MAIN, "test", pause.here))
     await pause.reached.wait()
     redis.delete(lost)
-    pause.over.set()
+    pause.go_on.set()
     with pytest.raises(Lost):
         await building
     redis.hset(HASH, "#until", "1")  # as if its lease had run out
@@ -146,12 +135,12 @@ async def test_a_builder_who_was_replaced_does_no_harm_when_it_goes_on(
     service: httpx.AsyncClient, database: Database, leaderboard_settings: LeaderboardSettings, redis: Redis
 ) -> None:
     pause = Pause()
-    building = asyncio.create_task(build(database, leaderboard_settings, MAIN, "test", pause))
+    building = asyncio.create_task(build(database, leaderboard_settings, MAIN, "test", pause.here))
     await pause.reached.wait()
     redis.hset(HASH, "#until", "1")
     await built(redis)  # the service has, meanwhile
     await in_use(service)
-    pause.over.set()
+    pause.go_on.set()
     with pytest.raises(Lost):
         await building
     assert await check(leaderboard_settings) == []

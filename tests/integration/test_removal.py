@@ -11,8 +11,8 @@ from services.leaderboard import player_writer, players
 from services.leaderboard.app import create_app
 from services.leaderboard.check import check
 from services.leaderboard.settings import LeaderboardSettings
-from tests.leaving import API, Pause, get, play, remove
-from tests.system import Accounts, assert_problem, eventually, serving
+from tests.leaving import API, get, play, remove
+from tests.system import Accounts, Pause, assert_problem, eventually, serving
 from tests.writing import rows
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
