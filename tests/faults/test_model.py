@@ -121,7 +121,7 @@ class Machine(RuleBasedStateMachine):
             self.done["sessions"] += 1
             answer = self.submit(player, process, score)
             assert answer.status_code == 201, answer.text
-            self.stored(player, answer.json(), score)
+            self.stored(player, process, answer.json(), score)
 
     @rule(player=players, process=processes, score=scores, key=st.sampled_from("abcdef"))
     def play_with_key(self, player: int, process: int, score: int, key: str) -> None:
@@ -138,7 +138,7 @@ class Machine(RuleBasedStateMachine):
         elif first is None:
             assert answer.status_code == 201, answer.text
             assert "idempotent-replayed" not in answer.headers
-            self.stored(player, answer.json(), score)
+            self.stored(player, process, answer.json(), score)
             self.model.keys[user, key] = self.model.sessions[user][-1]
             self.model.told[user, key] = {(answer.json()["total_score"], answer.json()["rank"])}
         else:
@@ -159,37 +159,41 @@ class Machine(RuleBasedStateMachine):
         assert answer.status_code == 201, answer.text
         assert answer.headers["idempotent-replayed"] == "true"
         assert answer.json()["session_id"] == first.session_id
-        self.is_told_again(user, key, kept, (answer.json()["total_score"], answer.json()["rank"]))
+        self.is_told_again(process, user, key, kept, (answer.json()["total_score"], answer.json()["rank"]))
 
     def kept_answer(self, session: Session) -> tuple[int, int | None] | None:
         """What MySQL has of what a session's submission was answered with: moments after it, unless a kill came between."""
         row = f"SELECT answered_total, answered_rank FROM game_sessions WHERE id = {session.session_id:d}"
         return next(((total, rank) for total, rank in self.sql(row) if total is not None), None)
 
-    def is_told_again(self, user: int, key: str, kept: tuple[int, int | None] | None, answer: tuple[int, int | None]) -> None:
+    def is_told_again(
+        self, process: int, user: int, key: str, kept: tuple[int, int | None] | None, answer: tuple[int, int | None]
+    ) -> None:
         """A repeat is told what was told before; until that is kept, perhaps what is right now, which is told from then on."""
         self.done["repeats"] += 1
         told = self.model.told[user, key]
         if kept is None:
             if answer not in told:
-                self.is_right_now(user, *answer)
+                self.is_right_now(process, user, *answer)
             told.add(answer)
         else:
             assert kept in told
             assert answer == kept
 
-    def stored(self, player: int, answer: dict[str, Any], score: int) -> None:
+    def stored(self, player: int, process: int, answer: dict[str, Any], score: int) -> None:
         user = self.model.users[player]
         self.model.sessions[user].append(Session(answer["session_id"], score))
         self.model.shown[user] = self.model.names[user]
-        self.is_right_now(user, answer["total_score"], answer["rank"])
+        self.is_right_now(process, user, answer["total_score"], answer["rank"])
 
-    def is_right_now(self, user: int, total_score: int, rank: int | None) -> None:
+    def is_right_now(self, process: int, user: int, total_score: int, rank: int | None) -> None:
         """A total is always right. So is a rank, but for the second that another process's change may take after a fault."""
         mine = self.own(user)
         assert total_score == mine["total_score"]
-        if self.settled:
-            assert rank == mine["rank"]
+        if rank != mine["rank"]:
+            assert not self.settled
+            assert mine["rank"] is not None
+            self.holds(process, f"rank/{user}", mine, "")
 
     @rule(player=players, process=processes)
     def remove_me(self, player: int, process: int) -> None:
@@ -215,7 +219,7 @@ class Machine(RuleBasedStateMachine):
             self.model.shown[user] = self.model.names[user]
             found = answer.json()
             assert found["username"] == self.own(user)["username"]
-            self.is_right_now(user, found["total_score"], found["rank"])
+            self.is_right_now(process, user, found["total_score"], found["rank"])
 
     # Reading.
 
@@ -267,7 +271,7 @@ class Machine(RuleBasedStateMachine):
         self.done["answers compared"] += 1
         answer = self.client(process).get(f"{API}/rank/me", headers=self.tokens[user]).json()
         assert answer["username"] == self.own(user)["username"]
-        self.is_right_now(user, answer["total_score"], answer["rank"])
+        self.is_right_now(process, user, answer["total_score"], answer["rank"])
 
     @rule(process=processes, player=players, radius=st.integers(1, 4))
     def around(self, process: int, player: int, radius: int) -> None:
