@@ -236,7 +236,15 @@ export const eraseGames = (token) => request("DELETE", "/api/leaderboard/me", { 
  * @param {string} token
  * @param {number} score
  * @param {string} key the same for every attempt at one submission
- * @returns {Promise<Standing>}
+ * @returns {Promise<{ standing: Standing, replayed: boolean }>} `replayed`: whether an attempt before had stored it already
  */
 export const submit = (token, score, key) =>
-  request("POST", "/api/leaderboard/submit", { token, body: { score }, headers: { "Idempotency-Key": `"${key}"` } });
+  request("POST", "/api/leaderboard/submit", {
+    token,
+    body: { score },
+    headers: { "Idempotency-Key": `"${key}"` },
+    read: async (response) => ({
+      standing: await response.json(),
+      replayed: response.headers.get("Idempotent-Replayed") === "true",
+    }),
+  });

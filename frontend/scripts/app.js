@@ -16,9 +16,9 @@ import { createScoreForm } from "./score-form.js";
 import { Session, SessionEnded } from "./session.js";
 import { createSettingsDialog } from "./settings-dialog.js";
 import { createStandingCard } from "./standing-card.js";
+import { Submission } from "./submission.js";
 
 /** @import { AccountDialogData } from "./account-dialog.js" */
-/** @import { ScoreFormData } from "./score-form.js" */
 /** @import { Credentials, Standing } from "./types.d.ts" */
 
 /** @type {AccountDialogData} */
@@ -26,6 +26,7 @@ const ACCOUNT_CLOSED = { mode: "closed", notice: null, busy: false, failure: nul
 
 const session = new Session();
 const account = new Account(session);
+const submission = new Submission(session);
 const pages = new BoardPages();
 const poller = new Poller(refresh, (failure) => {
   state.connection = failure;
@@ -40,13 +41,11 @@ const state = {
   signingOut: false,
   signOutFailed: false,
   account: ACCOUNT_CLOSED,
-  /** @type {ScoreFormData} */
-  score: { draft: { score: null }, busy: false, failure: null, result: "" },
 };
 /** Grows with everything that makes an older answer about the standing out of date. */
 let standingTurn = 0;
-/** The submission whose outcome is not known yet: the same score sent again is the same submission. @type {{ score: number, key: string } | null} */
-let attempt = null;
+/** Whether the standing is going to be asked for as soon as it is known who is signed in. */
+let seekingCaller = false;
 /** Whether the board may still call the person by an older name. */
 let renamed = false;
 /** The score that waits for its player to sign in. @type {number | null} */
@@ -71,7 +70,7 @@ function render() {
   menu.update({ status, user });
   banner.update({ failure: state.connection, signOutFailed: state.signOutFailed });
   card.update({ status, ending, standing: state.standing, players: pages.shown?.total_players ?? null });
-  scoreForm.update(state.score);
+  scoreForm.update(submission.progress);
   board.update({
     shown: pages.shown,
     page: pages.page,
@@ -98,14 +97,22 @@ async function refresh() {
 
 async function loadStanding() {
   if (session.status === "signed-out") return;
-  const turn = ++standingTurn;
+  let turn = standingTurn;
   const outdated = renamed;
+  seekingCaller = true;
   try {
-    const standing = await session.authorized(outdated ? api.showName : api.myStanding);
+    const standing = await session.authorized((token) => {
+      seekingCaller = false;
+      // Only now, because finding out who is signed in makes what was asked before out of date.
+      turn = ++standingTurn;
+      return outdated ? api.showName(token) : api.myStanding(token);
+    });
     if (outdated) renamed = false;
     if (turn === standingTurn && standing.user_id === session.user?.user_id) state.standing = standing;
   } catch (error) {
     if (!(error instanceof SessionEnded)) throw error;
+  } finally {
+    seekingCaller = false;
   }
 }
 
@@ -145,39 +152,6 @@ async function jumpToCaller() {
     render();
     if (board.focusCaller()) announce(`You are ${place(standing.rank)}, on page ${number(pages.page)}`);
   });
-}
-
-/** @param {number} score */
-async function submitScore(score) {
-  if (session.status === "signed-out") {
-    askToSignIn(score);
-    return;
-  }
-  attempt = attempt?.score === score ? attempt : { score, key: newKey() };
-  const { key } = attempt;
-  state.score = { ...state.score, busy: true, failure: null, result: "" };
-  render();
-  try {
-    const standing = await session.authorized((token) => api.submit(token, score, key));
-    standingTurn += 1;
-    state.standing = standing;
-    const rank = standing.rank === null ? "" : ` You are ${place(standing.rank)} now.`;
-    state.score = { draft: { score: null }, busy: false, failure: null, result: `${count(score, "point")} added.${rank}` };
-    attempt = null;
-    poller.now();
-  } catch (error) {
-    state.score = { ...state.score, busy: false };
-    if (error instanceof SessionEnded) {
-      askToSignIn(score);
-    } else if (error instanceof api.Unreachable) {
-      state.score.failure = inForm("No answer came back, so this score may or may not have counted. Look at your total before you send it again.");
-      poller.now();
-    } else {
-      attempt = null;
-      state.score.failure = explain(error);
-    }
-  }
-  render();
 }
 
 /** @param {number} score */
@@ -225,7 +199,7 @@ async function enter(mode, credentials) {
   goToPassword();
   announce(`Signed in as ${session.user?.username}`);
   if (score === null) poller.now();
-  else await submitScore(score);
+  else await submission.send(score, false);
 }
 
 async function signOut() {
@@ -284,24 +258,18 @@ async function deleteAccount(password) {
   poller.now(); // what is gone from the board is gone, even if the account is not
 }
 
-/** 128 random bits, as hex. (Browsers keep `crypto.randomUUID` from pages that came over plain HTTP from elsewhere.) */
-function newKey() {
-  const bytes = [...crypto.getRandomValues(new Uint8Array(16))];
-  return bytes.map((byte) => byte.toString(16).padStart(2, "0")).join("");
-}
-
 session.addEventListener("change", () => {
   standingTurn += 1;
   state.standing = null;
   state.signOutFailed = false;
-  state.score = { ...state.score, result: "" };
-  attempt = null;
   renamed = false;
+  submission.hush();
   account.forget();
   if (session.status === "signed-in" && !state.account.busy) {
     // Signed in from another tab: there is nothing left to ask for here.
     waitingScore = null;
     state.account = ACCOUNT_CLOSED;
+    if (!seekingCaller) poller.now();
   }
   render();
   if (!state.account.busy) goToPassword();
@@ -309,6 +277,17 @@ session.addEventListener("change", () => {
 
 session.addEventListener("rename", render);
 account.addEventListener("change", render);
+submission.addEventListener("change", render);
+submission.addEventListener("counted", (event) => {
+  const standing = /** @type {CustomEvent<Standing | null>} */ (event).detail;
+  if (standing && standing.user_id === session.user?.user_id) {
+    standingTurn += 1;
+    state.standing = standing;
+    render();
+  }
+  poller.now();
+});
+submission.addEventListener("sign-in", (event) => askToSignIn(/** @type {CustomEvent<number>} */ (event).detail));
 account.addEventListener("ended", (event) => {
   const notice = /** @type {CustomEvent<string>} */ (event).detail;
   account.close();
@@ -340,12 +319,12 @@ body.addEventListener("settings:end", ({ detail }) => void account.endDevice(det
 body.addEventListener("settings:end-others", () => void account.endOtherDevices());
 body.addEventListener("settings:download", ({ detail }) => void account.download(detail.what));
 body.addEventListener("settings:delete", ({ detail }) => void deleteAccount(detail.password));
-body.addEventListener("connection:retry", () => poller.now());
-body.addEventListener("game:end", ({ detail }) => {
-  state.score = { ...state.score, draft: { score: detail.score }, failure: null, result: "" };
-  render();
+body.addEventListener("connection:retry", () => {
+  poller.now();
+  submission.now();
 });
-body.addEventListener("score:submit", ({ detail }) => void submitScore(detail.score));
+body.addEventListener("game:end", ({ detail }) => submission.offer(detail.score));
+body.addEventListener("score:submit", ({ detail }) => void submission.send(detail.score, detail.fresh));
 body.addEventListener("board:page", ({ detail }) => {
   pages.turnTo(detail.page);
   void showPage();

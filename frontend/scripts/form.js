@@ -16,8 +16,9 @@ import { clock, duration } from "./format.js";
  * @param {string} options.action
  * @param {string} options.busyAction
  * @param {(values: Record<F, string>) => Failure | null} options.send passes on what was typed, or says what is wrong with it
+ * @param {() => void} [options.done] what to do with the fields when what was sent is done with; by itself the form empties them
  */
-export function createForm(form, { fields: names, action, busyAction, send }) {
+export function createForm(form, { fields: names, action, busyAction, send, done = () => form.reset() }) {
   const fields = /** @type {Record<F, ReturnType<typeof createField>>} */ (
     Object.fromEntries(names.map((name) => [name, createField(form, name)]))
   );
@@ -105,7 +106,7 @@ export function createForm(form, { fields: names, action, busyAction, send }) {
       const { failure, result: news } = progress;
       if (news !== told.result) {
         setText(result, news);
-        if (news) form.reset(); // what was sent is done with
+        if (news && !busy) done();
       }
       if (failure !== told.failure) show(failure);
       told = { failure, result: news };

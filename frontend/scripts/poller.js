@@ -1,7 +1,7 @@
 import { Unreachable } from "./api.js";
+import { pauseAfter } from "./backoff.js";
 
 const INTERVAL_MS = 5_000;
-const LONGEST_WAIT_MS = 30_000;
 
 /**
  * Runs `work` again and again while the page is visible: every few seconds when it succeeds, ever more slowly while
@@ -42,7 +42,7 @@ export class Poller {
   async #run() {
     clearTimeout(this.#timer);
     this.#running = true;
-    let wait = INTERVAL_MS;
+    let wait = INTERVAL_MS * (0.8 + 0.4 * Math.random()); // spread, so that pages that were opened together drift apart
     try {
       do {
         this.#again = false;
@@ -52,7 +52,7 @@ export class Poller {
       this.onOutcome(null);
     } catch (error) {
       if (error instanceof Unreachable) {
-        wait = Math.max(error.retryAfterMs, Math.min(LONGEST_WAIT_MS, 1000 * 2 ** this.#failures));
+        wait = pauseAfter(error, this.#failures);
         this.#failures += 1;
         this.onOutcome(error);
       } else {
@@ -61,7 +61,6 @@ export class Poller {
     } finally {
       this.#running = false;
     }
-    // Spread, so that the pages that lost the server together do not come back to it together.
-    if (document.visibilityState === "visible") this.#timer = setTimeout(() => this.now(), wait * (0.8 + 0.4 * Math.random()));
+    if (document.visibilityState === "visible") this.#timer = setTimeout(() => this.now(), wait);
   }
 }

@@ -21,14 +21,21 @@ export function createScoreForm(root) {
     send() {
       const wrong = fault();
       if (wrong) return inField("score", wrong);
-      emit(root, "score:submit", { score: input.valueAsNumber });
+      emit(root, "score:submit", { score: input.valueAsNumber, fresh });
+      fresh = false;
       return null;
+    },
+    done() {
+      // What came into the field while the last score was on its way is the next one.
+      if (!fresh) root.reset();
     },
   });
   const { input, update: updateField } = form.fields.score;
   const highest = Number(input.max);
   /** @type {ScoreFormData["draft"] | null} */
   let draft = null;
+  /** Whether the field was written to since its score was sent. */
+  let fresh = true;
 
   /** @returns {string | null} what is wrong with the score typed */
   function fault() {
@@ -41,6 +48,9 @@ export function createScoreForm(root) {
     return null;
   }
 
+  input.addEventListener("input", () => {
+    fresh = true;
+  });
   // A number field counts up and down under a scrolling hand; this page's readers mean to scroll.
   input.addEventListener("wheel", () => input.blur(), { passive: true });
 
@@ -51,6 +61,7 @@ export function createScoreForm(root) {
       if (data.draft !== draft) {
         draft = data.draft;
         input.value = draft.score === null ? "" : String(draft.score);
+        fresh = true;
         updateField(null);
       }
     },

@@ -11,6 +11,9 @@ import { count, number, ordinalSuffix, topShare } from "./format.js";
  * @property {number | null} players null until it is known
  */
 
+/** Of fewer players a share says no more than the rank does. */
+const FEWEST_TO_SHARE = 20;
+
 /** @type {Record<SessionEnding, { title: string, text: string, action: string, mode: "sign-in" | "sign-up" }>} */
 const INVITATIONS = {
   left: {
@@ -91,5 +94,5 @@ function position(rank, players) {
   if (rank === null) return "Your first score puts you on the board.";
   if (players === null || players < rank) return "";
   const of = `of ${count(players, "player")}`;
-  return players >= 20 && rank <= players / 2 ? `${of}, top ${topShare(rank, players)}` : of;
+  return players >= FEWEST_TO_SHARE && rank > 1 && rank <= players / 2 ? `${of}, top ${topShare(rank, players)}` : of;
 }

@@ -91,7 +91,8 @@ interface ComponentEvents {
   "connection:retry": CustomEvent<null>;
   "credentials:submit": CustomEvent<Credentials>;
   "game:end": CustomEvent<{ score: number }>;
-  "score:submit": CustomEvent<{ score: number }>;
+  /** `fresh`: whether the score was typed or brought anew since one was sent, be it an equal one. */
+  "score:submit": CustomEvent<{ score: number; fresh: boolean }>;
   "settings:open": CustomEvent<null>;
   "settings:close": CustomEvent<null>;
   "settings:turn": CustomEvent<{ section: SettingsSection | null }>;

@@ -1,7 +1,9 @@
 """Staying signed in, in one tab and in several, and what the page does when the network or the session fails."""
 
 import asyncio
+import re
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 
 from playwright.async_api import BrowserContext, Page, Request, Route, expect
 
@@ -33,6 +35,37 @@ async def test_a_reload_while_the_session_is_being_renewed_keeps_the_player_sign
         await page.reload()
         connection.rollback()
     await expect_signed_in(page, username)
+
+
+async def test_a_reload_shows_the_own_rank_with_the_first_answer(page: Page) -> None:
+    username = await create_account(page)
+    await expect_signed_in(page, username)
+    await submit_score(page, "870")
+    await expect(page.get_by_text("870 points added.")).to_be_visible()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url) if request.url.endswith("/rank/me") else None)
+    await page.reload()
+    await expect(page.get_by_role("region", name="You")).to_contain_text(re.compile(r"\d(st|nd|rd|th)"))
+    assert len(asked) == 1
+
+
+async def test_signing_in_elsewhere_shows_the_own_rank_at_once(page: Page, context: BrowserContext) -> None:
+    """Without waiting for the next look at the board: this tab's clock stands still."""
+    username = await create_account(page)
+    await expect_signed_in(page, username)
+    await submit_score(page, "870")
+    await expect(page.get_by_text("870 points added.")).to_be_visible()
+    await page.get_by_role("button", name="Sign out").click()
+    await expect_signed_out(page)
+
+    still = await context.new_page()
+    await still.clock.install()
+    await still.goto("/")
+    await expect_signed_out(still)
+    await still.clock.pause_at(datetime.now(UTC) + timedelta(seconds=8))
+    await sign_in(page, username)
+    await expect_signed_in(still, username)
+    await expect(still.get_by_role("region", name="You")).to_contain_text(re.compile(r"\d(st|nd|rd|th)"))
 
 
 async def test_a_player_signs_out_and_in_again(page: Page) -> None:
@@ -172,6 +205,21 @@ async def test_a_page_that_cannot_start_offers_to_be_loaded_again(context: Brows
     await page.unroute("**/scripts/board.js")
     await again.click()
     await expect_signed_out(page)
+
+
+async def test_a_page_starts_without_the_script_that_watches_over_the_start(page: Page) -> None:
+    await page.route("**/scripts/start.js", lambda route: route.abort("internetdisconnected"))
+    await page.goto("/")
+    await expect_signed_out(page)
+    await expect(page.get_by_text("Live", exact=True)).to_be_visible()
+
+
+async def test_a_page_whose_scripts_never_come_does_not_call_itself_live(context: BrowserContext) -> None:
+    page = await context.new_page()
+    await page.route("**/scripts/*.js", lambda route: route.abort("internetdisconnected"))
+    await page.goto("/")
+    await expect(page.get_by_role("heading", name="All-time board")).to_be_visible()
+    await expect(page.get_by_text("Live", exact=True)).to_be_hidden()
 
 
 async def test_a_page_whose_scripts_never_come_offers_to_be_loaded_again(context: BrowserContext) -> None:

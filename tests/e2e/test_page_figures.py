@@ -1,0 +1,103 @@
+"""Figures on the page: true ones, with room for them, however many players there are."""
+
+import pytest
+from playwright.async_api import Page, Route, expect
+
+from tests.e2e.visitor import create_account, expect_signed_in, place, submit_score
+
+
+async def replace(page: Page, path: str, **figures: int) -> None:
+    """Have the answers of this path carry these figures, as they would on a board of that size."""
+
+    async def answer(route: Route) -> None:
+        real = await route.fetch()
+        await route.fulfill(response=real, json=await real.json() | figures)
+
+    await page.route(f"**/api/leaderboard/{path}", answer)
+
+
+@pytest.mark.parametrize("width", [320, 360, 480, 520, 640, 960, 1280])
+async def test_the_pager_has_room_for_every_number_of_pages(page: Page, width: int) -> None:
+    await page.set_viewport_size({"width": width, "height": 740})
+    for digits in range(1, 10):
+        pages = min(10**digits - 1, 200_000_000)
+        await page.unroute_all()
+        await replace(page, "top?*", total_players=pages * 10)
+        await page.goto(f"/?page={pages}")
+        await expect(place(page)).to_have_text(f"Page {pages:,} of {pages:,}")
+        covered, narrowest, text_fits = await page.evaluate(
+            """() => {
+                const nav = document.querySelector("[data-part=pages]");
+                const range = document.createRange();
+                range.selectNodeContents(nav.querySelector("[data-part=place]"));
+                const text = range.getBoundingClientRect();
+                const board = nav.closest(".board").getBoundingClientRect();
+                const buttons = [...nav.querySelectorAll("button")].map((button) => [button.ariaLabel, button.getBoundingClientRect()]);
+                const under = buttons.filter(([, box]) =>
+                    box.left < text.right && box.right > text.left && box.top < text.bottom && box.bottom > text.top);
+                return [
+                    under.map(([name]) => name),
+                    Math.min(...buttons.map(([, box]) => box.width)),
+                    text.left >= board.left && text.right <= board.right,
+                ];
+            }"""
+        )
+        assert covered == [], f"{digits} digits"
+        assert narrowest >= 38, f"{digits} digits"
+        assert text_fits, f"{digits} digits"
+
+
+@pytest.mark.parametrize(
+    ("rank", "players", "words"),
+    [
+        (1, 1, "of 1 player"),
+        (1, 19, "of 19 players"),
+        (2, 19, "of 19 players"),  # of so few a share says no more than the rank
+        (1, 20, "of 20 players"),  # nobody needs to hear that the first is among the best
+        (2, 20, "of 20 players, top 10%"),
+        (10, 20, "of 20 players, top 50%"),
+        (11, 20, "of 20 players"),
+        (1, 200_244, "of 200,244 players"),
+        (2, 200_244, "of 200,244 players, top 0.001%"),
+        (246, 200_244, "of 200,244 players, top 0.2%"),
+        (2_002, 200_244, "of 200,244 players, top 1%"),
+        (2_003, 200_244, "of 200,244 players, top 2%"),
+        (100_122, 200_244, "of 200,244 players, top 50%"),
+        (100_123, 200_244, "of 200,244 players"),
+    ],
+)
+async def test_the_share_of_players_is_true(page: Page, rank: int, players: int, words: str) -> None:
+    username = await create_account(page)
+    await expect_signed_in(page, username)
+    await submit_score(page, "870")
+    await expect(page.get_by_text("870 points added.")).to_be_visible()
+    await replace(page, "rank/me", rank=rank)
+    await replace(page, "top?*", total_players=players)
+    await page.reload()
+    of = page.get_by_role("region", name="You").locator("[data-part=of]")
+    await expect(of).to_have_text(words)
+
+
+async def test_the_share_is_the_least_of_one_digit_that_is_true(page: Page) -> None:
+    """For every rank of boards of all sizes: true, and no longer true one step below."""
+    wrong = await page.evaluate(
+        """async () => {
+            const { topShare } = await import("/scripts/format.js");
+            const wrong = [];
+            for (const players of [20, 21, 97, 100, 999, 1000, 1001, 12345, 100000, 200244]) {
+                for (let rank = 1; rank <= players; rank += 1) {
+                    const [, whole, digits = ""] = /^(\\d+)(?:\\.(\\d+))?%$/.exec(topShare(rank, players)) ?? [];
+                    // In whole numbers, so that no rounding of this test's own can hide one of the page's.
+                    const scale = 10n ** BigInt(digits.length);
+                    const share = BigInt(whole + digits);
+                    const [below, belowScale] = share === 1n ? [9n, scale * 10n] : [share - 1n, scale];
+                    const lies = share * BigInt(players) < BigInt(rank) * 100n * scale;
+                    const coarse = below * BigInt(players) >= BigInt(rank) * 100n * belowScale;
+                    const short = digits === "" || /^0*[1-9]$/.test(digits);
+                    if (lies || coarse || !short) wrong.push([rank, players, topShare(rank, players)]);
+                }
+            }
+            return wrong.slice(0, 10);
+        }"""
+    )
+    assert wrong == []
