@@ -12,67 +12,78 @@ from tests.e2e.visitor import create_account, dialog, expect_signed_in, expect_s
 AXE = ROOT / "tests/frontend/node_modules/axe-core/axe.min.js"
 
 
-@pytest.fixture(scope="session")
-def axe() -> str:
-    assert AXE.exists(), "axe-core is not installed: `make lint` does it"
-    return AXE.read_text(encoding="utf-8")
-
-
 class Auditor:
-    """Holds what a page shows against all rules, and gathers the screens where one is broken."""
+    """Holds what a page shows against all of axe's rules."""
 
-    def __init__(self, page: Page, axe: str) -> None:
+    def __init__(self, page: Page) -> None:
+        assert AXE.exists(), "axe-core is not installed: `make lint` does it"
         self._page = page
-        self._axe = axe
         self.violations: list[str] = []
 
     async def look(self, screen: str) -> None:
+        """Note what breaks a rule, and go on: one run names all of it."""
         if not await self._page.evaluate("'axe' in window"):
-            await self._page.evaluate(self._axe)
+            await self._page.evaluate(AXE.read_text(encoding="utf-8"))
         found = await self._page.evaluate(
             "async () => (await axe.run()).violations.flatMap(({ id, nodes }) => nodes.map((node) => `${id}: ${node.html}`))"
         )
         self.violations += [f"{screen}: {violation}" for violation in found]
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [360, 1280])
-async def test_no_screen_breaks_a_rule_of_accessibility(
-    context: BrowserContext, crowd: list[str], axe: str, width: int, scheme: Literal["light", "dark"]
-) -> None:
+@pytest.fixture(params=[360, 1280])
+def width(request: pytest.FixtureRequest) -> int:
+    width: int = request.param
+    return width
+
+
+@pytest.fixture(params=["light", "dark"])
+async def page(context: BrowserContext, width: int, request: pytest.FixtureRequest) -> Page:
+    """A page in one of the two schemes, at one of the two widths, that is not open yet."""
     page = await context.new_page()
     await page.set_viewport_size({"width": width, "height": 800})
+    scheme: Literal["light", "dark"] = request.param
     await page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-    auditor = Auditor(page, axe)
+    return page
 
+
+async def test_what_a_visitor_sees_breaks_no_rule(page: Page, crowd: list[str]) -> None:
+    auditor = Auditor(page)
     await page.goto("/")
     await expect_signed_out(page)
     await expect(place(page)).to_have_text(re.compile("^Page 1 of "))
-    await auditor.look("the board, signed out")
+    await auditor.look("the board")
     await submit_score(page, "1.5")
     await auditor.look("a bad score")
+    await page.get_by_role("button", name="Start the clock").click()
+    await auditor.look("the running game")
+    await page.get_by_role("button", name="Stop").click()
+    await auditor.look("the end of the game")
 
     await page.get_by_role("button", name="Create account").click()
     await auditor.look("signing up")
-    await create_account_badly(page)
+    await dialog(page).get_by_label("Username").filter(visible=True).fill("no spaces")
+    password = dialog(page).get_by_role("textbox", name="Password").filter(visible=True)
+    await password.fill("horse battery")
+    await password.press("Enter")
+    await expect(dialog(page).locator(".field-error:visible")).to_have_count(1)
     await auditor.look("signing up with a bad name")
     await page.get_by_role("button", name="Sign in instead").click()
     await auditor.look("signing in")
-    await page.keyboard.press("Escape")
+    assert auditor.violations == []
 
+
+async def test_what_a_player_sees_breaks_no_rule(page: Page, crowd: list[str]) -> None:
+    auditor = Auditor(page)
+    await page.goto("/")
     username = await create_account(page)
     await expect_signed_in(page, username)
     await expect(page.get_by_role("region", name="You")).to_contain_text("No rank yet")
-    await auditor.look("signed in, without a rank")
+    await auditor.look("no rank yet")
     await submit_score(page, "7")
     await expect(page.get_by_text("7 points added.")).to_be_visible()
     await page.get_by_role("button", name="Jump to my rank").click()
     await expect(own_row(page)).to_be_focused()
     await auditor.look("the own row")
-    await page.get_by_role("button", name="Start the clock").click()
-    await auditor.look("the running game")
-    await page.get_by_role("button", name="Stop").click()
-    await auditor.look("the end of the game")
 
     await page.get_by_role("button", name="Your account").click()
     for section in ("Name", "Password", "Devices", "Your data", "Delete account"):
@@ -84,15 +95,26 @@ async def test_no_screen_breaks_a_rule_of_accessibility(
         await auditor.look(f"the account: {section}")
     await dialog(page).get_by_role("button", name="Delete my account").click()
     await auditor.look("the account: a missing password")
-    await page.keyboard.press("Escape")
+    assert auditor.violations == []
 
+
+async def test_what_shows_when_something_fails_breaks_no_rule(page: Page, context: BrowserContext) -> None:
+    auditor = Auditor(page)
+    await page.goto("/")
+    username = await create_account(page)
+    await expect_signed_in(page, username)
     await context.set_offline(True)
-    await expect(page.get_by_text("You are offline.")).to_be_visible()
+    await submit_score(page, "7")
+    await expect(page.get_by_text("Your 7 points will be sent when you are back.")).to_be_visible()
+    await expect(page.get_by_role("button", name="Try now")).to_be_visible()
     await auditor.look("offline")
     await context.set_offline(False)
-    await expect(page.get_by_text("You are offline.")).to_be_hidden()
+    await expect(page.get_by_text("7 points added.")).to_be_visible()
 
-    await page.route("**/api/leaderboard/top*", empty_board)
+    async def answer_with_nobody(route: Route) -> None:
+        await route.fulfill(json={"top": [], "limit": 10, "offset": 0, "total_players": 0})
+
+    await page.route("**/api/leaderboard/top*", answer_with_nobody)
     await page.goto("/")
     await expect(page.get_by_text("Nobody is on the board yet")).to_be_visible()
     await auditor.look("an empty board")
@@ -102,29 +124,13 @@ async def test_no_screen_breaks_a_rule_of_accessibility(
     await auditor.look("before the scripts have come")
     await expect(page.get_by_role("link", name="Load the page again")).to_be_visible()
     await auditor.look("without scripts")
-
     assert auditor.violations == []
 
 
-async def create_account_badly(page: Page) -> None:
-    """Send the form with a name that the rules forbid."""
-    await dialog(page).get_by_label("Username").filter(visible=True).fill("no spaces")
-    password = dialog(page).get_by_role("textbox", name="Password").filter(visible=True)
-    await password.fill("horse battery")
-    await password.press("Enter")
-    await expect(dialog(page).locator(".field-error:visible")).to_have_count(1)
-
-
-async def empty_board(route: Route) -> None:
-    await route.fulfill(json={"top": [], "limit": 10, "offset": 0, "total_players": 0})
-
-
-async def test_the_page_for_what_is_not_there_breaks_no_rule_of_accessibility(
-    browser: Browser, gateway_url: str, axe: str
-) -> None:
+async def test_the_answer_for_what_is_not_there_breaks_no_rule(browser: Browser, gateway_url: str) -> None:
     async with await browser.new_context(base_url=gateway_url) as context:
         page = await context.new_page()
-        auditor = Auditor(page, axe)
+        auditor = Auditor(page)
         await page.goto("/nowhere")
         await auditor.look("not found")
     assert auditor.violations == []

@@ -32,7 +32,8 @@ async def test_the_pager_has_room_for_every_number_of_pages(page: Page, width: i
                 range.selectNodeContents(nav.querySelector("[data-part=place]"));
                 const text = range.getBoundingClientRect();
                 const board = nav.closest(".board").getBoundingClientRect();
-                const buttons = [...nav.querySelectorAll("button")].map((button) => [button.ariaLabel, button.getBoundingClientRect()]);
+                const buttons = [...nav.querySelectorAll("button")]
+                    .map((button) => [button.ariaLabel, button.getBoundingClientRect()]);
                 const under = buttons.filter(([, box]) =>
                     box.left < text.right && box.right > text.left && box.top < text.bottom && box.bottom > text.top);
                 return [

@@ -1,7 +1,6 @@
 """A score on its way to the board: answers that are lost, servers that are away, sessions that end in between."""
 
 import json
-import re
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -13,8 +12,6 @@ from tests.e2e.visitor import (
     expect_signed_in,
     expect_signed_out,
     fill_in,
-    new_name,
-    sign_in,
     submit_score,
 )
 from tests.system import PASSWORD
