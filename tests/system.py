@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 from fastapi import FastAPI
 
-from services.auth.tokens import AccessTokenIssuer
+from services.auth.sessions.tokens import AccessTokenIssuer
 from services.common.tokens import KeyRing
 from services.local.stack import Stack
 

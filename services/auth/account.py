@@ -6,18 +6,21 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.auth import audit, families, kept_names, passwords, repository
-from services.auth.audit import AuditRecord, Event
-from services.auth.clients import Client
+from services.auth.accounts import kept_names, users
+from services.auth.accounts.kept_names import KeptName
+from services.auth.accounts.usernames import InvalidUsername, Username
+from services.auth.accounts.users import UserRecord
+from services.auth.audit import events
+from services.auth.audit.clients import Client
+from services.auth.audit.events import AuditRecord, Event
 from services.auth.errors import WrongPassword
-from services.auth.families import SessionRecord
-from services.auth.kept_names import KeptName
-from services.auth.passwords import Passwords
-from services.auth.repository import UserRecord
-from services.auth.sessions import require_session
-from services.auth.tokens import AccessTokenIssuer
-from services.auth.usernames import InvalidUsername, Username
-from services.auth.verification import PasswordCheck
+from services.auth.passwords import rules
+from services.auth.passwords.hashing import Passwords
+from services.auth.passwords.verification import PasswordCheck
+from services.auth.sessions import families
+from services.auth.sessions.families import SessionRecord
+from services.auth.sessions.live import require_session
+from services.auth.sessions.tokens import AccessTokenIssuer
 from services.common.database import Database
 from services.common.problems import FieldError, InvalidRequest
 from services.common.tokens import Principal
@@ -67,14 +70,14 @@ class AccountService:
         """
         user = await self._get_user(caller)
         try:
-            normal = passwords.new_password(new, self._password_min_length, [user.username])
-        except passwords.InvalidPassword as error:
+            normal = rules.new_password(new, self._password_min_length, [user.username])
+        except rules.InvalidPassword as error:
             raise _invalid(f"{error}", "#/new_password") from None
 
         async def change(connection: AsyncConnection, user: UserRecord, now: datetime) -> None:
-            await repository.set_password_hash(connection, user.user_id, user.password_hash, stored)
+            await users.set_password_hash(connection, user.user_id, user.password_hash, stored)
             ended = await families.end_other_families(connection, user.user_id, caller.session_id)
-            await audit.record(connection, Event.PASSWORD_CHANGED, client, user_id=user.user_id, now=now, sessions_ended=ended)
+            await events.record(connection, Event.PASSWORD_CHANGED, client, user_id=user.user_id, now=now, sessions_ended=ended)
 
         for _ in range(_ATTEMPTS):
             proven = await self._prove(caller, current, client)
@@ -95,20 +98,20 @@ class AccountService:
 
         async def rename(connection: AsyncConnection) -> datetime:
             now = self._clock()
-            user = await repository.lock_user(connection, caller.user_id)
+            user = await users.lock_user(connection, caller.user_id)
             await require_session(connection, caller, now)
             if user is None or user.username == name.display:
                 return now
             if user.canonical == name.canonical:  # written otherwise: it is the same name
-                await repository.rename_user(connection, user.user_id, name)
+                await users.rename_user(connection, user.user_id, name)
             else:
                 await kept_names.require_free(connection, name, now, owner=user.user_id)
                 await kept_names.require_room(connection, user.user_id, name.canonical, now)
                 await kept_names.keep(connection, user, now + self._name_kept_for, owner=user.user_id)
-                await repository.rename_user(connection, user.user_id, name)
+                await users.rename_user(connection, user.user_id, name)
                 await kept_names.require_free(connection, name, now, owner=user.user_id)
                 await kept_names.take_back(connection, name.canonical)
-            await audit.record(connection, Event.USERNAME_CHANGED, client, user_id=user.user_id, now=now)
+            await events.record(connection, Event.USERNAME_CHANGED, client, user_id=user.user_id, now=now)
             return now
 
         now = await self._database.transaction(rename)
@@ -122,8 +125,8 @@ class AccountService:
 
         async def delete(connection: AsyncConnection, user: UserRecord, now: datetime) -> None:
             await kept_names.keep(connection, user, now + self._name_kept_for, owner=None)
-            await repository.delete_user(connection, user.user_id)
-            await audit.record(connection, Event.ACCOUNT_DELETED, client, user_id=user.user_id, now=now)
+            await users.delete_user(connection, user.user_id)
+            await events.record(connection, Event.ACCOUNT_DELETED, client, user_id=user.user_id, now=now)
 
         for _ in range(_ATTEMPTS):
             proven = await self._prove(caller, password, client)
@@ -137,12 +140,12 @@ class AccountService:
 
         async def read(connection: AsyncConnection) -> AccountData:
             user = await require_session(connection, caller, now)
-            await audit.record(connection, Event.ACCOUNT_EXPORTED, client, user_id=user.user_id, now=now)
+            await events.record(connection, Event.ACCOUNT_EXPORTED, client, user_id=user.user_id, now=now)
             return AccountData(
                 user,
                 await families.list_families(connection, user.user_id, now),
                 await kept_names.list_kept(connection, user.user_id, now),
-                await audit.list_events(connection, user.user_id),
+                await events.list_events(connection, user.user_id),
             )
 
         return await self._database.transaction(read)
@@ -163,7 +166,7 @@ class AccountService:
 
         async def run(connection: AsyncConnection) -> bool:
             now = self._clock()
-            user = await repository.lock_user(connection, proven.user_id)
+            user = await users.lock_user(connection, proven.user_id)
             await require_session(connection, caller, now)
             if user is None or user.password_hash != proven.password_hash:
                 return False

@@ -11,7 +11,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from services.auth.tokens import AccessTokenIssuer
+from services.auth.sessions.tokens import AccessTokenIssuer
 from services.common.tokens import KeyRing
 from services.leaderboard.ranking import ALL_TIME, MAIN_BOARD_ID
 from services.local.mysql import ADMIN

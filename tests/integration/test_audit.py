@@ -8,10 +8,10 @@ import jwt
 import pytest
 from pydantic import SecretStr
 
-from services.auth import audit
 from services.auth.app import create_app
-from services.auth.audit import Event
-from services.auth.clients import Client
+from services.auth.audit import events
+from services.auth.audit.clients import Client
+from services.auth.audit.events import Event
 from services.auth.settings import AuthSettings
 from services.common import upkeep
 from services.common.database import Database
@@ -38,17 +38,17 @@ def rows(connection: Any, statement: str) -> list[Any]:
 
 async def test_an_event_is_kept_with_its_account_its_address_and_its_detail(database: Database) -> None:
     await database.transaction(
-        lambda connection: audit.record(connection, Event.SESSION_ENDED, CLIENT, user_id=7, now=NOW, session_id="x")
+        lambda connection: events.record(connection, Event.SESSION_ENDED, CLIENT, user_id=7, now=NOW, session_id="x")
     )
     async with database.reading() as connection:
-        [kept] = await audit.list_events(connection, 7)
-        assert kept == audit.AuditRecord("session_ended", "192.0.2.7", {"session_id": "x"}, NOW)
-        assert await audit.list_events(connection, 8) == []
+        [kept] = await events.list_events(connection, 7)
+        assert kept == events.AuditRecord("session_ended", "192.0.2.7", {"session_id": "x"}, NOW)
+        assert await events.list_events(connection, 8) == []
 
 
 async def test_what_is_rolled_back_is_not_in_the_log(database: Database, mysql: Any) -> None:
     async def fails(connection: Any) -> None:
-        await audit.record(connection, Event.REGISTERED, CLIENT, user_id=7, now=NOW)
+        await events.record(connection, Event.REGISTERED, CLIENT, user_id=7, now=NOW)
         raise LookupError
 
     with pytest.raises(LookupError):
@@ -63,12 +63,12 @@ async def test_addresses_are_forgotten_after_their_days_batch_by_batch_and_the_e
     for age in (0, 1, 2, 3, 4, 5):
         at = NOW - timedelta(days=age)
         await database.transaction(
-            lambda connection, at=at: audit.record(connection, Event.LOGGED_IN, CLIENT, user_id=7, now=at)  # type: ignore[misc]
+            lambda connection, at=at: events.record(connection, Event.LOGGED_IN, CLIENT, user_id=7, now=at)  # type: ignore[misc]
         )
     batches = []
 
     async def forget(connection: Any, now: datetime, limit: int) -> int:
-        batches.append(await audit.forget_addresses(connection, now - timedelta(days=1), limit))
+        batches.append(await events.forget_addresses(connection, now - timedelta(days=1), limit))
         return batches[-1]
 
     await Upkeep(database, lambda: NOW, {"forget": forget}, interval=600).round()

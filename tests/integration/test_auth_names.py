@@ -8,8 +8,8 @@ import httpx
 import jwt
 import pytest
 
+from services.auth.accounts.kept_names import MAX_KEPT
 from services.auth.app import create_app
-from services.auth.kept_names import MAX_KEPT
 from services.auth.settings import AuthSettings
 from tests.signing_in import Clock, count, login, refresh, register, sign_in
 from tests.system import PASSWORD, assert_problem, bearer, eventually, serving

@@ -9,15 +9,15 @@ from typing import Any
 import httpx
 import pytest
 
-from services.auth import attempts
+from services.auth.accounts.users import UserRecord
 from services.auth.app import create_app
-from services.auth.audit import Event
-from services.auth.clients import Client
+from services.auth.audit.clients import Client
+from services.auth.audit.events import Event
 from services.auth.errors import PasswordQueueFull, TooManyFailures
-from services.auth.passwords import Passwords
-from services.auth.repository import UserRecord
+from services.auth.passwords import attempts
+from services.auth.passwords.hashing import Passwords
+from services.auth.passwords.verification import PasswordCheck
 from services.auth.settings import AuthSettings
-from services.auth.verification import PasswordCheck
 from services.common import upkeep
 from services.common.database import Database
 from services.common.upkeep import Upkeep

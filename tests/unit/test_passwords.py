@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.auth import passwords
 from services.auth.errors import PasswordQueueFull
-from services.auth.passwords import NICENESS, InvalidPassword, Passwords
+from services.auth.passwords import rules
+from services.auth.passwords.hashing import NICENESS, Passwords
+from services.auth.passwords.rules import InvalidPassword
 from services.auth.settings import AuthSettings
 
 SETTINGS = AuthSettings.model_construct(
@@ -28,7 +29,7 @@ SETTINGS = AuthSettings.model_construct(
     "password", ["83910274", "x" * 128, "𝛑" * 128, "pass word with spaces", "café au lait", "密码密码密码密码"]
 )
 def test_any_characters_make_a_password(password: str) -> None:
-    passwords.new_password(password, 8)
+    rules.new_password(password, 8)
 
 
 @pytest.mark.parametrize(
@@ -37,16 +38,16 @@ def test_any_characters_make_a_password(password: str) -> None:
 )
 def test_length_is_counted_after_nfkc_and_control_characters_are_refused(password: str) -> None:
     with pytest.raises(InvalidPassword):
-        passwords.new_password(password, 8)
+        rules.new_password(password, 8)
 
 
 @given(st.text(max_size=200))
 def test_the_normal_form_is_stable_or_refused(text: str) -> None:
     try:
-        normal = passwords.normalize(text)
+        normal = rules.normalize(text)
     except InvalidPassword:
         return
-    assert passwords.normalize(normal) == normal
+    assert rules.normalize(normal) == normal
 
 
 async def test_the_right_password_and_only_it_is_verified() -> None:

@@ -11,7 +11,7 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from services.auth.tokens import AccessTokenIssuer
+from services.auth.sessions.tokens import AccessTokenIssuer
 from services.common.tokens import CLOCK_SKEW_SECONDS, InvalidKeys, InvalidToken, KeyRing, Principal, TokenVerifier
 
 KEY = secrets.token_bytes(64)  # long enough for HS512 too, which must be refused for its name

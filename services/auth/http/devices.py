@@ -1,7 +1,7 @@
 """HTTP of a user's sessions, which a person knows as devices."""
 
-from services.auth.dependencies import Caller, Sender, SessionId, Sessions, new_router
-from services.auth.schemas import OwnSessions, Session
+from services.auth.http.dependencies import Caller, Sender, SessionId, Sessions, new_router
+from services.auth.http.schemas import OwnSessions, Session
 from services.common.problems import InvalidRequest, NotFound, ServiceUnavailable, Unauthenticated, documented
 
 _ENDED = (

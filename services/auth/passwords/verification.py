@@ -16,13 +16,14 @@ from weakref import WeakValueDictionary
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.auth import attempts, audit, passwords
-from services.auth.attempts import Attempt, Delays
-from services.auth.audit import Event
-from services.auth.clients import Client
+from services.auth.accounts.users import UserRecord
+from services.auth.audit import events
+from services.auth.audit.clients import Client
+from services.auth.audit.events import Event
 from services.auth.errors import PasswordQueueFull, TooManyFailures
-from services.auth.passwords import Passwords
-from services.auth.repository import UserRecord
+from services.auth.passwords import attempts, rules
+from services.auth.passwords.attempts import Attempt, Delays
+from services.auth.passwords.hashing import Passwords
 from services.auth.settings import AuthSettings
 from services.common.database import Database
 
@@ -67,7 +68,7 @@ class PasswordCheck:
         async def count(connection: AsyncConnection) -> attempts.Count:
             counted = await attempts.count(connection, attempt, self._delays, now)
             if counted.refusals == 1:  # once a delay: a flood must not fill the log
-                await audit.record(connection, Event.ATTEMPTS_DELAYED, client, user_id=user.user_id if user else None, now=now)
+                await events.record(connection, Event.ATTEMPTS_DELAYED, client, user_id=user.user_id if user else None, now=now)
             return counted
 
         counted = await self._database.transaction(count)
@@ -76,8 +77,8 @@ class PasswordCheck:
 
     async def _verify(self, user: UserRecord | None, typed: str) -> str | None:
         try:
-            normal = passwords.normalize(typed)
-        except passwords.InvalidPassword:
+            normal = rules.normalize(typed)
+        except rules.InvalidPassword:
             # No such password can have been set. The same work as for any other.
             await self._hashing.verify(None, "")
             return None
@@ -89,7 +90,7 @@ class PasswordCheck:
         if failed is None:
             await attempts.clear(connection, attempt)
         else:
-            await audit.record(connection, failed, client, user_id=user.user_id if user else None, now=self._clock())
+            await events.record(connection, failed, client, user_id=user.user_id if user else None, now=self._clock())
 
     @asynccontextmanager
     async def _turn(self, key: bytes) -> AsyncIterator[None]:

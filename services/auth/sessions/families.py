@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 from sqlalchemy import delete, func, insert, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.auth.clients import Client
+from services.auth.accounts.users import USER_COLUMNS, UserRecord
+from services.auth.audit.clients import Client
 from services.auth.models import RefreshFamily, RefreshToken, User
-from services.auth.repository import USER_COLUMNS, UserRecord
 from services.common.database import UTCDateTime
 
 

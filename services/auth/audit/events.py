@@ -12,7 +12,7 @@ import structlog
 from sqlalchemy import insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.auth.clients import Client
+from services.auth.audit.clients import Client
 from services.auth.models import AuditEvent
 
 log = structlog.get_logger(__name__)

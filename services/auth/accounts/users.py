@@ -9,9 +9,9 @@ from sqlalchemy import delete, insert, literal, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.auth.accounts.usernames import Username
 from services.auth.errors import UsernameTaken
 from services.auth.models import User
-from services.auth.usernames import Username
 from services.common.database import error_code
 
 USER_COLUMNS = User.id, User.username, User.username_canonical, User.password_hash, User.created_at

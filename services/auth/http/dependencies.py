@@ -7,20 +7,13 @@ from fastapi import APIRouter, Cookie, Depends, Path, Request, Response
 from pydantic import ValidationError
 
 from services.auth.account import AccountService
-from services.auth.callers import Callers
-from services.auth.clients import Client
-from services.auth.cookies import (
-    PLAIN_NAME,
-    PREFIX,
-    SECURE_NAME,
-    carries_refresh_cookie,
-    is_secure,
-    require_own_page,
-)
+from services.auth.audit.clients import Client
+from services.auth.devices import SessionService
 from services.auth.errors import CrossSiteRequest
-from services.auth.schemas import Credentials, Deletion, NewAccount, NewPassword, NewUsername, PasswordForm
-from services.auth.service import AuthService
-from services.auth.sessions import SessionService
+from services.auth.http.cookies import PLAIN_NAME, PREFIX, SECURE_NAME, carries_refresh_cookie, is_secure, require_own_page
+from services.auth.http.schemas import Credentials, Deletion, NewAccount, NewPassword, NewUsername, PasswordForm
+from services.auth.sessions.callers import Callers
+from services.auth.signing import AuthService
 from services.common.authentication import authenticated
 from services.common.problems import UnsupportedMediaType, documented
 from services.common.requests import JSON, content_type, invalid, json_body, parse_json

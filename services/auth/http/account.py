@@ -2,8 +2,16 @@
 
 from fastapi import Request, Response
 
-from services.auth.cookies import clear_refresh_cookie
-from services.auth.dependencies import (
+from services.auth.errors import (
+    CrossSiteRequest,
+    PasswordQueueFull,
+    TooManyFailures,
+    TooManyNames,
+    UsernameTaken,
+    WrongPassword,
+)
+from services.auth.http.cookies import clear_refresh_cookie
+from services.auth.http.dependencies import (
     Caller,
     DeletionRequest,
     KnownCallers,
@@ -13,15 +21,7 @@ from services.auth.dependencies import (
     UsernameChange,
     new_router,
 )
-from services.auth.errors import (
-    CrossSiteRequest,
-    PasswordQueueFull,
-    TooManyFailures,
-    TooManyNames,
-    UsernameTaken,
-    WrongPassword,
-)
-from services.auth.schemas import (
+from services.auth.http.schemas import (
     AccessToken,
     Account,
     AccountEvent,

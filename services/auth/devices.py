@@ -6,30 +6,15 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.auth import audit, families
-from services.auth.audit import Event
-from services.auth.clients import Client
-from services.auth.families import SessionRecord
-from services.auth.repository import UserRecord
+from services.auth.audit import events
+from services.auth.audit.clients import Client
+from services.auth.audit.events import Event
+from services.auth.sessions import families
+from services.auth.sessions.families import SessionRecord
+from services.auth.sessions.live import require_session
 from services.common.database import Database
-from services.common.problems import NotFound, Unauthenticated
+from services.common.problems import NotFound
 from services.common.tokens import Principal
-
-
-def session_ended() -> Unauthenticated:
-    """What a caller is told whose session has ended, or whose account is gone."""
-    return Unauthenticated("Your session has ended. Sign in again.", challenge='Bearer error="invalid_token"')
-
-
-async def require_session(connection: AsyncConnection, caller: Principal, now: datetime) -> UserRecord:
-    """The user whose live session an access token speaks for. Raises Unauthenticated when it has ended, or the user is gone.
-
-    A token says what was true when it was signed. The auth service looks, each time, whether it still is.
-    """
-    user = await families.find_user_of(connection, caller.user_id, caller.session_id, now)
-    if user is None:
-        raise session_ended()
-    return user
 
 
 class SessionService:
@@ -54,7 +39,7 @@ class SessionService:
             await require_session(connection, caller, now)
             if not await families.end_family(connection, caller.user_id, session_id, now):
                 raise NotFound("You have no such session. It may have ended by itself.")
-            await audit.record(
+            await events.record(
                 connection, Event.SESSION_ENDED, client, user_id=caller.user_id, now=now, session_id=str(session_id)
             )
 
@@ -67,6 +52,6 @@ class SessionService:
         async def end(connection: AsyncConnection) -> None:
             await require_session(connection, caller, now)
             ended = await families.end_other_families(connection, caller.user_id, caller.session_id)
-            await audit.record(connection, Event.SESSIONS_ENDED, client, user_id=caller.user_id, now=now, sessions=ended)
+            await events.record(connection, Event.SESSIONS_ENDED, client, user_id=caller.user_id, now=now, sessions=ended)
 
         await self._database.transaction(end)

@@ -6,8 +6,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from services.auth import passwords, usernames
-from services.auth.families import SessionRecord
+from services.auth.accounts import usernames
+from services.auth.passwords import rules
+from services.auth.sessions.families import SessionRecord
 
 
 class Credentials(BaseModel):
@@ -36,13 +37,13 @@ _NewPassword = Annotated[
         description="8 to 128 characters, any but control characters, counted in Unicode's form NFKC; "
         "none of the most common passwords, and none that is made of the username",
         examples=["correct horse battery"],
-        json_schema_extra={"minLength": 8, "maxLength": passwords.MAX_LENGTH},
+        json_schema_extra={"minLength": 8, "maxLength": rules.MAX_LENGTH},
     ),
 ]
 
 
 class NewAccount(Credentials):
-    """The username and the password of a new account, held to their rules by usernames.py and passwords.py."""
+    """The username and the password of a new account, held to their rules by usernames.py and rules.py."""
 
     username: _NewName
     password: _NewPassword

@@ -2,20 +2,11 @@
 
 from fastapi import Depends, Request, Response
 
-from services.auth.cookies import clear_refresh_cookie, set_refresh_cookie
-from services.auth.dependencies import (
-    FORM,
-    Login,
-    RefreshToken,
-    Registration,
-    Sender,
-    Service,
-    new_router,
-    own_page,
-)
 from services.auth.errors import InvalidCredentials, InvalidRefreshToken, PasswordQueueFull, TooManyFailures, UsernameTaken
-from services.auth.schemas import AccessToken, Credentials, NewAccount, PasswordForm, Registered
-from services.auth.service import SignedIn
+from services.auth.http.cookies import clear_refresh_cookie, set_refresh_cookie
+from services.auth.http.dependencies import FORM, Login, RefreshToken, Registration, Sender, Service, new_router, own_page
+from services.auth.http.schemas import AccessToken, Credentials, NewAccount, PasswordForm, Registered
+from services.auth.signing import SignedIn
 from services.common.problems import (
     BodyTooLarge,
     InvalidRequest,

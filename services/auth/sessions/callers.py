@@ -4,9 +4,9 @@ from collections.abc import Callable
 from datetime import datetime
 from json.encoder import encode_basestring  # the C one where there is one; like Pydantic it leaves non-ASCII as it is
 
-from services.auth import families
-from services.auth.families import AccountRecord
-from services.auth.sessions import session_ended
+from services.auth.sessions import families
+from services.auth.sessions.families import AccountRecord
+from services.auth.sessions.live import session_ended
 from services.common.database import Database
 from services.common.gather import Gather
 from services.common.tokens import Principal

@@ -8,10 +8,10 @@ from sqlalchemy import delete, or_, select
 from sqlalchemy.dialects.mysql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.auth.accounts.usernames import Username
+from services.auth.accounts.users import UserRecord
 from services.auth.errors import TooManyNames, UsernameTaken
 from services.auth.models import KeptUsername
-from services.auth.repository import UserRecord
-from services.auth.usernames import Username
 
 # Names that are kept for one account at once: with more, one account could take every name there is. The oldest is not let
 # go instead, or a thief of a session could rename it out of its owner's reach.

@@ -5,8 +5,8 @@ Whatever is spelt otherwise, carries a cookie, or is not signed in is left to th
 
 from starlette.types import Receive, Scope
 
-from services.auth.callers import Callers
-from services.auth.cookies import PREFIX
+from services.auth.http.cookies import PREFIX
+from services.auth.sessions.callers import Callers
 from services.common.shortcuts import Answer, Shortcut
 from services.common.tokens import InvalidToken, Principal, TokenVerifier
 

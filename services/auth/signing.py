@@ -7,16 +7,19 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.auth import audit, families, kept_names, passwords, repository
-from services.auth.audit import Event
-from services.auth.clients import Client
+from services.auth.accounts import kept_names, users
+from services.auth.accounts.usernames import InvalidUsername, Username
+from services.auth.accounts.users import UserRecord
+from services.auth.audit import events
+from services.auth.audit.clients import Client
+from services.auth.audit.events import Event
 from services.auth.errors import InvalidCredentials, InvalidRefreshToken
-from services.auth.families import Lifetimes
-from services.auth.passwords import Passwords
-from services.auth.repository import UserRecord
-from services.auth.tokens import AccessTokenIssuer, new_refresh_token, refresh_token_hash
-from services.auth.usernames import InvalidUsername, Username
-from services.auth.verification import PasswordCheck
+from services.auth.passwords import rules
+from services.auth.passwords.hashing import Passwords
+from services.auth.passwords.verification import PasswordCheck
+from services.auth.sessions import families
+from services.auth.sessions.families import Lifetimes
+from services.auth.sessions.tokens import AccessTokenIssuer, new_refresh_token, refresh_token_hash
 from services.common.database import Database
 from services.common.problems import FieldError, InvalidRequest
 
@@ -66,8 +69,8 @@ class AuthService:
         except InvalidUsername as error:
             errors.append(FieldError(detail=f"{error}", pointer="#/username"))
         try:
-            normal = passwords.new_password(password, self._password_min_length, [username])
-        except passwords.InvalidPassword as error:
+            normal = rules.new_password(password, self._password_min_length, [username])
+        except rules.InvalidPassword as error:
             errors.append(FieldError(detail=f"{error}", pointer="#/password"))
         if errors:
             raise InvalidRequest("; ".join(each.detail for each in errors), errors=errors)
@@ -76,9 +79,9 @@ class AuthService:
 
         async def add(connection: AsyncConnection) -> int:
             await kept_names.require_free(connection, name, now)
-            user_id = await repository.add_user(connection, name, stored, now)
+            user_id = await users.add_user(connection, name, stored, now)
             await kept_names.require_free(connection, name, now)
-            await audit.record(connection, Event.REGISTERED, client, user_id=user_id, now=now)
+            await events.record(connection, Event.REGISTERED, client, user_id=user_id, now=now)
             return user_id
 
         return await self._database.transaction(add), name.display
@@ -124,7 +127,7 @@ class AuthService:
             found = await families.find_family(connection, token_hash)
             if found and await families.end_family(connection, *found, now):
                 user_id, session_id = found
-                await audit.record(connection, Event.LOGGED_OUT, client, user_id=user_id, now=now, session_id=str(session_id))
+                await events.record(connection, Event.LOGGED_OUT, client, user_id=user_id, now=now, session_id=str(session_id))
 
         await self._database.transaction(end)
 
@@ -132,22 +135,22 @@ class AuthService:
         if canonical is None:
             return None
         async with self._database.reading() as connection:
-            return await repository.find_user_by_name(connection, canonical)
+            return await users.find_user_by_name(connection, canonical)
 
     async def _begin(self, checked: UserRecord, rehashed: str | None, client: Client) -> SignedIn | None:
         """Begin a session of the user whose password was right; None when it has changed since, or the user is gone."""
 
         async def begin(connection: AsyncConnection) -> SignedIn | None:
-            user = await repository.lock_user(connection, checked.user_id)
+            user = await users.lock_user(connection, checked.user_id)
             if user is None or user.password_hash != checked.password_hash:
                 return None
             if rehashed is not None:
-                await repository.set_password_hash(connection, user.user_id, user.password_hash, rehashed)
+                await users.set_password_hash(connection, user.user_id, user.password_hash, rehashed)
             now = self._clock()
             session_id, expires_at = await families.begin_family(
                 connection, user.user_id, client, now, self._lifetimes, self._sessions_per_user
             )
-            await audit.record(connection, Event.LOGGED_IN, client, user_id=user.user_id, now=now, session_id=str(session_id))
+            await events.record(connection, Event.LOGGED_IN, client, user_id=user.user_id, now=now, session_id=str(session_id))
             return await self._sign_in(connection, user, session_id, now, expires_at)
 
         return await self._database.transaction(begin)
@@ -162,7 +165,7 @@ class AuthService:
         found = await families.find_family(connection, token_hash, used=True)
         if found and await families.end_family(connection, *found, now):
             user_id, session_id = found
-            await audit.record(connection, Event.REFRESH_REUSED, client, user_id=user_id, now=now, session_id=str(session_id))
+            await events.record(connection, Event.REFRESH_REUSED, client, user_id=user_id, now=now, session_id=str(session_id))
 
     async def _sign_in(
         self, connection: AsyncConnection, user: UserRecord, session_id: uuid.UUID, now: datetime, expires_at: datetime
