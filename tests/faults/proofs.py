@@ -17,9 +17,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from sqlalchemy import text
 
-from services.leaderboard.check import check
-from services.leaderboard.index import keys, parse_member
-from services.leaderboard.rankings import MAIN
+from services.leaderboard.index.layout import keys, parse_member
+from services.leaderboard.operate.check import check
+from services.leaderboard.rules.places import MAIN
 from services.leaderboard.settings import LeaderboardSettings
 from tests.ranked import database_of
 from tests.system import eventually

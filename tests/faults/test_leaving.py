@@ -7,8 +7,8 @@ import httpx
 import pytest
 
 from services.common.server import GRACE_SECONDS
+from services.leaderboard.log.writer import DRAIN_SECONDS
 from services.leaderboard.settings import LeaderboardSettings
-from services.leaderboard.writer import DRAIN_SECONDS
 from services.local.processes import Process
 from tests.faults.conftest import StartProcess
 from tests.faults.play import API

@@ -7,10 +7,10 @@ from typing import Any
 import httpx
 import pytest
 
-from services.leaderboard.index import keys
-from services.leaderboard.rankings import MAIN
-from services.leaderboard.rebuild import BATCH
-from services.leaderboard.scripting import Script
+from services.leaderboard.index.build import BATCH
+from services.leaderboard.index.connection import Script
+from services.leaderboard.index.layout import keys
+from services.leaderboard.rules.places import MAIN
 from services.leaderboard.settings import LeaderboardSettings
 from services.local.redis import RedisServer
 from tests.faults.conftest import MakeProcess

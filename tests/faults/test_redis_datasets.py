@@ -6,8 +6,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from services.leaderboard.index import keys
-from services.leaderboard.rankings import MAIN
+from services.leaderboard.index.layout import keys
+from services.leaderboard.rules.places import MAIN
 from services.leaderboard.settings import LeaderboardSettings
 from services.local.redis import RedisServer
 from tests.faults.conftest import MakeProcess

@@ -8,8 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
-from services.leaderboard import exports, player_writer
 from services.leaderboard.app import create_app
+from services.leaderboard.players import exports, writer
 from services.leaderboard.settings import LeaderboardSettings
 from services.local.stack import Stack
 from tests.faults.conftest import StartProcess
@@ -49,7 +49,7 @@ async def test_whatever_becomes_of_a_commit_who_leaves_is_gone(
     after: bytes,
     proof: Proof,
 ) -> None:
-    monkeypatch.setattr(player_writer, "ERASED_AT_ONCE", 2)
+    monkeypatch.setattr(writer, "ERASED_AT_ONCE", 2)
     ada = accounts.new("Ada", 1)
     await submit(proxied, accounts.new("Bob", 2), 1)
     for score in range(5):

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from services.leaderboard.app import create_app
-from services.leaderboard.ranking import Session, fold
+from services.leaderboard.rules.ranking import Session, fold
 from services.leaderboard.settings import LeaderboardSettings
 from tests.faults.play import rows, send
 from tests.faults.proofs import Proof

@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 
 from services.common.multistatement import Transactions
-from services.leaderboard import answers
 from services.leaderboard.errors import TotalTooLarge
-from services.leaderboard.ranking import MAX_TOTAL
-from services.leaderboard.sessions import Submission
+from services.leaderboard.log import answers
+from services.leaderboard.log.sessions import Submission
+from services.leaderboard.rules.ranking import MAX_TOTAL
 from services.leaderboard.settings import LeaderboardSettings
 from tests.writing import Board, rows, session
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from services.leaderboard.app import create_app
-from services.leaderboard.repository import BoardPeriod
-from services.leaderboard.sessions import Change
+from services.leaderboard.rules.places import Place
+from services.leaderboard.rules.standings import StandingRow
 from services.leaderboard.settings import LeaderboardSettings
 from services.local.ports import free_port
 from services.local.redis import RedisServer
@@ -66,8 +66,8 @@ def settings(leaderboard_settings: LeaderboardSettings, cluster: list[ClusterNod
 
 
 async def test_every_board_is_whole_on_whichever_node_it_is(settings: LeaderboardSettings, cluster: list[ClusterNode]) -> None:
-    boards = [BoardPeriod(board, 0) for board in range(1, 13)]
-    rows = [Change(user_id, f"player{user_id}", user_id % 7, user_id, 1) for user_id in range(1, 301)]
+    boards = [Place(board, 0) for board in range(1, 13)]
+    rows = [StandingRow(user_id, f"player{user_id}", user_id % 7, user_id, 1) for user_id in range(1, 301)]
     expected = [row.user_id for row in sorted(rows, key=lambda row: (-(row.score or 0), row.reached_session_id))]
     async with indexing(settings) as (index, reads):
         for at in boards:

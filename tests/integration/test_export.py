@@ -7,10 +7,10 @@ from typing import Any
 import httpx
 import pytest
 
-from services.leaderboard import exports
 from services.leaderboard.app import create_app
-from services.leaderboard.exports import Exports
-from services.leaderboard.schemas import Export
+from services.leaderboard.http.schemas import Export
+from services.leaderboard.players import exports
+from services.leaderboard.players.exports import Exports
 from services.leaderboard.settings import LeaderboardSettings
 from tests.leaving import add_sessions
 from tests.ranked import database_of

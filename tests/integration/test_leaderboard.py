@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from services.leaderboard.ranking import MAX_SESSION_SCORE, MAX_TOTAL, Session, fold
+from services.leaderboard.rules.ranking import MAX_SESSION_SCORE, MAX_TOTAL, Session, fold
 from tests.system import Accounts, assert_problem, eventually
 
 API = "/api/leaderboard"

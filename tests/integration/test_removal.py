@@ -7,9 +7,9 @@ from typing import Any
 import httpx
 import pytest
 
-from services.leaderboard import player_writer, players
 from services.leaderboard.app import create_app
-from services.leaderboard.check import check
+from services.leaderboard.operate.check import check
+from services.leaderboard.players import changes, writer
 from services.leaderboard.settings import LeaderboardSettings
 from tests.leaving import API, get, play, remove
 from tests.system import Accounts, Pause, assert_problem, eventually, serving
@@ -82,14 +82,14 @@ async def test_who_plays_for_the_first_time_while_they_leave_has_that_session_co
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """There was nothing to lock: so what is there a moment later is not looked at."""
-    pause, lock = Pause(), players._lock
+    pause, lock = Pause(), changes._lock
 
     async def held(*arguments: Any) -> Any:
         locked = await lock(*arguments)
         await pause.here()
         return locked
 
-    monkeypatch.setattr(players, "_lock", held)
+    monkeypatch.setattr(changes, "_lock", held)
     ada = accounts.new("Ada", 1)
     leaving = asyncio.create_task(remove(leaderboard, ada))
     await pause.reached.wait()
@@ -115,7 +115,7 @@ async def test_leaving_and_playing_at_the_same_time_leaves_each_standing_the_fol
     leaderboard_settings: LeaderboardSettings,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(player_writer, "ERASED_AT_ONCE", 3)
+    monkeypatch.setattr(writer, "ERASED_AT_ONCE", 3)
     people = [accounts.new(user_id=user_id) for user_id in range(1, 6)]
 
     async def plays(client: httpx.AsyncClient) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 
-from services.leaderboard.check import check
+from services.leaderboard.operate.check import check
 from services.leaderboard.settings import LeaderboardSettings
 from tests.leaving import API, get, play, remove
 from tests.system import Accounts
