@@ -17,6 +17,7 @@ from services.auth.settings import AuthSettings
 from services.leaderboard.app import create_app as create_leaderboard
 from services.leaderboard.settings import LeaderboardSettings
 from services.local.stack import Stack
+from tests.servers import pair
 from tests.signing_in import Clock
 from tests.system import QUICK_PASSWORDS, Accounts, make_secrets, serving
 
@@ -78,7 +79,7 @@ def stack(
     """The whole system, as `make run` starts it, with two leaderboard processes."""
     folder = tmp_path_factory.mktemp("stack")
     request.config.stash[_LOGS] = folder / "logs"
-    with Stack(folder, secrets=secrets, leaderboards=2, environment=QUICK_PASSWORDS) as running:
+    with pair().stack(folder, secrets=secrets, leaderboards=2, environment=QUICK_PASSWORDS) as running:
         yield running
 
 

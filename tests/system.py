@@ -12,8 +12,8 @@ from typing import Any
 
 import httpx
 from fastapi import FastAPI
-
 from services.auth.sessions.tokens import AccessTokenIssuer
+
 from services.common.tokens import KeyRing
 from services.local.stack import Stack
 
@@ -59,6 +59,13 @@ class Pause:
         if not self.reached.is_set():
             self.reached.set()
             await self.go_on.wait()
+
+
+def rows(connection: Any, statement: str, *values: object) -> list[tuple[Any, ...]]:
+    """What a statement gives, by a connection of the test's own."""
+    with connection.cursor() as cursor:
+        cursor.execute(statement, values)
+        return list(cursor.fetchall())
 
 
 async def rows_are_awaited(connection: Any, how_many: int = 1) -> bool:

@@ -12,16 +12,17 @@ from random import Random
 from typing import Any
 
 from services.auth.sessions.tokens import AccessTokenIssuer
-from services.common.tokens import KeyRing
 from services.leaderboard.rules.places import ALL_TIME, MAIN_BOARD_ID
+
+from services.common.tokens import KeyRing
 from services.local.mysql import ADMIN
 from services.local.processes import Process, without_secrets
 from services.local.secrets import SECRETS
 from services.local.seed.command import seed
 from services.local.seed.target import Target
-from services.local.stack import Stack
 from services.local.web import Service
 from tests.bench.generator import Load
+from tests.servers import pair, server_versions
 
 API = "/api/leaderboard"
 SUBMITTERS = 200
@@ -48,7 +49,7 @@ class System:
 
     def __init__(self, folder: Path, *, leaderboards: int = 1, redis_memory: str = "256mb") -> None:
         self.secrets = {name.upper(): make() for name, make in SECRETS.items()}
-        self.stack = Stack(folder, secrets=self.secrets, leaderboards=leaderboards, redis_memory=redis_memory)
+        self.stack = pair().stack(folder, secrets=self.secrets, leaderboards=leaderboards, redis_memory=redis_memory)
         self.ceiling = Service(
             "ceiling",
             module="tests.bench.ceiling",
@@ -135,10 +136,7 @@ class System:
 
     def versions(self) -> dict[str, str]:
         """The servers that run, by name."""
-        ((mysql,),) = self._select("SELECT VERSION()")
-        with self.stack.redis.client() as redis:
-            info: dict[str, Any] = redis.info("server")
-        return {"MariaDB" if "maria" in mysql.lower() else "MySQL": mysql, "Redis": info["redis_version"]}
+        return server_versions(self.stack.mysql, self.stack.redis)
 
     # The index, seen from outside.
 

@@ -17,8 +17,8 @@ from services.local import ROOT
 from services.local.redis import RedisServer
 from services.local.stack import Stack
 from tests.faults.conftest import StartProcess
-from tests.faults.play import API, submit
 from tests.faults.proofs import Proof
+from tests.playing import API, submit
 from tests.system import Accounts
 
 pytestmark = pytest.mark.proof(7)

@@ -13,16 +13,17 @@ from typing import Any
 
 import httpx
 import pytest
-
-from services.leaderboard.app import create_app
 from services.leaderboard.index.writer import Applied, IndexWriter
 from services.leaderboard.rules.places import Place
 from services.leaderboard.rules.standings import StandingRow
+
+from services.leaderboard.app import create_app
 from services.leaderboard.settings import LeaderboardSettings
 from services.local.stack import Stack
-from tests.faults.play import API, names, rows, send
 from tests.faults.proofs import Proof
-from tests.system import Accounts, Pause, eventually, rows_are_awaited, serving
+from tests.faults.shown import names
+from tests.playing import API, send
+from tests.system import Accounts, Pause, eventually, rows, rows_are_awaited, serving
 
 pytestmark = pytest.mark.proof(4)
 
@@ -49,13 +50,13 @@ async def test_a_session_whose_process_stopped_between_commit_and_apply_is_told_
     first, second = two
     ada = accounts.new("Ada", 1)
     assert (await send(first, ada, 5)).status_code == 201
-    pause, apply_and_rank = Pause(), IndexWriter.apply_and_rank
+    pause, announce = Pause(), IndexWriter.announce
 
     async def held(self: IndexWriter, at: Place, rows: Sequence[StandingRow]) -> list[int | None]:
         await pause.here()
-        return await apply_and_rank(self, at, rows)
+        return await announce(self, at, rows)
 
-    monkeypatch.setattr(IndexWriter, "apply_and_rank", held)
+    monkeypatch.setattr(IndexWriter, "announce", held)
     stopped = asyncio.create_task(send(first, ada, 7, "again"))
     await pause.reached.wait()  # committed, and nobody has been told
     repeated = await send(second, ada, 7, "again")
@@ -82,13 +83,13 @@ async def test_a_removal_whose_process_stopped_between_commit_and_apply_shows_ev
     first, second = two
     ada = accounts.new("Ada", 1)
     assert (await send(first, ada, 5)).status_code == 201
-    pause, apply_and_rank = Pause(), IndexWriter.apply_and_rank
+    pause, announce = Pause(), IndexWriter.announce
 
     async def held(self: IndexWriter, at: Place, rows: Sequence[StandingRow]) -> list[int | None]:
         await pause.here()
-        return await apply_and_rank(self, at, rows)
+        return await announce(self, at, rows)
 
-    monkeypatch.setattr(IndexWriter, "apply_and_rank", held)
+    monkeypatch.setattr(IndexWriter, "announce", held)
     stopped = asyncio.create_task(first.delete(f"{API}/me", headers=ada))
     await pause.reached.wait()  # committed, and nobody has been told
 
@@ -185,7 +186,7 @@ async def test_a_follower_that_is_held_up_at_redis_holds_nobody_up_at_mysql(
     pause = Pause()
 
     async def held(self: IndexWriter, at: Place, rows: Sequence[StandingRow], token: str = "") -> Applied:
-        if len(rows) == len(players):  # the writers apply and rank; so it is a follower
+        if len(rows) == len(players):  # the writers announce; so it is a follower
             await pause.here()
         return await apply(self, at, rows, token)
 

@@ -12,9 +12,10 @@ from services.leaderboard.settings import LeaderboardSettings
 from services.local.ports import free_port
 from services.local.redis import RedisServer
 from tests.faults.conftest import MakeProcess
-from tests.faults.play import API, leader, redis_in_use, shows, submit
 from tests.faults.proofs import Proof
 from tests.faults.proxy import proxying
+from tests.faults.shown import leader, redis_in_use, shows
+from tests.playing import API, submit
 from tests.system import Accounts
 
 pytestmark = pytest.mark.proof(3)

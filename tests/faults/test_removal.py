@@ -9,15 +9,15 @@ import httpx
 import pytest
 
 from services.leaderboard.app import create_app
-from services.leaderboard.players import exports, writer
+from services.leaderboard.players import exports
 from services.leaderboard.settings import LeaderboardSettings
 from services.local.stack import Stack
 from tests.faults.conftest import StartProcess
-from tests.faults.play import API, names, rows, submit
 from tests.faults.proofs import Proof
 from tests.faults.proxy import COMMIT, Fault, Proxy, proxying
-from tests.leaving import add_sessions
-from tests.system import Accounts, assert_problem, eventually, rows_are_awaited, serving
+from tests.faults.shown import names
+from tests.playing import API, add_sessions, submit
+from tests.system import Accounts, assert_problem, eventually, rows, rows_are_awaited, serving
 
 pytestmark = pytest.mark.proof(5)
 

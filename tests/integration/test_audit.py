@@ -7,33 +7,20 @@ import httpx
 import jwt
 import pytest
 from pydantic import SecretStr
+from services.auth.audit.clients import Client
+from services.auth.audit.events import Event
 
 from services.auth.app import create_app
 from services.auth.audit import events
-from services.auth.audit.clients import Client
-from services.auth.audit.events import Event
 from services.auth.settings import AuthSettings
 from services.common import upkeep
 from services.common.database import Database
 from services.common.upkeep import Upkeep
 from tests.signing_in import COOKIE, login, refresh, register
-from tests.system import PASSWORD, bearer, eventually, serving
+from tests.system import PASSWORD, bearer, eventually, rows, serving
 
 CLIENT = Client("192.0.2.7", "a browser")
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-
-
-@pytest.fixture
-async def database(auth_settings: AuthSettings, mysql: object) -> Any:
-    found = Database(auth_settings, auth_settings.auth_mysql_user, auth_settings.auth_mysql_password.get_secret_value())
-    yield found
-    await found.dispose()
-
-
-def rows(connection: Any, statement: str) -> list[Any]:
-    with connection.cursor() as cursor:
-        cursor.execute(statement)
-        return list(cursor.fetchall())
 
 
 async def test_an_event_is_kept_with_its_account_its_address_and_its_detail(database: Database) -> None:

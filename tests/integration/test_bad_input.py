@@ -10,9 +10,9 @@ import httpx
 import jwt
 import pytest
 
+from tests.playing import API
 from tests.system import AUDIENCE, ISSUER, Accounts, assert_problem, bearer, sign_up
 
-API = "/api/leaderboard"
 JSON = {"content-type": "application/json"}
 
 

@@ -5,14 +5,14 @@ from typing import Any, Never
 
 import httpx
 import pytest
-
-from services.leaderboard.app import create_app
 from services.leaderboard.http.hot import find
 from services.leaderboard.reads import Reads
+
+from services.leaderboard.app import create_app
 from services.leaderboard.settings import LeaderboardSettings
+from tests.playing import API
 from tests.system import Accounts, assert_problem, serving
 
-API = "/api/leaderboard"
 # Headers that differ from one answer to the next, or tell that a body was sent at once.
 OF_ITS_OWN = {"x-request-id"}
 

@@ -1,33 +1,9 @@
-"""Playing in the fault tests: submitting, and looking at what is shown."""
-
-from typing import Any
+"""What is shown while servers are mistreated."""
 
 import httpx
 
+from tests.playing import API
 from tests.system import eventually
-
-API = "/api/leaderboard"
-
-
-def rows(connection: Any, statement: str, *values: object) -> list[tuple[Any, ...]]:
-    """What the administrator's connection reads."""
-    with connection.cursor() as cursor:
-        cursor.execute(statement, values)
-        return list(cursor.fetchall())
-
-
-async def send(client: httpx.AsyncClient, headers: dict[str, str], score: int, key: str | None = None) -> httpx.Response:
-    """Submit a session; gives whatever is answered."""
-    named = {} if key is None else {"Idempotency-Key": key}
-    return await client.post(f"{API}/submit", json={"score": score}, headers={**headers, **named})
-
-
-async def submit(client: httpx.AsyncClient, headers: dict[str, str], score: int, key: str | None = None) -> dict[str, Any]:
-    """Submit a session, which must be stored."""
-    response = await send(client, headers, score, key)
-    assert response.status_code == 201, response.text
-    answer: dict[str, Any] = response.json()
-    return answer
 
 
 async def names(client: httpx.AsyncClient) -> list[str]:
