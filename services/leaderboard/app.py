@@ -24,6 +24,7 @@ from services.leaderboard.index.follower import Follower
 from services.leaderboard.index.pages import PageCache
 from services.leaderboard.index.reader import RankingIndex
 from services.leaderboard.log import erased_keys, sessions
+from services.leaderboard.log.limits import SubmissionLimit
 from services.leaderboard.log.writer import LANES, Writer
 from services.leaderboard.operate.metrics import BoardMetrics
 from services.leaderboard.players import changes
@@ -69,7 +70,8 @@ def create_app(settings: LeaderboardSettings | None = None) -> FastAPI:
         app.state.follower = follower
         app.state.verifier = TokenVerifier(keys, settings.jwt_issuer, settings.jwt_audience)
         people = PlayerWriter(database, settings, _now, apply_and_rank=index.apply_and_rank, told=follower.told)
-        app.state.writes = Writes(database, writer, people, reads, _now)
+        limit = SubmissionLimit(snapshots, settings.submissions_per_second, settings.submissions_burst)
+        app.state.writes = Writes(database, limit, writer, people, reads, _now)
         app.state.reads = reads
         app.state.exports = Exports(snapshots)
         app.state.upkeep = upkeep = Upkeep(database, _now, _CHORES, interval=settings.upkeep_seconds)
