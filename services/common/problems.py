@@ -85,6 +85,22 @@ class Unauthenticated(Problem):
         super().__init__(detail, headers={"WWW-Authenticate": challenge})
 
 
+RECENT_SECONDS = 300
+"""How long after a password what is grave may be asked for without giving it again."""
+
+
+class PasswordTooOld(Problem):
+    """What is asked for wants a password that was given lately. RFC 9470, section 3."""
+
+    status = 401
+    type = "urn:problem:insufficient-user-authentication"
+    title = "The password was given too long ago"
+
+    def __init__(self, detail: str | None = None) -> None:
+        challenge = f'Bearer error="insufficient_user_authentication", max_age={RECENT_SECONDS}'
+        super().__init__(detail, headers={"WWW-Authenticate": challenge})
+
+
 class UnsupportedMediaType(Problem):
     status = 415
     type = "urn:problem:unsupported-media-type"
