@@ -34,7 +34,7 @@ def leases(mysql: Any) -> int:
 
 
 class Reader:
-    """A client that takes an answer as slowly as its test wants: the service waits with each piece until the one before is taken."""
+    """A client that takes an answer as slowly as its test wants: each piece waits for the one before to be taken."""
 
     def __init__(self, app: Any, headers: dict[str, str]) -> None:
         self._app = app
