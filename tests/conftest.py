@@ -31,6 +31,8 @@ _EMPTIED = (
     "kept_usernames",
     "refresh_families",
     "refresh_tokens",
+    "export_leases",
+    "audit_addresses",
     "audit_events",
     "password_attempts",
     "players",
