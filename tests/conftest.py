@@ -32,6 +32,8 @@ _EMPTIED = (
     "kept_usernames",
     "refresh_families",
     "refresh_tokens",
+    "export_leases",
+    "audit_addresses",
     "audit_events",
     "password_attempts",
     "players",
@@ -170,6 +172,7 @@ def leaderboard_settings(
         leaderboard_mysql_password=migration_settings.leaderboard_mysql_password,
         jwt_keys=SecretStr(secrets["JWT_KEYS"]),
         mysql_timeout=PATIENCE,
+        submissions_per_second=0,  # as NO_SUBMISSION_LIMIT
         # The stack's own services use database 0.
         redis_url=stack.redis.url.removesuffix("/0") + "/1",
         redis_password=SecretStr(secrets["REDIS_PASSWORD"]),

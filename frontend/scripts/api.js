@@ -3,7 +3,7 @@
  * `Refused` (the service said no), `Unreachable` (nobody answered) or an AbortError (the caller lost interest).
  */
 
-/** @import { AccessToken, BoardPage, Credentials, Device, FieldError, Standing, User } from "./types.d.ts" */
+/** @import { AccessToken, BoardPage, Credentials, Device, FieldError, Standing, Submission, User } from "./types.d.ts" */
 
 const TIMEOUT_MS = 10_000;
 /** For all that is kept of a busy player, to be sent or to be erased. */
@@ -234,9 +234,13 @@ export const eraseGames = (token) => request("DELETE", "/api/leaderboard/me", { 
 
 /**
  * @param {string} token
- * @param {number} score
- * @param {string} key the same for every attempt at one submission
- * @returns {Promise<Standing>}
+ * @param {Submission} submission
+ * @returns {Promise<{ standing: Standing, repeated: boolean }>} whether it had counted before: an answer was lost, and this is its repeat
  */
-export const submit = (token, score, key) =>
-  request("POST", "/api/leaderboard/submit", { token, body: { score }, headers: { "Idempotency-Key": `"${key}"` } });
+export const submit = (token, { score, key }) =>
+  request("POST", "/api/leaderboard/submit", {
+    token,
+    body: { score },
+    headers: { "Idempotency-Key": `"${key}"` },
+    read: async (response) => ({ standing: await response.json(), repeated: response.headers.has("Idempotent-Replayed") }),
+  });

@@ -19,7 +19,7 @@ import { createStandingCard } from "./standing-card.js";
 
 /** @import { AccountDialogData } from "./account-dialog.js" */
 /** @import { ScoreFormData } from "./score-form.js" */
-/** @import { Credentials, Standing } from "./types.d.ts" */
+/** @import { Credentials, Standing, Submission } from "./types.d.ts" */
 
 /** @type {AccountDialogData} */
 const ACCOUNT_CLOSED = { mode: "closed", notice: null, busy: false, failure: null };
@@ -30,6 +30,7 @@ const pages = new BoardPages();
 const poller = new Poller(refresh, (failure) => {
   state.connection = failure;
   render();
+  if (failure === null) void sendUnsettled();
 });
 
 const state = {
@@ -45,8 +46,10 @@ const state = {
 };
 /** Grows with everything that makes an older answer about the standing out of date. */
 let standingTurn = 0;
-/** The submission whose outcome is not known yet: the same score sent again is the same submission. @type {{ score: number, key: string } | null} */
+/** What the form's score is: sent again, it is the same submission, until the game brings another. @type {Submission | null} */
 let attempt = null;
+/** Submissions whose outcome is not known: they are sent again when the server answers. @type {Set<Submission>} */
+const unsettled = new Set();
 /** Whether the board may still call the person by an older name. */
 let renamed = false;
 /** The score that waits for its player to sign in. @type {number | null} */
@@ -98,10 +101,14 @@ async function refresh() {
 
 async function loadStanding() {
   if (session.status === "signed-out") return;
-  const turn = ++standingTurn;
+  let turn = standingTurn;
   const outdated = renamed;
   try {
-    const standing = await session.authorized(outdated ? api.showName : api.myStanding);
+    const standing = await session.authorized((token) => {
+      // Taken when the person is known: finding out who is signed in makes what was asked before out of date.
+      turn = ++standingTurn;
+      return outdated ? api.showName(token) : api.myStanding(token);
+    });
     if (outdated) renamed = false;
     if (turn === standingTurn && standing.user_id === session.user?.user_id) state.standing = standing;
   } catch (error) {
@@ -153,31 +160,59 @@ async function submitScore(score) {
     askToSignIn(score);
     return;
   }
-  attempt = attempt?.score === score ? attempt : { score, key: newKey() };
-  const { key } = attempt;
+  if (attempt?.score !== score) attempt = { score, key: newKey() };
+  await send(attempt);
+}
+
+/** Sends once more what may not have arrived. It counts once, however often it is sent. */
+async function sendUnsettled() {
+  for (const submission of unsettled) {
+    if (state.score.busy || state.connection !== null) return;
+    await send(submission);
+  }
+}
+
+/** @param {Submission} submission */
+async function send(submission) {
+  const { score } = submission;
   state.score = { ...state.score, busy: true, failure: null, result: "" };
   render();
   try {
-    const standing = await session.authorized((token) => api.submit(token, score, key));
+    const { standing, repeated } = await session.authorized((token) => api.submit(token, submission));
+    const isOfForm = attempt === submission;
+    settle(submission);
     standingTurn += 1;
     state.standing = standing;
+    const points = count(score, "point");
     const rank = standing.rank === null ? "" : ` You are ${place(standing.rank)} now.`;
-    state.score = { draft: { score: null }, busy: false, failure: null, result: `${count(score, "point")} added.${rank}` };
-    attempt = null;
+    const result = (repeated ? `${points} had counted already.` : `${points} added.`) + rank;
+    state.score = { ...state.score, busy: false, failure: null };
+    // What the form holds by now stays there, if it is another score.
+    if (isOfForm) state.score = { ...state.score, draft: { score: null }, result };
+    else announce(result);
     poller.now();
   } catch (error) {
     state.score = { ...state.score, busy: false };
     if (error instanceof SessionEnded) {
+      settle(submission);
       askToSignIn(score);
     } else if (error instanceof api.Unreachable) {
-      state.score.failure = inForm("No answer came back, so this score may or may not have counted. Look at your total before you send it again.");
-      poller.now();
+      state.score.failure = inForm(`No answer came. Your ${count(score, "point")} will be sent again until one does, and count once.`);
+      // When the board answers, it is time to send again: for the first time at once, then as often as the board is asked.
+      if (!unsettled.has(submission)) poller.now();
+      unsettled.add(submission);
     } else {
-      attempt = null;
+      settle(submission);
       state.score.failure = explain(error);
     }
   }
   render();
+}
+
+/** @param {Submission} submission whose outcome is known */
+function settle(submission) {
+  unsettled.delete(submission);
+  if (attempt === submission) attempt = null;
 }
 
 /** @param {number} score */
@@ -296,6 +331,7 @@ session.addEventListener("change", () => {
   state.signOutFailed = false;
   state.score = { ...state.score, result: "" };
   attempt = null;
+  unsettled.clear();
   renamed = false;
   account.forget();
   if (session.status === "signed-in" && !state.account.busy) {
@@ -342,6 +378,7 @@ body.addEventListener("settings:download", ({ detail }) => void account.download
 body.addEventListener("settings:delete", ({ detail }) => void deleteAccount(detail.password));
 body.addEventListener("connection:retry", () => poller.now());
 body.addEventListener("game:end", ({ detail }) => {
+  attempt = null; // another round, even if it scored the same
   state.score = { ...state.score, draft: { score: detail.score }, failure: null, result: "" };
   render();
 });

@@ -1,7 +1,7 @@
 // The page is written in one language, so its numbers are too: a German "1.234" would read as 1.2 in an English sentence.
 const language = document.documentElement.lang;
 const integer = new Intl.NumberFormat(language);
-const percent = new Intl.NumberFormat(language, { style: "percent" });
+const percent = new Intl.NumberFormat(language, { style: "percent", maximumFractionDigits: 20 });
 const ordinal = new Intl.PluralRules(language, { type: "ordinal" });
 const cardinal = new Intl.PluralRules(language);
 const relative = new Intl.RelativeTimeFormat(language, { numeric: "auto" });
@@ -38,12 +38,17 @@ export const place = (n) => number(n) + ordinalSuffix(n);
 export const count = (n, noun) => `${number(n)} ${noun}${cardinal.select(n) === "one" ? "" : "s"}`;
 
 /**
- * The share of players at `rank` or better, never rounded down to nothing: "1%".
+ * The share of players at `rank` or better, rounded up, since it is told as "top 4%": to a whole percent, and below one to
+ * the first digit that is not a zero, "0.2%".
  *
  * @param {number} rank
  * @param {number} players
  */
-export const topShare = (rank, players) => percent.format(Math.max(0.01, Math.ceil((100 * rank) / players) / 100));
+export function topShare(rank, players) {
+  let parts = 100;
+  while (rank * parts < players) parts *= 10;
+  return percent.format(Math.ceil((rank * parts) / players) / parts);
+}
 
 /**
  * "12 Nov 2026".

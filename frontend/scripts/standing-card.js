@@ -91,5 +91,5 @@ function position(rank, players) {
   if (rank === null) return "Your first score puts you on the board.";
   if (players === null || players < rank) return "";
   const of = `of ${count(players, "player")}`;
-  return players >= 20 && rank <= players / 2 ? `${of}, top ${topShare(rank, players)}` : of;
+  return players >= 20 && rank > 1 && rank <= players / 2 ? `${of}, top ${topShare(rank, players)}` : of;
 }

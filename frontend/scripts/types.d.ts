@@ -32,6 +32,12 @@ export interface Standing {
   rank: number | null;
 }
 
+/** A score on its way to the board, and what it is called by: sent again under the same key, it counts once. */
+export interface Submission {
+  score: number;
+  key: string;
+}
+
 export interface FieldError {
   detail: string;
   pointer?: string;

@@ -1,24 +1,21 @@
 """The use cases of an account that is signed in: its password, its name, its data, its end."""
 
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.auth.accounts import kept_names, users
-from services.auth.accounts.kept_names import KeptName
+from services.auth.accounts import kept_names, reserved_names, users
 from services.auth.accounts.usernames import InvalidUsername, Username
 from services.auth.accounts.users import UserRecord
-from services.auth.audit import events
+from services.auth.audit import events, limits
 from services.auth.audit.clients import Client
-from services.auth.audit.events import AuditRecord, Event
+from services.auth.audit.events import Event
 from services.auth.errors import WrongPassword
 from services.auth.passwords import rules
 from services.auth.passwords.hashing import Passwords
 from services.auth.passwords.verification import PasswordCheck
 from services.auth.sessions import families
-from services.auth.sessions.families import SessionRecord
 from services.auth.sessions.live import require_session
 from services.auth.sessions.tokens import AccessTokenIssuer
 from services.common.database import Database
@@ -29,16 +26,6 @@ Change = Callable[[AsyncConnection, UserRecord, datetime], Awaitable[None]]
 
 # A hash that changed between its check and the change is checked again: a login may only have renewed it.
 _ATTEMPTS = 3
-
-
-@dataclass(frozen=True, slots=True)
-class AccountData:
-    """All that is kept of a person here."""
-
-    user: UserRecord
-    sessions: Sequence[SessionRecord]
-    kept_names: Sequence[KeptName]
-    events: Sequence[AuditRecord]
 
 
 class AccountService:
@@ -66,7 +53,7 @@ class AccountService:
     async def change_password(self, caller: Principal, current: str, new: str, client: Client) -> None:
         """Set another password and end every other session: whoever else knew the old one is out.
 
-        Raises InvalidRequest, WrongPassword, TooManyFailures or PasswordQueueFull.
+        Raises InvalidRequest, WrongPassword, TooManyFailures, TooManyEvents or PasswordQueueFull.
         """
         user = await self._get_user(caller)
         try:
@@ -75,8 +62,9 @@ class AccountService:
             raise _invalid(f"{error}", "#/new_password") from None
 
         async def change(connection: AsyncConnection, user: UserRecord, now: datetime) -> None:
+            await limits.require_room(connection, Event.PASSWORD_CHANGED, user.user_id, now)
             await users.set_password_hash(connection, user.user_id, user.password_hash, stored)
-            ended = await families.end_other_families(connection, user.user_id, caller.session_id)
+            ended = await families.end_other_families(connection, user.user_id, caller.session_id, now)
             await events.record(connection, Event.PASSWORD_CHANGED, client, user_id=user.user_id, now=now, sessions_ended=ended)
 
         for _ in range(_ATTEMPTS):
@@ -89,7 +77,8 @@ class AccountService:
     async def change_username(self, caller: Principal, username: str, client: Client) -> tuple[str, timedelta]:
         """Take another name; gives an access token that carries it, and for how long. The old one is kept for its owner.
 
-        Other access tokens carry the old name until they are renewed. Raises InvalidRequest, UsernameTaken or TooManyNames.
+        Other access tokens carry the old name until they are renewed. Raises InvalidRequest, UsernameTaken, TooManyNames or
+        TooManyEvents.
         """
         try:
             name = Username.parse(username)
@@ -102,8 +91,11 @@ class AccountService:
             await require_session(connection, caller, now)
             if user is None or user.username == name.display:
                 return now
+            await limits.require_room(connection, Event.USERNAME_CHANGED, user.user_id, now)
             if user.canonical == name.canonical:  # written otherwise: it is the same name
                 await users.rename_user(connection, user.user_id, name)
+            elif reserved_names.is_reserved(name):
+                raise _invalid(reserved_names.REFUSAL, "#/username")
             else:
                 await kept_names.require_free(connection, name, now, owner=user.user_id)
                 await kept_names.require_room(connection, user.user_id, name.canonical, now)
@@ -133,22 +125,6 @@ class AccountService:
             if await self._change(caller, proven, delete):
                 return
         raise WrongPassword("The password was changed a moment ago.")
-
-    async def export(self, caller: Principal, client: Client) -> AccountData:
-        """All that is kept of the caller here, this export included."""
-        now = self._clock()
-
-        async def read(connection: AsyncConnection) -> AccountData:
-            user = await require_session(connection, caller, now)
-            await events.record(connection, Event.ACCOUNT_EXPORTED, client, user_id=user.user_id, now=now)
-            return AccountData(
-                user,
-                await families.list_families(connection, user.user_id, now),
-                await kept_names.list_kept(connection, user.user_id, now),
-                await events.list_events(connection, user.user_id),
-            )
-
-        return await self._database.transaction(read)
 
     async def _get_user(self, caller: Principal) -> UserRecord:
         async with self._database.reading() as connection:

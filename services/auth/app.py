@@ -11,7 +11,8 @@ from services.auth.account import AccountService
 from services.auth.accounts import kept_names
 from services.auth.audit import events
 from services.auth.devices import SessionService
-from services.auth.http import account, devices, hot, signing
+from services.auth.exports import AccountExports
+from services.auth.http import account, devices, exports, hot, signing
 from services.auth.http.cookies import PREFIX
 from services.auth.passwords import attempts
 from services.auth.passwords.hashing import Passwords
@@ -75,6 +76,7 @@ def create_app(settings: AuthSettings | None = None, clock: Callable[[], datetim
             clock=clock,
         )
         app.state.sessions = SessionService(database, clock)
+        app.state.exports = AccountExports(database, clock)
         app.state.upkeep = upkeep = Upkeep(database, clock, _chores(settings, keys), interval=settings.upkeep_seconds)
         upkeep.start()
         try:
@@ -86,7 +88,7 @@ def create_app(settings: AuthSettings | None = None, clock: Callable[[], datetim
             await database.dispose()
 
     router = APIRouter()
-    for part in (signing.router, account.router, devices.router):
+    for part in (signing.router, account.router, exports.router, devices.router):
         router.include_router(part)
     return build_app(
         title="Leaderboard: auth",

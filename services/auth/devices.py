@@ -6,7 +6,8 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.auth.audit import events
+from services.auth.accounts import users
+from services.auth.audit import events, limits
 from services.auth.audit.clients import Client
 from services.auth.audit.events import Event
 from services.auth.sessions import families
@@ -32,13 +33,15 @@ class SessionService:
             return await families.list_families(connection, caller.user_id, now)
 
     async def end(self, caller: Principal, session_id: uuid.UUID, client: Client) -> None:
-        """End one of the caller's live sessions, this one too if it is named. Raises NotFound."""
-        now = self._clock()
+        """End one of the caller's live sessions, this one too if it is named. Raises NotFound or TooManyEvents."""
 
         async def end(connection: AsyncConnection) -> None:
+            now = self._clock()
+            await users.lock_user(connection, caller.user_id)
             await require_session(connection, caller, now)
             if not await families.end_family(connection, caller.user_id, session_id, now):
                 raise NotFound("You have no such session. It may have ended by itself.")
+            await limits.require_room(connection, Event.SESSION_ENDED, caller.user_id, now)
             await events.record(
                 connection, Event.SESSION_ENDED, client, user_id=caller.user_id, now=now, session_id=str(session_id)
             )
@@ -46,12 +49,16 @@ class SessionService:
         await self._database.transaction(end)
 
     async def end_others(self, caller: Principal, client: Client) -> None:
-        """End every session of the caller but this one."""
-        now = self._clock()
+        """End every session of the caller but this one. Where there is none, nothing is done. Raises TooManyEvents."""
 
         async def end(connection: AsyncConnection) -> None:
+            now = self._clock()
+            await users.lock_user(connection, caller.user_id)
             await require_session(connection, caller, now)
-            ended = await families.end_other_families(connection, caller.user_id, caller.session_id)
+            ended = await families.end_other_families(connection, caller.user_id, caller.session_id, now)
+            if not ended:
+                return
+            await limits.require_room(connection, Event.SESSIONS_ENDED, caller.user_id, now)
             await events.record(connection, Event.SESSIONS_ENDED, client, user_id=caller.user_id, now=now, sessions=ended)
 
         await self._database.transaction(end)

@@ -52,6 +52,33 @@ class TooManyFailures(Problem):
         super().__init__(f"Too many wrong passwords were tried. Try again in {wait}.", headers={"Retry-After": str(seconds)})
 
 
+class TooManyEvents(Problem):
+    """The account's audit log has had as many events of one kind in the last minute as it takes."""
+
+    status = 429
+    type = "urn:problem:too-many-events"
+    title = "This was done too often"
+
+    def __init__(self, seconds: int) -> None:
+        super().__init__(
+            f"This was done too often. Try again in {seconds} second{'s' * (seconds > 1)}.",
+            headers={"Retry-After": str(seconds)},
+        )
+
+
+class ExportUnderWay(Problem):
+    """Another export of the same account is being sent, by this process or another."""
+
+    status = 429
+    type = "urn:problem:export-under-way"
+    title = "An export of this account is under way"
+
+    def __init__(self, seconds: int) -> None:
+        super().__init__(
+            "An export of your account is under way. Try again when it is done.", headers={"Retry-After": str(seconds)}
+        )
+
+
 class CrossSiteRequest(Problem):
     """A browser sent the refresh cookie, or a login, for a page that is not ours."""
 

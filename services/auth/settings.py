@@ -10,6 +10,7 @@ from services.common.settings import Seconds, ServiceSettings
 class AuthSettings(ServiceSettings):
     """What the auth service is told."""
 
+    max_body_bytes: int = Field(8_192, ge=1_024, description="largest request body, in bytes; a larger one is answered 413")
     auth_mysql_user: str = Field("auth", description="MySQL account of the auth service")
     auth_mysql_password: SecretStr = Field(min_length=8, description="password of that account")
 

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.auth.accounts import kept_names, users
+from services.auth.accounts import kept_names, reserved_names, users
 from services.auth.accounts.usernames import InvalidUsername, Username
 from services.auth.accounts.users import UserRecord
 from services.auth.audit import events
@@ -68,6 +68,9 @@ class AuthService:
             name = Username.parse(username)
         except InvalidUsername as error:
             errors.append(FieldError(detail=f"{error}", pointer="#/username"))
+        else:
+            if reserved_names.is_reserved(name):
+                errors.append(FieldError(detail=reserved_names.REFUSAL, pointer="#/username"))
         try:
             normal = rules.new_password(password, self._password_min_length, [username])
         except rules.InvalidPassword as error:

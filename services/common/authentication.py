@@ -3,7 +3,7 @@
 from fastapi import Request
 from fastapi.security import OAuth2PasswordBearer
 
-from services.common.problems import Unauthenticated
+from services.common.problems import RECENT_SECONDS, PasswordTooOld, Unauthenticated
 from services.common.tokens import InvalidToken, Principal, TokenVerifier
 
 # Where Swagger's Authorize asks for a token, for either service: the gateway serves both from one origin.
@@ -35,3 +35,9 @@ class Authenticated(OAuth2PasswordBearer):
 
 
 authenticated = Authenticated()
+
+
+def require_recent_password(principal: Principal, now: float) -> None:
+    """Raise PasswordTooOld unless the session's password was given in the last RECENT_SECONDS. ``now``: seconds since 1970."""
+    if principal.auth_time is None or now - principal.auth_time > RECENT_SECONDS:
+        raise PasswordTooOld("Confirm your password (POST /auth/confirm), and ask again with the access token that it gives.")

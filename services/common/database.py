@@ -10,7 +10,7 @@ import aiomysql
 import pymysql
 from sqlalchemy import URL, Dialect, text
 from sqlalchemy.dialects.mysql import BIGINT, DATETIME
-from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.types import TypeDecorator
 
@@ -25,6 +25,8 @@ SESSION = (
 )
 # 1213: deadlock, the transaction is rolled back. 1205: lock wait timeout, only the statement is. Both ask to be run again.
 RETRYABLE = frozenset({1213, 1205})
+# 1053: the server is being stopped. 1927: the connection was killed, as MariaDB says it.
+_ENDING = frozenset({1053, 1927})
 _ATTEMPTS = 5
 
 UnsignedBigInt = BIGINT(unsigned=True)
@@ -88,14 +90,35 @@ async def _connect(**options: Any) -> aiomysql.Connection:
 
 
 def error_code(error: BaseException) -> int | None:
-    """MySQL's number of the error that SQLAlchemy wrapped, if it has one."""
-    args = getattr(getattr(error, "orig", None), "args", ())
+    """MySQL's number of an error, wrapped by SQLAlchemy or not, if it has one."""
+    args = getattr(error, "orig", error).args if isinstance(error, DBAPIError | pymysql.MySQLError) else ()
     return args[0] if args and isinstance(args[0], int) else None
+
+
+def is_unreachable(error: BaseException) -> bool:
+    """Whether MySQL is away: a connection to it was refused, lost, or not answered.
+
+    An error that it answers with, too many connections or a missing grant perhaps, is another thing: it may serve others.
+    """
+    if isinstance(error, OSError):
+        return not isinstance(error, TimeoutError) or isinstance(error, DatabaseAway)
+    if isinstance(error, DBAPIError):
+        return error.connection_invalidated or _is_clients(error_code(error))
+    return isinstance(error, pymysql.MySQLError) and _is_clients(error_code(error))
+
+
+def _is_clients(code: int | None) -> bool:
+    """Whether an error has no number, or one of the client's own, or says that the server ends the connection."""
+    return not code or 2000 <= code < 3000 or code in _ENDING
 
 
 def reason(error: BaseException) -> str:
     """Why something failed, for a log: what MySQL said, without the statement, where that was why."""
     return str(getattr(error, "orig", None) or error) or type(error).__name__
+
+
+class DatabaseAway(TimeoutError):
+    """MySQL has not answered for longer than anybody waits for it. Nothing was asked of it, or it was cut short."""
 
 
 class CommitUnknown(Exception):
@@ -115,6 +138,8 @@ class Database:
         isolation_level: Literal["READ COMMITTED", "REPEATABLE READ"] = "READ COMMITTED",
     ) -> None:
         self._timeout = settings.mysql_timeout
+        self._reachable = True
+        self._limits: set[asyncio.Timeout] = set()
         self.engine: AsyncEngine = create_async_engine(
             database_url(settings, account, password),
             pool_size=pool_size or settings.mysql_pool_size,
@@ -131,13 +156,43 @@ class Database:
             },
         )
 
+    @property
+    def reachable(self) -> bool:
+        """Whether MySQL is asked at all (see reach.py). It is, unless somebody says otherwise."""
+        return self._reachable
+
+    @reachable.setter
+    def reachable(self, reachable: bool) -> None:
+        self._reachable = reachable
+        if not reachable:
+            for limit in self._limits:
+                if not limit.expired():
+                    limit.reschedule(0)  # long ago: at once
+
+    @asynccontextmanager
+    async def _in_time(self) -> AsyncIterator[None]:
+        """Raises TimeoutError when it takes too long, and DatabaseAway as soon as MySQL is known not to answer."""
+        if not self._reachable:
+            raise DatabaseAway
+        try:
+            async with asyncio.timeout(self._timeout) as limit:
+                self._limits.add(limit)
+                try:
+                    yield
+                finally:
+                    self._limits.discard(limit)
+        except TimeoutError as error:
+            if not self._reachable:
+                raise DatabaseAway from error
+            raise
+
     async def transaction(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
         """Run ``work`` in a transaction and commit it; run it whole again when MySQL says so.
 
         ``work`` must do nothing but use its connection. Raises OperationalError or TimeoutError when MySQL does not answer
         in time; whether the commit happened is then unknown.
         """
-        async with asyncio.timeout(self._timeout):
+        async with self._in_time():
             for attempt in range(1, _ATTEMPTS + 1):
                 try:
                     async with self.engine.begin() as connection:
@@ -168,7 +223,7 @@ class Database:
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
         """A connection for statements that change nothing."""
-        async with asyncio.timeout(self._timeout), self.engine.connect() as connection:
+        async with self._in_time(), self.engine.connect() as connection:
             yield connection
 
     async def ping(self) -> None:

@@ -5,6 +5,10 @@ packets, and its reader was woken twice. Of a page it cost this process a tenth,
 """
 
 import asyncio
+import fcntl
+import sys
+import termios
+from contextlib import suppress
 from functools import lru_cache, partial
 from typing import Any
 
@@ -19,11 +23,59 @@ _HEAD = b"HTTP/1.1 "
 
 
 class OneWriteProtocol(HttpToolsProtocol):
-    """For `uvicorn.Config(http=…)`."""
+    """For `uvicorn.Config(http=…)`. Cuts off a client that stops reading its answer."""
+
+    stalled_seconds = 30.0
+    """A client that has read nothing for so long is not waited for."""
+
+    _raw: asyncio.Transport
+    _stalled: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        self._raw = transport
+        # Told as soon as the kernel takes no more, however little is left.
+        transport.set_write_buffer_limits(high=0)
         self._joining = _JoiningTransport(transport, self.loop)
         super().connection_made(self._joining)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_watching()
+        super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._watch()
+
+    def resume_writing(self) -> None:
+        self._stop_watching()
+        super().resume_writing()
+
+    def _watch(self) -> None:
+        self._stalled = self.loop.call_later(self.stalled_seconds, self._cut, self._unread())
+
+    def _stop_watching(self) -> None:
+        if self._stalled is not None:
+            self._stalled.cancel()
+            self._stalled = None
+
+    def _cut(self, waiting: int) -> None:
+        """End the connection unless something was read since so many bytes waited. To close it would be to wait for them."""
+        if self._unread() < waiting:
+            self._watch()
+        else:
+            self._raw.abort()
+
+    def _unread(self) -> int:
+        """How many bytes of answers the other side has not taken: those that wait here, and where Linux tells, in the kernel.
+
+        The kernel takes more only when a third of what it holds has gone, which is long for a client that reads slowly.
+        """
+        waiting: int = self._raw.get_write_buffer_size()
+        connection = self._raw.get_extra_info("socket")
+        if sys.platform == "linux" and connection is not None:
+            with suppress(OSError):  # closed meanwhile
+                waiting += int.from_bytes(fcntl.ioctl(connection.fileno(), termios.TIOCOUTQ, bytes(4)), sys.byteorder)
+        return waiting
 
     def on_headers_complete(self) -> None:
         super().on_headers_complete()

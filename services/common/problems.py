@@ -17,6 +17,12 @@ from starlette.requests import ClientDisconnect
 from services.common.database import reason
 
 MEDIA_TYPE = "application/problem+json"
+MOST_ERRORS = 20
+"""Faults of a request that are named, at most: who sends more is not helped by more."""
+# Of a member's name, which is the client's: it may be as long as the body.
+_NAME_LENGTH = 64
+# Faults that the sentence names; all of them are in the list.
+_SENTENCE_ERRORS = 3
 # What went wrong is of this moment and may be about a person; some statuses, 404 among them, could be kept otherwise.
 UNCACHED = {"Cache-Control": "no-store"}
 DATABASE_AWAY = OperationalError, InterfaceError, PoolTimeoutError, TimeoutError
@@ -62,6 +68,14 @@ class Problem(Exception):
         self.headers = dict(headers or {})
 
 
+class MalformedRequest(Problem):
+    """Nothing of ours reads such a request: its path, or what it carries beside its body, is no client's of ours."""
+
+    status = 400
+    type = "urn:problem:malformed-request"
+    title = "The request is malformed"
+
+
 class InvalidRequest(Problem):
     status = 422
     type = "urn:problem:invalid-request"
@@ -82,6 +96,22 @@ class Unauthenticated(Problem):
     title = "A valid access token is needed"
 
     def __init__(self, detail: str | None = None, *, challenge: str = "Bearer") -> None:
+        super().__init__(detail, headers={"WWW-Authenticate": challenge})
+
+
+RECENT_SECONDS = 300
+"""How long after a password what is grave may be asked for without giving it again."""
+
+
+class PasswordTooOld(Problem):
+    """What is asked for wants a password that was given lately. RFC 9470, section 3."""
+
+    status = 401
+    type = "urn:problem:insufficient-user-authentication"
+    title = "The password was given too long ago"
+
+    def __init__(self, detail: str | None = None) -> None:
+        challenge = f'Bearer error="insufficient_user_authentication", max_age={RECENT_SECONDS}'
         super().__init__(detail, headers={"WWW-Authenticate": challenge})
 
 
@@ -125,9 +155,12 @@ def documented(*problems: type[Problem]) -> dict[int | str, dict[str, Any]]:
 
 
 def field_errors(error: ValidationError | RequestValidationError) -> list[FieldError]:
-    """What a validation found, without the input: that may hold what JSON cannot (NaN, lone surrogates), or a secret."""
+    """What a validation found, without the input: that may hold what JSON cannot (NaN, lone surrogates), or a secret.
+
+    Of a body with more than MOST_ERRORS faults use `invalid_body`: pydantic builds all of them at once.
+    """
     found = []
-    for each in error.errors():
+    for each in error.errors()[:MOST_ERRORS]:
         place = tuple(each["loc"])
         if place and place[0] in {"path", "query", "header", "cookie"}:
             found.append(FieldError(detail=each["msg"], parameter=str(place[-1])))
@@ -135,9 +168,26 @@ def field_errors(error: ValidationError | RequestValidationError) -> list[FieldE
             path = [str(part) for part in (place[1:] if place[:1] == ("body",) else place)]
             if each["type"] == "json_invalid":
                 path = []
-            tokens = "".join("/" + part.replace("~", "~0").replace("/", "~1") for part in path)
-            found.append(FieldError(detail=each["msg"], pointer=f"#{tokens}"))
+            found.append(FieldError(detail=each["msg"], pointer=pointer(path)))
     return found
+
+
+def pointer(path: Sequence[str]) -> str:
+    """A JSON pointer as a URI fragment (RFC 6901). Names that are long, or hold what nobody can read, are cut."""
+    return "#" + "".join("/" + _short(part).replace("~", "~0").replace("/", "~1") for part in path)
+
+
+def _short(name: str) -> str:
+    if len(name) > _NAME_LENGTH:
+        name = f"{name[:_NAME_LENGTH]}…"
+    return "".join(letter if letter.isprintable() else "�" for letter in name)
+
+
+def invalid_request(errors: Sequence[FieldError]) -> InvalidRequest:
+    """The refusal that names these faults."""
+    told = "; ".join(f"{each.parameter or each.pointer}: {each.detail}" for each in errors[:_SENTENCE_ERRORS])
+    more = len(errors) - _SENTENCE_ERRORS
+    return InvalidRequest(f"{told}; and {more} more" if more > 0 else told, errors=errors)
 
 
 def _printable(text: str) -> str:
@@ -177,8 +227,7 @@ async def _on_expected(_: Request, error: Exception) -> JSONResponse:
 
 async def _on_invalid(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
-    errors = field_errors(error)
-    return render(InvalidRequest("; ".join(f"{e.parameter or e.pointer}: {e.detail}" for e in errors), errors=errors))
+    return render(invalid_request(field_errors(error)))
 
 
 async def _on_http(_: Request, error: Exception) -> JSONResponse:

@@ -2,12 +2,22 @@
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
+from itertools import islice
 from typing import Any, TypeVar
 
 from fastapi import Request
 from pydantic import BaseModel, BeforeValidator, ValidationError
+from pydantic_core import from_json
 
-from services.common.problems import InvalidRequest, UnsupportedMediaType, field_errors
+from services.common.problems import (
+    MOST_ERRORS,
+    FieldError,
+    InvalidRequest,
+    UnsupportedMediaType,
+    field_errors,
+    invalid_request,
+    pointer,
+)
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -25,13 +35,22 @@ def parse_json(model: type[M], body: bytes) -> M:
     try:
         return model.model_validate_json(body)
     except ValidationError as error:
+        if error.error_count() > MOST_ERRORS:
+            raise _far_from_valid(model, body, error.error_count()) from None
         raise invalid(error) from None
 
 
 def invalid(error: ValidationError) -> InvalidRequest:
     """What a failed validation tells the client."""
-    errors = field_errors(error)
-    return InvalidRequest("; ".join(f"{each.pointer}: {each.detail}" for each in errors), errors=errors)
+    return invalid_request(field_errors(error))
+
+
+def _far_from_valid(model: type[BaseModel], body: bytes, faults: int) -> InvalidRequest:
+    """What is told of a body with thousands of faults. Its errors are not made: a body of 64 KiB took 0.1 s."""
+    document = from_json(body, cache_strings=False)
+    unknown = islice((name for name in document if name not in model.model_fields), MOST_ERRORS)
+    errors = [FieldError(detail="There is no such member", pointer=pointer([name])) for name in unknown]
+    return InvalidRequest(f"The body has {faults:,} faults.", errors=errors)
 
 
 def json_body(model: type[M]) -> Callable[[Request], Awaitable[M]]:

@@ -3,10 +3,10 @@
 import asyncio
 from time import monotonic
 
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from services.common.database import RETRYABLE, CommitUnknown, error_code
+from services.common.database import RETRYABLE, CommitUnknown, error_code, is_unreachable
 
 _ATTEMPTS = 5
 _PAUSE_SECONDS = 0.05
@@ -49,8 +49,6 @@ class Retries:
 
 def is_away(error: Exception) -> bool:
     """Whether it was MySQL that could not, rather than a row that it would not take."""
-    if isinstance(error, OperationalError):
-        code = error_code(error)
-        # 2000 to 2999 are the client's own: no connection, or one that was lost.
-        return code is None or code in RETRYABLE or 2000 <= code < 3000 or error.connection_invalidated
-    return isinstance(error, (CommitUnknown, InterfaceError, PoolTimeoutError, TimeoutError, OSError))
+    if is_unreachable(error) or isinstance(error, (CommitUnknown, PoolTimeoutError, TimeoutError)):
+        return True
+    return isinstance(error, OperationalError) and error_code(error) in RETRYABLE

@@ -1,10 +1,11 @@
 """Serving an application with uvicorn, the same way everywhere."""
 
+import asyncio
 import gc
 import socket
 import sys
 from collections.abc import Callable
-from typing import TypedDict
+from typing import Any, TypedDict
 
 import uvicorn
 from uvicorn.supervisors import ChangeReload
@@ -38,6 +39,7 @@ class Server(uvicorn.Server):
     """
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        asyncio.get_running_loop().set_exception_handler(_tell_of_error)
         await super().startup(sockets)
         gc.collect()
         gc.freeze()
@@ -48,6 +50,16 @@ class Server(uvicorn.Server):
         if leave is not None:
             leave()
         await super().shutdown(sockets)
+
+
+def _tell_of_error(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Log what nobody waited for, as the loop does by itself, but for names that were not found in time.
+
+    uvloop goes on looking up the name of a server when the connection to it was given up. Whoever wanted that connection has
+    been told of the time-out, and nobody is left to be told of the name.
+    """
+    if "future" not in context or not isinstance(context.get("exception"), socket.gaierror):
+        loop.default_exception_handler(context)
 
 
 def serve(factory: str, settings: ServiceSettings) -> None:

@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator, Mapping
 
 import structlog
 from starlette.responses import StreamingResponse
-from starlette.types import Send
+from starlette.types import Receive, Scope, Send
 
 from services.common.database import reason
 from services.common.problems import DATABASE_AWAY
@@ -18,7 +18,11 @@ class JSONStream(StreamingResponse):
 
     When the database goes away in the middle, nothing can be said of it any more: the answer is left without its end, upon
     which the server closes the connection, so that the client can tell.
+
+    The pieces are closed when the answer ends, however it ends: what they hold they let go then.
     """
+
+    _pieces: AsyncGenerator[bytes, None]
 
     @classmethod
     async def begin(cls, pieces: AsyncGenerator[bytes, None], headers: Mapping[str, str]) -> "JSONStream":
@@ -30,7 +34,15 @@ class JSONStream(StreamingResponse):
             async for piece in pieces:
                 yield piece
 
-        return cls(whole(), media_type=JSON, headers=dict(headers))
+        answer = cls(whole(), media_type=JSON, headers=dict(headers))
+        answer._pieces = pieces
+        return answer
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            await self._pieces.aclose()
 
     async def stream_response(self, send: Send) -> None:
         try:

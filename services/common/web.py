@@ -18,6 +18,7 @@ from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 from starlette.types import ASGIApp, Lifespan, Message, Receive, Scope, Send
 
 from services.common import problems
+from services.common.screening import Screening
 from services.common.settings import ServiceSettings
 from services.common.shortcuts import Shortcut, Shortcuts
 from services.common.telemetry import HTTPMetrics, RequestIds, Telemetry
@@ -127,6 +128,7 @@ def build_app(
     problems.install(app)
     app.add_middleware(RequestBodyLimitMiddleware, max_body_size=settings.max_body_bytes)
     app.add_middleware(DeclaredBodyLimit, max_body_size=settings.max_body_bytes)
+    app.add_middleware(Screening)
     request_ids = RequestIds()
     app.add_middleware(Telemetry, metrics=metrics, request_ids=request_ids)
 
@@ -158,8 +160,19 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
         schema = problems.ProblemDetails.model_json_schema(ref_template="#/components/schemas/{model}")
         schemas = document.setdefault("components", {}).setdefault("schemas", {})
         schemas |= schema.pop("$defs") | {"ProblemDetails": schema}
+        for operations in document["paths"].values():
+            for operation in operations.values():
+                _document_malformed(operation["responses"])
         app.openapi_schema = document
     return app.openapi_schema
+
+
+def _document_malformed(responses: dict[str, Any]) -> None:
+    """Add what any request may be answered, whatever it asks for."""
+    [malformed] = problems.documented(problems.MalformedRequest).values()
+    known = responses.setdefault("400", malformed)
+    if known is not malformed:
+        known["description"] += f"; {malformed['description']}"
 
 
 def _health_router(

@@ -9,6 +9,7 @@ from fastapi import APIRouter, FastAPI
 
 from services.common.database import Database
 from services.common.multistatement import Transactions
+from services.common.reach import Reach
 from services.common.server import LifespanState
 from services.common.settings import live_keys, load_settings
 from services.common.telemetry import configure_logging
@@ -23,6 +24,7 @@ from services.leaderboard.index.follower import Follower
 from services.leaderboard.index.pages import PageCache
 from services.leaderboard.index.reader import RankingIndex
 from services.leaderboard.log import erased_keys, sessions
+from services.leaderboard.log.limits import SubmissionLimit
 from services.leaderboard.log.writer import LANES, Writer
 from services.leaderboard.operate.metrics import BoardMetrics
 from services.leaderboard.players import changes
@@ -55,23 +57,26 @@ def create_app(settings: LeaderboardSettings | None = None) -> FastAPI:
         account = settings.leaderboard_mysql_user, settings.leaderboard_mysql_password.get_secret_value()
         database = Database(settings, *account)
         groups = Transactions(settings, *account, connections=LANES, first=sessions.PREPARE)
+        follows, builds = (Database(settings, *account, pool_size=2) for _ in range(2))
         snapshots = Database(settings, *account, pool_size=settings.ranking_pool_size, isolation_level="REPEATABLE READ")
         breaker = Breaker()
         redis = RedisConnection(settings)
         index = RankingIndex(redis, breaker)
         pages = PageCache(settings, index)
         reads = Reads(snapshots, index, pages)
-        follower = Follower(database, redis, breaker, settings)
+        follower = Follower(follows, builds, redis, breaker, settings)
         writer = Writer(groups, settings, MAIN, apply_and_rank=index.apply_and_rank, ranks=reads.ranks, told=follower.told)
-        app.state.database = database
+        app.state.reach = reach = Reach(settings, *account, databases=[snapshots, follows])
         app.state.follower = follower
         app.state.verifier = TokenVerifier(keys, settings.jwt_issuer, settings.jwt_audience)
         people = PlayerWriter(database, settings, _now, apply_and_rank=index.apply_and_rank, told=follower.told)
-        app.state.writes = Writes(database, writer, people, reads, _now)
+        limit = SubmissionLimit(snapshots, settings.submissions_per_second, settings.submissions_burst)
+        app.state.writes = Writes(database, limit, writer, people, reads, _now)
         app.state.reads = reads
         app.state.exports = Exports(snapshots)
         app.state.upkeep = upkeep = Upkeep(database, _now, _CHORES, interval=settings.upkeep_seconds)
         metrics = BoardMetrics(follower, reads, writer)
+        await reach.start()
         await follower.start()
         upkeep.start()
         app.state.metrics.registry.register(metrics)
@@ -85,9 +90,11 @@ def create_app(settings: LeaderboardSettings | None = None) -> FastAPI:
                 async with asyncio.timeout(_CLOSE_SECONDS):
                     await upkeep.stop()
                     await follower.stop()
+                    await reach.stop()
                     await pages.aclose()
                     await redis.aclose()
-                    await snapshots.dispose()
+                    for pool in (snapshots, follows, builds):
+                        await pool.dispose()
                     await groups.dispose()
                     await database.dispose()
 
@@ -102,6 +109,6 @@ def create_app(settings: LeaderboardSettings | None = None) -> FastAPI:
         lifespan=lifespan,
         router=router,
         shortcuts=hot.find,
-        needed={"mysql": lambda app: app.state.database.ping},
+        needed={"mysql": lambda app: app.state.reach.require},
         helpful={"redis": lambda app: app.state.follower.require_in_use},
     )

@@ -39,6 +39,18 @@ class SessionErased(Problem):
     title = "The session was erased"
 
 
+class TooManySubmissions(Problem):
+    """The player has had as many sessions stored as one may for now. Nothing was stored."""
+
+    status = 429
+    type = "urn:problem:too-many-submissions"
+    title = "Too many game sessions were submitted"
+
+    def __init__(self, seconds: int) -> None:
+        wait = f"{seconds} second{'s' * (seconds > 1)}"
+        super().__init__(f"The session was not stored. Send it again in {wait}.", headers={"Retry-After": str(seconds)})
+
+
 class QueueFull(ServiceUnavailable):
     type = "urn:problem:queue-full"
     title = "Too many sessions wait to be stored"

@@ -23,6 +23,7 @@ from services.local.seed.target import Target
 from services.local.web import Service
 from tests.bench.generator import Load
 from tests.servers import pair, server_versions
+from tests.system import NO_SUBMISSION_LIMIT
 
 API = "/api/leaderboard"
 SUBMITTERS = 200
@@ -49,7 +50,9 @@ class System:
 
     def __init__(self, folder: Path, *, leaderboards: int = 1, redis_memory: str = "256mb") -> None:
         self.secrets = {name.upper(): make() for name, make in SECRETS.items()}
-        self.stack = pair().stack(folder, secrets=self.secrets, leaderboards=leaderboards, redis_memory=redis_memory)
+        self.stack = pair().stack(
+            folder, secrets=self.secrets, leaderboards=leaderboards, redis_memory=redis_memory, environment=NO_SUBMISSION_LIMIT
+        )
         self.ceiling = Service(
             "ceiling",
             module="tests.bench.ceiling",

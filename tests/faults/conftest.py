@@ -24,6 +24,7 @@ from tests.faults.proxy import Proxy, proxying
 from tests.playing import API
 from tests.servers import pair, server_versions
 from tests.system import serving
+from tests.system import NO_SUBMISSION_LIMIT, serving
 
 RESULTS = ROOT / "tests" / "faults" / "results"
 
@@ -106,7 +107,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 @pytest.fixture(scope="session")
 def own_stack(tmp_path_factory: pytest.TempPathFactory, secrets: Mapping[str, str]) -> Iterator[Stack]:
     """A whole system beside the one that all tests share, for those who stop its servers or need it for themselves."""
-    with pair().stack(tmp_path_factory.mktemp("own"), secrets=secrets, leaderboards=2) as stack:
+    folder = tmp_path_factory.mktemp("own")
+    with pair().stack(folder, secrets=secrets, leaderboards=2, environment=NO_SUBMISSION_LIMIT) as stack:
         yield stack
 
 
@@ -181,7 +183,7 @@ def start_process(stack: Stack, tmp_path: Path) -> Iterator[StartProcess]:
             ready_path=f"{API}/health/ready",
             log=tmp_path / f"service-{len(started)}.log",
             # Through TCP, where a proxy can be before the server.
-            environment={**stack.leaderboard.environment(), "MYSQL_HOST": stack.mysql.host, **named},
+            environment={**stack.leaderboard.environment(), **NO_SUBMISSION_LIMIT, "MYSQL_HOST": stack.mysql.host, **named},
         )
         started.append(service)
         service.launch()

@@ -5,7 +5,7 @@ And what looks for such pages finds them where there are some: in builds that ar
 
 import asyncio
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import cycle
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from services.leaderboard.settings import LeaderboardSettings
 from services.local import ROOT
 from services.local.redis import RedisServer
 from services.local.stack import Stack
+from tests.conftest import settings_of
 from tests.faults.conftest import StartProcess
 from tests.faults.proofs import Proof
 from tests.playing import API, submit
@@ -90,17 +91,17 @@ async def play(
 
 
 async def test_no_page_is_older_than_what_was_acknowledged(
-    stack: Stack, accounts: Accounts, stack_settings: LeaderboardSettings, rounds: Callable[[int, int], int], proof: Proof
+    own_stack: Stack, accounts: Accounts, secrets: Mapping[str, str], rounds: Callable[[int, int], int], proof: Proof
 ) -> None:
     number = rounds(300, 10_000)
     with proof.progress("submissions", number) as bar:
-        urls = [process.url for process in stack.leaderboards]
+        urls = [process.url for process in own_stack.leaderboards]
         readers = await play(urls, accounts.new(user_id=USER), number, bar.advance)
     assert min(readers.answers) > 0
     proof.did("rounds of submit", number)
     proof.did("answers read meanwhile", sum(readers.answers))
     proof.find("stale pages and ranks", readers.stale)
-    await proof.whole(stack_settings)
+    await proof.whole(settings_of(own_stack, secrets))
 
 
 @pytest.mark.proof(7, whole=False)
@@ -118,7 +119,7 @@ async def test_in_a_build_that_is_broken_on_purpose_stale_pages_are_found(
     copy = tmp_path / "broken"
     shutil.copytree(ROOT / "services", copy / "services", ignore=shutil.ignore_patterns("__pycache__"))
     file, right, wrong = BREAKS[broken]
-    script = copy / "services" / "leaderboard" / "lua" / file
+    script = copy / "services" / "leaderboard" / "index" / "lua" / file
     text = script.read_text(encoding="utf-8")
     assert text.count(right) == 1
     script.write_text(text.replace(right, wrong), encoding="utf-8")

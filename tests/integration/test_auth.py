@@ -126,7 +126,7 @@ async def test_a_bad_name_or_password_is_refused_with_its_place(
         b'{"username": "Ada", "password": "correct horse battery", "admin": true}',
         b'{"username": NaN, "password": "correct horse battery"}',
         b"\xff\xfe",
-        b"[" * 50_000,
+        b"[" * 5_000,
     ],
 )
 @pytest.mark.parametrize("path", ["/auth/register", "/auth/login"])

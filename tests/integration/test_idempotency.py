@@ -192,8 +192,9 @@ async def test_the_document_tells_all_of_it(leaderboard: httpx.AsyncClient) -> N
     [parameter] = operation["parameters"]
     assert (parameter["in"], parameter["name"]) == ("header", "Idempotency-Key")
     assert not parameter.get("required")
-    assert set(operation["responses"]) == {"201", "400", "401", "409", "413", "415", "422", "503"}
+    assert set(operation["responses"]) == {"201", "400", "401", "409", "413", "415", "422", "429", "503"}
     assert "Idempotent-Replayed" in operation["responses"]["201"]["headers"]
-    assert "Retry-After" in operation["responses"]["503"]["headers"]
+    for status in ("429", "503"):
+        assert "Retry-After" in operation["responses"][status]["headers"]
     for status, kind in (("400", "invalid-idempotency-key"), ("422", "idempotency-key-reused"), ("503", "queue-full")):
         assert f"urn:problem:{kind}" in operation["responses"][status]["description"]

@@ -1,10 +1,13 @@
 """Access tokens: what the verifier lets through. RFC 8725."""
 
 import base64
+import hmac
 import json
+import math
 import secrets
 import uuid
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,6 +16,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from services.auth.sessions.tokens import AccessTokenIssuer
 
+from services.common.authentication import require_recent_password
+from services.common.problems import PasswordTooOld
 from services.common.tokens import CLOCK_SKEW_SECONDS, InvalidKeys, InvalidToken, KeyRing, Principal, TokenVerifier
 
 KEY = secrets.token_bytes(64)  # long enough for HS512 too, which must be refused for its name
@@ -110,6 +115,7 @@ now = datetime.now(UTC)
         pytest.param(signed(aud=["audience", "other"]), id="many audiences"),
         pytest.param(signed(exp=now - timedelta(seconds=10)), id="expired"),
         pytest.param(signed(exp="never"), id="exp a word"),
+        pytest.param(signed(exp="4102444800"), id="exp a number as text"),
         pytest.param(signed(nbf=now + timedelta(days=1)), id="not yet"),
         pytest.param(signed(iat=now + timedelta(days=1)), id="issued later"),
         pytest.param(signed(sub="0"), id="sub 0"),
@@ -124,6 +130,49 @@ now = datetime.now(UTC)
 def test_any_other_token_is_refused(token: str) -> None:
     with pytest.raises(InvalidToken):
         VERIFIER.verify(token)
+
+
+def signed_as_written(**changes: Any) -> str:
+    """A token with these claims, whatever they are: a library would not write them."""
+    times = {name: int(value.timestamp()) for name, value in claims().items() if isinstance(value, datetime)}
+    head = encoded(json.dumps({"alg": "HS256", "typ": "at+jwt", "kid": "k1"}).encode())
+    body = encoded(json.dumps({**claims(), **times, **changes}).encode())
+    signature = hmac.new(KEY, f"{head}.{body}".encode(), "sha256").digest()
+    return f"{head}.{body}.{encoded(signature)}"
+
+
+WRONG: list[Any] = [None, True, False, "", "soon", "4102444800.0", "1e3", "\ud800", "\0", [], [1], {}, {"a": 1}]
+WRONG += [-1, 2**63, 10**30, 1.5, math.nan, math.inf, -math.inf]
+
+
+@pytest.mark.parametrize("name", ["exp", "nbf", "iat", "auth_time", "sub", "sid", "aud", "iss", "name"])
+@pytest.mark.parametrize("value", WRONG, ids=repr)
+def test_a_claim_of_another_type_is_refused_and_breaks_nothing(name: str, value: Any) -> None:
+    token = signed_as_written(**{name: value})
+    if (name == "name" and isinstance(value, str)) or (name == "auth_time" and value is None):
+        VERIFIER.verify(token)
+    else:
+        with pytest.raises(InvalidToken):
+            VERIFIER.verify(token)
+
+
+def test_when_the_password_was_given_is_told() -> None:
+    issuer = AccessTokenIssuer(RING, "issuer", "audience", timedelta(minutes=15))
+    moment = datetime.now(UTC) - timedelta(minutes=7)
+    told = VERIFIER.verify(issuer.issue(7, "Ada", SESSION, datetime.now(UTC), moment))
+    assert told == replace(ADA, auth_time=int(moment.timestamp()))
+
+
+@pytest.mark.parametrize(("ago", "recent"), [(0, True), (300, True), (301, False), (None, False)])
+def test_what_is_grave_wants_a_password_of_the_last_five_minutes(ago: int | None, recent: bool) -> None:
+    principal = replace(ADA, auth_time=None if ago is None else 1_000_000 - ago)
+    if recent:
+        require_recent_password(principal, 1_000_000.0)
+        return
+    with pytest.raises(PasswordTooOld) as refused:
+        require_recent_password(principal, 1_000_000.0)
+    assert refused.value.status == 401
+    assert refused.value.headers["WWW-Authenticate"] == 'Bearer error="insufficient_user_authentication", max_age=300'
 
 
 def test_a_token_is_looked_at_once_and_again_when_it_has_expired(monkeypatch: pytest.MonkeyPatch) -> None:

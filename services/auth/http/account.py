@@ -5,6 +5,7 @@ from fastapi import Request, Response
 from services.auth.errors import (
     CrossSiteRequest,
     PasswordQueueFull,
+    TooManyEvents,
     TooManyFailures,
     TooManyNames,
     UsernameTaken,
@@ -24,13 +25,9 @@ from services.auth.http.dependencies import (
 from services.auth.http.schemas import (
     AccessToken,
     Account,
-    AccountEvent,
-    AccountExport,
     Deletion,
-    KeptUsername,
     NewPassword,
     NewUsername,
-    Session,
 )
 from services.common.problems import (
     BodyTooLarge,
@@ -61,7 +58,7 @@ async def me(caller: Caller, callers: KnownCallers) -> Response:
     summary="Change my password",
     description="Ends every other session. The leaderboard service does not ask whether a session goes on: access tokens of "
     "those are good there until they expire, 15 minutes by default.",
-    responses=documented(Unauthenticated, *_PASSWORD, *_BODY, ServiceUnavailable),
+    responses=documented(Unauthenticated, *_PASSWORD, TooManyEvents, *_BODY, ServiceUnavailable),
     openapi_extra=body_schema({JSON: NewPassword}),
 )
 async def change_password(caller: Caller, change: PasswordChange, account: OwnAccount, sender: Sender) -> None:
@@ -75,7 +72,7 @@ async def change_password(caller: Caller, change: PasswordChange, account: OwnAc
     "board shows it after the next submission, or after `PUT /api/leaderboard/me`. The old name is kept for 30 days: its owner "
     "may take it back, and nobody else may have it. Of names that were given up ten are kept; then this one stays until the "
     "oldest is free.",
-    responses=documented(Unauthenticated, UsernameTaken, TooManyNames, *_BODY, ServiceUnavailable),
+    responses=documented(Unauthenticated, UsernameTaken, TooManyNames, TooManyEvents, *_BODY, ServiceUnavailable),
     openapi_extra=body_schema({JSON: NewUsername}),
 )
 async def change_username(caller: Caller, change: UsernameChange, account: OwnAccount, sender: Sender) -> AccessToken:
@@ -99,26 +96,3 @@ async def delete_account(
 ) -> None:
     await account.delete(caller, deletion.password, sender)
     clear_refresh_cookie(request, response)
-
-
-@router.get(
-    "/me/export",
-    summary="All that is kept of me here",
-    description="The leaderboard's part is at `/api/leaderboard/me/export`.",
-    responses={
-        **documented(Unauthenticated, ServiceUnavailable),
-        200: {"headers": {"Content-Disposition": {"description": "a file to keep", "schema": {"type": "string"}}}},
-    },
-)
-async def export(caller: Caller, account: OwnAccount, sender: Sender, response: Response) -> AccountExport:
-    data = await account.export(caller, sender)
-    response.headers["Content-Disposition"] = 'attachment; filename="account.json"'
-    return AccountExport(
-        account=Account(user_id=data.user.user_id, username=data.user.username, created_at=data.user.created_at),
-        sessions=[Session.of(each, caller.session_id) for each in data.sessions],
-        kept_usernames=[KeptUsername(username=each.username, kept_until=each.kept_until) for each in data.kept_names],
-        events=[
-            AccountEvent(event=each.event, occurred_at=each.occurred_at, address=each.address, detail=each.detail)
-            for each in data.events
-        ],
-    )

@@ -10,6 +10,7 @@ from services.auth.account import AccountService
 from services.auth.audit.clients import Client
 from services.auth.devices import SessionService
 from services.auth.errors import CrossSiteRequest
+from services.auth.exports import AccountExports
 from services.auth.http.cookies import PLAIN_NAME, PREFIX, SECURE_NAME, carries_refresh_cookie, is_secure, require_own_page
 from services.auth.http.schemas import Credentials, Deletion, NewAccount, NewPassword, NewUsername, PasswordForm
 from services.auth.sessions.callers import Callers
@@ -32,6 +33,11 @@ async def _service(request: Request) -> AuthService:
 async def _account(request: Request) -> AccountService:
     account: AccountService = request.app.state.account
     return account
+
+
+async def _exports(request: Request) -> AccountExports:
+    exports: AccountExports = request.app.state.exports
+    return exports
 
 
 async def _sessions(request: Request) -> SessionService:
@@ -104,6 +110,7 @@ DeletionRequest = Annotated[Deletion, Depends(json_body(Deletion))]
 Login = Annotated[Credentials, Depends(_read_login)]
 RefreshToken = Annotated[str | None, Depends(_refresh_token)]
 OwnAccount = Annotated[AccountService, Depends(_account)]
+Exports = Annotated[AccountExports, Depends(_exports)]
 Sessions = Annotated[SessionService, Depends(_sessions)]
 SessionId = Annotated[uuid.UUID, Path(description="a session's id, as `/auth/sessions` gives it")]
 

@@ -1,5 +1,6 @@
 """HTTP of a user's sessions, which a person knows as devices."""
 
+from services.auth.errors import TooManyEvents
 from services.auth.http.dependencies import Caller, Sender, SessionId, Sessions, new_router
 from services.auth.http.schemas import OwnSessions, Session
 from services.common.problems import InvalidRequest, NotFound, ServiceUnavailable, Unauthenticated, documented
@@ -28,7 +29,7 @@ async def list_sessions(caller: Caller, sessions: Sessions) -> OwnSessions:
     status_code=204,
     summary="Sign out everywhere else",
     description=f"Ends every session but this one. {_ENDED}",
-    responses=documented(Unauthenticated, ServiceUnavailable),
+    responses=documented(Unauthenticated, TooManyEvents, ServiceUnavailable),
 )
 async def end_other_sessions(caller: Caller, sender: Sender, sessions: Sessions) -> None:
     await sessions.end_others(caller, sender)
@@ -39,7 +40,7 @@ async def end_other_sessions(caller: Caller, sender: Sender, sessions: Sessions)
     status_code=204,
     summary="Sign out one session",
     description=f"Ends one of the caller's sessions. {_ENDED}",
-    responses=documented(Unauthenticated, NotFound, InvalidRequest, ServiceUnavailable),
+    responses=documented(Unauthenticated, NotFound, InvalidRequest, TooManyEvents, ServiceUnavailable),
 )
 async def end_session(session_id: SessionId, caller: Caller, sender: Sender, sessions: Sessions) -> None:
     await sessions.end(caller, session_id, sender)

@@ -152,10 +152,12 @@ async def end_family(connection: AsyncConnection, user_id: int, session_id: uuid
     return ended.rowcount == 1
 
 
-async def end_other_families(connection: AsyncConnection, user_id: int, session_id: uuid.UUID) -> int:
-    """End every session of a user but one; gives how many they were."""
+async def end_other_families(connection: AsyncConnection, user_id: int, session_id: uuid.UUID, now: datetime) -> int:
+    """End every live session of a user but one; gives how many they were. What is over already is left to upkeep."""
     ended = await connection.execute(
-        delete(RefreshFamily).where(RefreshFamily.user_id == user_id, RefreshFamily.id != session_id.bytes)
+        delete(RefreshFamily).where(
+            RefreshFamily.user_id == user_id, RefreshFamily.id != session_id.bytes, RefreshFamily.expires_at > now
+        )
     )
     return ended.rowcount
 

@@ -4,6 +4,7 @@ import hashlib
 import secrets
 import uuid
 from datetime import datetime, timedelta
+from typing import Any
 
 import jwt
 
@@ -22,13 +23,17 @@ class AccessTokenIssuer:
         self._audience = audience
         self.lifetime = lifetime
 
-    def issue(self, user_id: int, username: str, session_id: uuid.UUID, now: datetime) -> str:
+    def issue(
+        self, user_id: int, username: str, session_id: uuid.UUID, now: datetime, auth_time: datetime | None = None
+    ) -> str:
         """An access token that speaks for the user, in this session, from ``now`` until the lifetime is over.
 
         The auth service looks at the session each time. Others never ask: to them the token is good until it expires, also
         when the session has ended.
+
+        ``auth_time``: when the session's password was given last, where there is one.
         """
-        claims = {
+        claims: dict[str, Any] = {
             "iss": self._issuer,
             "aud": self._audience,
             "sub": str(user_id),
@@ -39,6 +44,8 @@ class AccessTokenIssuer:
             "exp": now + self.lifetime,
             "jti": uuid.uuid4().hex,
         }
+        if auth_time is not None:
+            claims["auth_time"] = int(auth_time.timestamp())
         return jwt.encode(claims, self._key, ALGORITHM, headers={"kid": self._kid, "typ": TOKEN_TYPE})
 
 

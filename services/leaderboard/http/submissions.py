@@ -11,7 +11,7 @@ from services.common.problems import (
     documented,
 )
 from services.common.requests import JSON, body_schema
-from services.leaderboard.errors import InvalidKey, KeyReused, QueueFull, SessionErased, TotalTooLarge
+from services.leaderboard.errors import InvalidKey, KeyReused, QueueFull, SessionErased, TooManySubmissions, TotalTooLarge
 from services.leaderboard.http.dependencies import (
     IDEMPOTENCY_KEY,
     KEY_PATTERN,
@@ -39,7 +39,8 @@ router = APIRouter(prefix=PREFIX, tags=["leaderboard"])
     description="With an `Idempotency-Key` it can be sent again when no answer came: what a player sends with the same key "
     "is the same session. A repeat is answered as the session was first, and with `Idempotent-Replayed: true`; with the total "
     "and the rank of now if it comes before the first answer was kept, which takes moments. A repeat of a session that its "
-    "player has had erased is refused (409) for 30 days. Without a key each request is a session.",
+    "player has had erased is refused (409) for 30 days. Without a key each request is a session. Of one player 100 sessions "
+    "are stored at once, and 20 a second after that. More are refused (429), but never the repeat of one that is stored.",
     response_model=SubmittedSession,
     responses={
         **documented(
@@ -51,6 +52,7 @@ router = APIRouter(prefix=PREFIX, tags=["leaderboard"])
             UnsupportedMediaType,
             InvalidRequest,
             KeyReused,
+            TooManySubmissions,
             ServiceUnavailable,
             QueueFull,
         ),

@@ -7,9 +7,11 @@ import structlog
 
 log = structlog.get_logger(__name__)
 
-# Redis is read only while the follower's last round did not begin longer ago than this. A round hears of what was noted a
-# quarter of a second before it began, so what another process could not tell shows within a second.
-FOLLOWED_SECONDS = 0.75
+# Redis is read only while the follower's last good round did not begin longer ago than this. Rounds begin four times a second
+# and hear of what was noted a quarter of a second before, so what another process could not tell shows within a second. This
+# bound is for rounds that fail, and wider: were it hardly longer than a round, a slow one would send every read to MySQL, which
+# would make the next one slower.
+FOLLOWED_SECONDS = 2.0
 
 
 class State(Enum):

@@ -16,7 +16,7 @@ from typing import TypeVar
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from services.common.database import Database, reason
+from services.common.database import Database, is_unreachable, reason
 from services.leaderboard.boards import definitions
 from services.leaderboard.index import outbox
 from services.leaderboard.index.breaker import Breaker, State
@@ -47,10 +47,15 @@ class _RedisAway(Exception):
 
 
 class Follower:
-    """One process's follower."""
+    """One process's follower. ``database`` is its own, and ``builds`` that of what it builds: whatever else a process asks
+    MySQL for, its rounds do not wait behind it.
+    """
 
-    def __init__(self, database: Database, redis: RedisConnection, breaker: Breaker, settings: LeaderboardSettings) -> None:
+    def __init__(
+        self, database: Database, builds: Database, redis: RedisConnection, breaker: Breaker, settings: LeaderboardSettings
+    ) -> None:
         self._database = database
+        self._builds_database = builds
         self._connection = redis
         self._index = IndexWriter(redis)
         self._breaker = breaker
@@ -62,7 +67,7 @@ class Follower:
         self._stopping = False
         self._build_failed = False
         self._rounds_away = 0
-        self._database_away = False
+        self._database_failed = False
         self._left_nothing = False
         self._complete = False
 
@@ -109,7 +114,8 @@ class Follower:
     async def round(self) -> None:
         """Remove notes that are done, tell the index of those that are not, and have it built where there is none.
 
-        Without MySQL nothing can have been acknowledged since the round before, so what was right then still is.
+        While MySQL is away nothing can have been acknowledged since the round before, so what was right then still is. An
+        error that it answers with is another thing: others may be served, and the index is read for a moment only.
         """
         began = monotonic()
         try:
@@ -119,17 +125,19 @@ class Follower:
             self._left_nothing = False
             await self._bound_outbox()
         except (SQLAlchemyError, TimeoutError, OSError) as error:
-            self._note_database_away(error)
+            self._note_database_failed(error)
+            if not is_unreachable(error):
+                return
         else:
             self._rounds_away = 0
-            self._database_away = False
+            self._database_failed = False
         if self._left_nothing:
             self._breaker.followed(began)
 
-    def _note_database_away(self, error: BaseException) -> None:
-        if not self._database_away:
-            log.warning("follower cannot reach mysql", error=reason(error))
-        self._database_away = True
+    def _note_database_failed(self, error: BaseException) -> None:
+        if not self._database_failed:
+            log.warning("follower cannot read mysql", error=reason(error))
+        self._database_failed = True
 
     async def _forget_told(self) -> None:
         done = [self._told.popleft() for _ in range(len(self._told))]
@@ -196,7 +204,7 @@ class Follower:
 
     async def _build(self, at: Place, cause: str) -> None:
         try:
-            await build(self._database, self._settings, at, cause)
+            await build(self._builds_database, self._settings, at, cause)
             self._build_failed = False
         except (*UNAVAILABLE, SQLAlchemyError, Lost) as error:  # the next round begins again, and that is not said each time
             if not self._build_failed:

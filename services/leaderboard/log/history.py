@@ -1,10 +1,10 @@
 """SQL that reads the log: a player's sessions, and what they fold to."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Row, case, func, select
+from sqlalchemy import Row, and_, case, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.leaderboard.models import Erasure, GameSession
@@ -40,6 +40,17 @@ async def count_erasures(connection: AsyncConnection, after: int, upto: int) -> 
     """How many players after one and up to another have sessions that are being erased."""
     pending = select(func.count()).select_from(Erasure).where(Erasure.user_id > after, Erasure.user_id <= upto)
     return (await connection.execute(pending)).scalar_one()
+
+
+async def list_stored(connection: AsyncConnection, identities: Collection[tuple[int, bytes]]) -> set[tuple[int, bytes]]:
+    """Those of these submissions, each a player and a key, whose sessions are in the log."""
+    session, keys = GameSession, dict[int, list[bytes]]()
+    for user_id, key in identities:
+        keys.setdefault(user_id, []).append(key)
+    # Not a list of pairs, of which MariaDB makes a join when it is long.
+    wanted = (and_(session.user_id == user_id, session.submission_key.in_(each)) for user_id, each in keys.items())
+    rows = await connection.execute(select(session.user_id, session.submission_key).where(or_(*wanted)))
+    return {(user_id, bytes(key)) for user_id, key in rows}
 
 
 async def list_own_sessions(connection: AsyncConnection, user_id: int, before: int | None, limit: int) -> list[LoggedSession]:
