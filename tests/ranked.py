@@ -6,6 +6,7 @@ from random import Random
 from time import monotonic
 from typing import Any
 
+from services.common.database import Database
 from services.leaderboard.index.breaker import Breaker
 from services.leaderboard.index.connection import RedisConnection
 from services.leaderboard.index.reader import RankingIndex
@@ -13,8 +14,6 @@ from services.leaderboard.index.writer import IndexWriter
 from services.leaderboard.rules.places import MAIN
 from services.leaderboard.rules.ranking import MAX_TOTAL
 from services.leaderboard.rules.standings import StandingRow
-
-from services.common.database import Database
 from services.leaderboard.settings import LeaderboardSettings
 
 

@@ -97,9 +97,15 @@ class RedisContainer(Container, RedisServer):
     def service_url(self) -> str:
         return self.url
 
+    @property
+    def _data(self) -> Path:
+        return self.folder / "data"
+
     def prepare(self) -> None:
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         _write_secret(self.folder / "redis_password", self.password)
+        self._data.mkdir(exist_ok=True)
+        self._data.chmod(0o777)  # for the container's own user; the folder keeps others out
 
     def command(self) -> Sequence[str]:
         described = compose_service("redis")
@@ -110,8 +116,11 @@ class RedisContainer(Container, RedisServer):
         started, program, configuration = script.partition("redis-server ")
         if not program:
             raise LocalError("compose.yaml no longer starts redis-server by a script")
-        mounts = [f"--user={described['user']}", _mount_secret(self.folder / "redis_password")]
-        return self.run("redis", mounts, [*shell, f"{started}{program}{options} {configuration}"])
+        # What a test has it save is there at its next start.
+        mounts = [f"--volume={self._data}:/data", _mount_secret(self.folder / "redis_password")]
+        return self.run(
+            "redis", [f"--user={described['user']}", *mounts], [*shell, f"{started}{program}{options} {configuration}"]
+        )
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from typing import Any
 
 import httpx
 from fastapi import FastAPI
-from services.auth.sessions.tokens import AccessTokenIssuer
 
+from services.auth.sessions.tokens import AccessTokenIssuer
 from services.common.tokens import KeyRing
 from services.local.stack import Stack
 

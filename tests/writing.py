@@ -5,12 +5,11 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import count
 
+from services.common.multistatement import Transactions
 from services.leaderboard.log.sessions import PREPARE, Submission
 from services.leaderboard.log.writer import LANES, Submitted, Writer
 from services.leaderboard.rules.places import MAIN, Place
 from services.leaderboard.rules.standings import StandingRow
-
-from services.common.multistatement import Transactions
 from services.leaderboard.settings import LeaderboardSettings
 
 _keys = count()
@@ -22,7 +21,7 @@ def session(user_id: int, score: int, key: str | None = None, username: str | No
 
 
 class Redis:
-    """Hears what the writer announces, or is away."""
+    """Hears what the writer tells, or is away."""
 
     def __init__(self) -> None:
         self.away = False
@@ -30,7 +29,7 @@ class Redis:
         self.heard: list[list[StandingRow]] = []
         self.told: list[int] = []
 
-    async def announce(self, at: Place, changes: Sequence[StandingRow]) -> list[int | None] | None:
+    async def apply_and_rank(self, at: Place, changes: Sequence[StandingRow]) -> list[int | None] | None:
         assert at == MAIN
         self.heard.append(list(changes))
         return None if self.away else self.aheads or [None] * len(changes)
@@ -43,7 +42,12 @@ class Board:
         self.redis = Redis()
         self.ranks_are_known = True
         self.writer = Writer(
-            transactions, settings, MAIN, announce=self.redis.announce, ranks=self._ranks, told=self.redis.told.append
+            transactions,
+            settings,
+            MAIN,
+            apply_and_rank=self.redis.apply_and_rank,
+            ranks=self._ranks,
+            told=self.redis.told.append,
         )
 
     async def _ranks(self, at: Place, scores: Mapping[int, int]) -> Mapping[int, int]:

@@ -24,20 +24,34 @@ class RedisServer(Process):
     stop_seconds = 5.0
 
     def __init__(
-        self, folder: Path, password: str, *, log: Path | None = None, port: int | None = None, memory: str = "256mb"
+        self,
+        folder: Path,
+        password: str,
+        *,
+        log: Path | None = None,
+        port: int | None = None,
+        memory: str = "256mb",
+        settings: Mapping[str, object] | None = None,
     ) -> None:
         super().__init__("redis", log or folder / "redis.log")
         self.folder = folder
         self.host = LOOPBACK
         self.port = port or free_port()
-        self._password = password
-        self._memory = memory
+        self.password = password
+        self.memory = memory
+        self.settings = settings or {}
+        """Lines of redis.conf beside those that every server of ours has."""
         self.socket = SocketPath(folder, "redis.sock")
 
     @property
     def url(self) -> str:
         """Where it is, without the password."""
         return f"redis://{self.host}:{self.port}/0"
+
+    @property
+    def service_url(self) -> str:
+        """What services on this machine are told as ``REDIS_URL``: its Unix socket."""
+        return self.socket_url
 
     @property
     def socket_url(self) -> str:
@@ -49,7 +63,7 @@ class RedisServer(Process):
         return Redis(
             host=self.host,
             port=self.port,
-            password=self._password,
+            password=self.password,
             socket_timeout=timeout,
             socket_connect_timeout=timeout,
             retry=Retry(NoBackoff(), 0),
@@ -57,7 +71,7 @@ class RedisServer(Process):
 
     def prepare(self) -> None:
         """Write the configuration: the password is in this file, so that it is on no command line."""
-        if any(character in self._password for character in '"\\\n'):
+        if any(character in self.password for character in '"\\\n'):
             raise LocalError("REDIS_PASSWORD must not have quotes, backslashes or line ends")
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         settings = [
@@ -66,24 +80,25 @@ class RedisServer(Process):
             f'unixsocket "{self.socket.get()}"',
             "unixsocketperm 700",
             "protected-mode yes",
-            f'requirepass "{self._password}"',
+            f'requirepass "{self.password}"',
             f'dir "{self.folder}"',
             'save ""',
             "appendonly no",
             # See `environment`. What huge pages cost is copied by a fork, and with nothing to save there is none.
             "disable-thp no",
-            f"maxmemory {self._memory}",
+            f"maxmemory {self.memory}",
             # Pages, which expire anyway, make room; what has no expiry never goes unnoticed: full of it, Redis says no.
             "maxmemory-policy volatile-lru",
             "daemonize no",
+            *(f"{name} {value}" for name, value in self.settings.items()),
         ]
-        write_private(self._configuration, "".join(f"{line}\n" for line in settings))
+        write_private(self.configuration_file, "".join(f"{line}\n" for line in settings))
 
     def command(self) -> Sequence[str]:
         program = find_program("redis-server", "valkey-server")
         if program is None:
             raise MissingPrerequisite("Redis is not installed: `make run` installs it or names the package")
-        return [program, str(self._configuration)]
+        return [program, str(self.configuration_file)]
 
     def environment(self) -> Mapping[str, str]:
         """The index is read at random all over it: with huge pages, a fifth less processor time for a player's neighbours at a
@@ -104,5 +119,6 @@ class RedisServer(Process):
             return False
 
     @property
-    def _configuration(self) -> Path:
+    def configuration_file(self) -> Path:
+        """The redis.conf that it reads, written before each start: private, for it has the password."""
         return self.folder / "redis.conf"

@@ -12,9 +12,8 @@ from random import Random
 from typing import Any
 
 from services.auth.sessions.tokens import AccessTokenIssuer
-from services.leaderboard.rules.places import ALL_TIME, MAIN_BOARD_ID
-
 from services.common.tokens import KeyRing
+from services.leaderboard.rules.places import ALL_TIME, MAIN_BOARD_ID
 from services.local.mysql import ADMIN
 from services.local.processes import Process, without_secrets
 from services.local.secrets import SECRETS

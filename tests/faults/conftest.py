@@ -23,7 +23,6 @@ from tests.faults.proofs import Proof, table, write
 from tests.faults.proxy import Proxy, proxying
 from tests.playing import API
 from tests.servers import pair, server_versions
-from tests.system import serving
 from tests.system import NO_SUBMISSION_LIMIT, serving
 
 RESULTS = ROOT / "tests" / "faults" / "results"

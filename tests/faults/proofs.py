@@ -15,11 +15,11 @@ from typing import Any, TextIO
 from redis.asyncio import Redis
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from sqlalchemy import text
+
 from services.leaderboard.index.layout import keys, parse_member
 from services.leaderboard.operate.check import check
 from services.leaderboard.rules.places import MAIN
-from sqlalchemy import text
-
 from services.leaderboard.settings import LeaderboardSettings
 from tests.ranked import database_of
 from tests.system import eventually

@@ -14,10 +14,11 @@ from services.leaderboard.settings import LeaderboardSettings
 from services.local.stack import Stack
 from tests.conftest import settings_of
 from tests.faults.conftest import MakeProcess
-from tests.faults.play import API, redis_in_use, rows, submit
 from tests.faults.proofs import Proof
 from tests.faults.proxy import Fault, Proxy
-from tests.system import Accounts, assert_problem, eventually
+from tests.faults.shown import redis_in_use
+from tests.playing import API, submit
+from tests.system import Accounts, assert_problem, eventually, rows
 
 pytestmark = pytest.mark.proof(5)
 

@@ -14,8 +14,8 @@ from typing import Any
 
 import httpx
 import pytest
-from services.leaderboard.index.writer import APPLY
 
+from services.leaderboard.index.writer import APPLY
 from services.leaderboard.settings import LeaderboardSettings
 from services.local.processes import Process
 from services.local.stack import Stack

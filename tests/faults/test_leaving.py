@@ -5,9 +5,9 @@ from time import monotonic
 
 import httpx
 import pytest
-from services.leaderboard.log.writer import DRAIN_SECONDS
 
 from services.common.server import GRACE_SECONDS
+from services.leaderboard.log.writer import DRAIN_SECONDS
 from services.leaderboard.settings import LeaderboardSettings
 from services.local.processes import Process
 from tests.faults.conftest import StartProcess

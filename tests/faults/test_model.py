@@ -11,8 +11,8 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
-from services.leaderboard.rules.ranking import Session, fold, ranks
 
+from services.leaderboard.rules.ranking import Session, fold, ranks
 from services.leaderboard.settings import LeaderboardSettings
 from services.local.stack import Stack
 from tests.conftest import settings_of

@@ -7,14 +7,14 @@ from itertools import count
 from typing import Any
 
 import pytest
+
+from services.common.multistatement import Transactions
+from services.leaderboard.app import create_app
 from services.leaderboard.index.follower import MAX_NOTES, ROUNDS_BETWEEN_COUNTS
 from services.leaderboard.log.sessions import PREPARE, Submission
 from services.leaderboard.log.writer import LANES, Writer
 from services.leaderboard.rules.places import MAIN, Place
 from services.leaderboard.rules.standings import StandingRow
-
-from services.common.multistatement import Transactions
-from services.leaderboard.app import create_app
 from services.leaderboard.settings import LeaderboardSettings
 from services.local.redis import RedisServer
 from tests.faults.proofs import Bar, Proof
@@ -35,14 +35,14 @@ async def store(settings: LeaderboardSettings, groups: int, bar: Bar) -> None:
     transactions = Transactions(settings, settings.leaderboard_mysql_user, password, connections=LANES, first=PREPARE)
     numbers = count()
 
-    async def announce(_: Place, __: Sequence[StandingRow]) -> None:
+    async def apply_and_rank(_: Place, __: Sequence[StandingRow]) -> None:
         return None
 
     async def ranks(_: Place, __: Mapping[int, int]) -> Mapping[int, int]:
         return {}
 
     alone = settings.model_copy(update={"submission_group": 1})
-    writer = Writer(transactions, alone, MAIN, announce=announce, ranks=ranks, told=lambda _: None)
+    writer = Writer(transactions, alone, MAIN, apply_and_rank=apply_and_rank, ranks=ranks, told=lambda _: None)
 
     async def play(user_id: int) -> None:
         while (number := next(numbers)) < groups:

@@ -6,11 +6,11 @@ from typing import Any
 
 import httpx
 import pytest
+
 from services.leaderboard.index.build import BATCH
 from services.leaderboard.index.connection import Script
 from services.leaderboard.index.layout import keys
 from services.leaderboard.rules.places import MAIN
-
 from services.leaderboard.settings import LeaderboardSettings
 from services.local.redis import RedisServer
 from tests.faults.conftest import MakeProcess

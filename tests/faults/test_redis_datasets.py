@@ -5,9 +5,9 @@ from pathlib import Path
 
 import httpx
 import pytest
+
 from services.leaderboard.index.layout import keys
 from services.leaderboard.rules.places import MAIN
-
 from services.leaderboard.settings import LeaderboardSettings
 from services.local.redis import RedisServer
 from tests.faults.conftest import MakeProcess

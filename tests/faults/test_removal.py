@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from services.leaderboard.app import create_app
-from services.leaderboard.players import exports
+from services.leaderboard.players import exports, writer
 from services.leaderboard.settings import LeaderboardSettings
 from services.local.stack import Stack
 from tests.faults.conftest import StartProcess

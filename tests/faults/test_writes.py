@@ -6,9 +6,9 @@ from typing import Any
 
 import httpx
 import pytest
-from services.leaderboard.rules.ranking import Session, fold
 
 from services.leaderboard.app import create_app
+from services.leaderboard.rules.ranking import Session, fold
 from services.leaderboard.settings import LeaderboardSettings
 from tests.faults.proofs import Proof
 from tests.faults.proxy import COMMIT, Fault, Proxy

@@ -3,12 +3,12 @@
 from typing import Any
 
 import pytest
-from services.leaderboard.log import answers
-from services.leaderboard.log.sessions import Submission
-from services.leaderboard.rules.ranking import MAX_TOTAL
 
 from services.common.multistatement import Transactions
 from services.leaderboard.errors import TotalTooLarge
+from services.leaderboard.log import answers
+from services.leaderboard.log.sessions import Submission
+from services.leaderboard.rules.ranking import MAX_TOTAL
 from services.leaderboard.settings import LeaderboardSettings
 from tests.system import rows
 from tests.writing import Board, session

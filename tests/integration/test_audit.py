@@ -7,11 +7,11 @@ import httpx
 import jwt
 import pytest
 from pydantic import SecretStr
-from services.auth.audit.clients import Client
-from services.auth.audit.events import Event
 
 from services.auth.app import create_app
 from services.auth.audit import events
+from services.auth.audit.clients import Client
+from services.auth.audit.events import Event
 from services.auth.settings import AuthSettings
 from services.common import upkeep
 from services.common.database import Database

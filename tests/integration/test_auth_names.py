@@ -7,8 +7,8 @@ from typing import Any
 import httpx
 import jwt
 import pytest
-from services.auth.accounts.kept_names import MAX_KEPT
 
+from services.auth.accounts.kept_names import MAX_KEPT
 from services.auth.app import create_app
 from services.auth.settings import AuthSettings
 from tests.signing_in import Clock, count, login, refresh, register, sign_in

@@ -8,9 +8,9 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+
 from services.leaderboard.index.layout import parse_score
 from services.leaderboard.rules.ranking import MAX_TOTAL
-
 from services.local.stack import Stack
 from tests.servers import server_versions
 from tests.system import rows

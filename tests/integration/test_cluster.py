@@ -9,10 +9,10 @@ from time import monotonic, sleep
 from typing import Any
 
 import pytest
-from services.leaderboard.rules.places import Place
-from services.leaderboard.rules.standings import StandingRow
 
 from services.leaderboard.app import create_app
+from services.leaderboard.rules.places import Place
+from services.leaderboard.rules.standings import StandingRow
 from services.leaderboard.settings import LeaderboardSettings
 from services.local.ports import free_port
 from services.local.redis import RedisServer

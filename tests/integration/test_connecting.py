@@ -8,11 +8,11 @@ from contextlib import asynccontextmanager
 
 import pytest
 import uvloop
-from services.common.retries import is_away
 
 from services.common.database import Database
 from services.common.multistatement import Transaction, Transactions
 from services.common.problems import response_to
+from services.common.retries import is_away
 from services.leaderboard.settings import LeaderboardSettings
 
 # Of three such connections about one is gone before the driver looks at its socket.

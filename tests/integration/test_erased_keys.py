@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from services.leaderboard.log import erased_keys
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.leaderboard.errors import SessionErased
+from services.leaderboard.log import erased_keys
 from services.leaderboard.settings import LeaderboardSettings
 from tests.ranked import database_of
 from tests.system import rows

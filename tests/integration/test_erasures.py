@@ -7,11 +7,11 @@ from typing import Any
 
 import httpx
 import pytest
-from services.leaderboard.operate.check import check
-from services.leaderboard.players.changes import PlayerChange
 
 from services.leaderboard.app import create_app
-from services.leaderboard.players import changes
+from services.leaderboard.operate.check import check
+from services.leaderboard.players import changes, writer
+from services.leaderboard.players.changes import PlayerChange
 from services.leaderboard.settings import LeaderboardSettings
 from tests.playing import get, own_database, play, remove, send, submit
 from tests.system import Accounts, Pause, assert_problem, eventually, rows, rows_are_awaited, serving

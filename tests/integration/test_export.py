@@ -6,11 +6,11 @@ from typing import Any
 
 import httpx
 import pytest
-from services.leaderboard.http.schemas import Export
-from services.leaderboard.players.exports import Exports
 
 from services.leaderboard.app import create_app
+from services.leaderboard.http.schemas import Export
 from services.leaderboard.players import exports
+from services.leaderboard.players.exports import Exports
 from services.leaderboard.settings import LeaderboardSettings
 from tests.playing import API, add_sessions, play, submit
 from tests.ranked import database_of

@@ -7,15 +7,15 @@ from typing import Any
 
 import httpx
 import pytest
+
 from services.auth.accounts.users import UserRecord
+from services.auth.app import create_app
 from services.auth.audit.clients import Client
 from services.auth.audit.events import Event
-from services.auth.passwords.hashing import Passwords
-from services.auth.passwords.verification import PasswordCheck
-
-from services.auth.app import create_app
 from services.auth.errors import PasswordQueueFull, TooManyFailures
 from services.auth.passwords import attempts
+from services.auth.passwords.hashing import Passwords
+from services.auth.passwords.verification import PasswordCheck
 from services.auth.settings import AuthSettings
 from services.common import upkeep
 from services.common.database import Database

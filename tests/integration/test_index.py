@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from redis import Redis
 from redis.exceptions import ResponseError
+
 from services.leaderboard.index.connection import RedisConnection
 from services.leaderboard.index.layout import keys, sort_key
 from services.leaderboard.index.pages import PageCache
@@ -19,7 +20,6 @@ from services.leaderboard.index.writer import APPLY, IndexWriter
 from services.leaderboard.rules.places import MAIN
 from services.leaderboard.rules.ranking import MAX_TOTAL
 from services.leaderboard.rules.standings import StandingRow
-
 from services.leaderboard.settings import LeaderboardSettings
 from services.local.redis import RedisServer
 from tests.ranked import fill, indexing
@@ -97,12 +97,12 @@ async def test_what_is_not_newer_is_refused(index: IndexWriter, reads: RankingIn
 
 
 async def test_a_change_is_answered_with_how_many_are_ahead_of_it(index: IndexWriter, reads: RankingIndex) -> None:
-    assert await reads.announce(MAIN, [change(1, 10)]) == [None]  # no index yet
+    assert await reads.apply_and_rank(MAIN, [change(1, 10)]) == [None]  # no index yet
     await fill(index, [change(1, 10, 5), change(2, 20, 5), change(3, 30, 5)])
     changes = [change(4, 30, 1), change(1, 25, 6), change(2, None, 6), change(5, 0, 1)]
-    assert await reads.announce(MAIN, changes) == [0, 2, None, 3]
+    assert await reads.apply_and_rank(MAIN, changes) == [0, 2, None, 3]
     # The index has a later, greater score of the player, who is not ahead of themselves.
-    assert await reads.announce(MAIN, [change(1, 10, 5), change(4, 30, 1)]) == [2, 0]
+    assert await reads.apply_and_rank(MAIN, [change(1, 10, 5), change(4, 30, 1)]) == [2, 0]
     assert await top(reads) == [(3, 30), (4, 30), (1, 25), (5, 0)]
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import httpx
 import pytest
-from services.leaderboard.rules.ranking import MAX_SESSION_SCORE, MAX_TOTAL, Session, fold
 
+from services.leaderboard.rules.ranking import MAX_SESSION_SCORE, MAX_TOTAL, Session, fold
 from tests.playing import API, get, submit
 from tests.system import Accounts, assert_problem, eventually, rows
 

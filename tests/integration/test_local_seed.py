@@ -6,10 +6,10 @@ from typing import Any
 
 import httpx
 import pytest
-from services.leaderboard.rules.places import ALL_TIME, MAIN_BOARD_ID
-from services.leaderboard.rules.ranking import Session, Tally, fold
 
 from migrations.settings import MigrationSettings
+from services.leaderboard.rules.places import ALL_TIME, MAIN_BOARD_ID
+from services.leaderboard.rules.ranking import Session, Tally, fold
 from services.local.errors import LocalError
 from services.local.mysql import ADMIN
 from services.local.seed.checking import check_agreement

@@ -6,11 +6,11 @@ from typing import Any
 
 import httpx
 import pytest
-from services.leaderboard.operate.erase import erase
 
 from services.auth import operate
 from services.auth.operate import NoSuchAccount
 from services.auth.settings import AuthSettings
+from services.leaderboard.operate.erase import erase
 from services.leaderboard.settings import LeaderboardSettings
 from services.local.maintenance import maintain
 from services.local.stack import Stack

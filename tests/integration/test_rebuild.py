@@ -9,15 +9,15 @@ from typing import Any
 import httpx
 import pytest
 from redis import Redis
+
+from services.common.database import Database
+from services.leaderboard.app import create_app
 from services.leaderboard.index.build import BATCH, Lost, build
 from services.leaderboard.index.layout import keys
 from services.leaderboard.operate.check import check
 from services.leaderboard.operate.rebuild import rebuild
 from services.leaderboard.rules.places import MAIN
 from services.leaderboard.rules.standings import StandingRow
-
-from services.common.database import Database
-from services.leaderboard.app import create_app
 from services.leaderboard.settings import LeaderboardSettings
 from services.local.maintenance import maintain
 from services.local.stack import Stack

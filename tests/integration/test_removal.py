@@ -5,9 +5,10 @@ from typing import Any
 
 import httpx
 import pytest
-from services.leaderboard.operate.check import check
 
 from services.leaderboard.app import create_app
+from services.leaderboard.operate.check import check
+from services.leaderboard.players import writer
 from services.leaderboard.settings import LeaderboardSettings
 from tests.faults.proxy import Fault, proxying
 from tests.playing import API, get, play, remove, submit

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import httpx
-from services.leaderboard.operate.check import check
 
+from services.leaderboard.operate.check import check
 from services.leaderboard.settings import LeaderboardSettings
 from tests.playing import API, get, play, remove
 from tests.system import Accounts, rows

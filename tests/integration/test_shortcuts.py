@@ -5,10 +5,10 @@ from typing import Any, Never
 
 import httpx
 import pytest
-from services.leaderboard.http.hot import find
-from services.leaderboard.reads import Reads
 
 from services.leaderboard.app import create_app
+from services.leaderboard.http.hot import find
+from services.leaderboard.reads import Reads
 from services.leaderboard.settings import LeaderboardSettings
 from tests.playing import API
 from tests.system import Accounts, assert_problem, serving

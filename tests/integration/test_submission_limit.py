@@ -8,9 +8,8 @@ import pytest
 
 from services.leaderboard.app import create_app
 from services.leaderboard.settings import LeaderboardSettings
-from tests.leaving import API, submit_by_key
-from tests.system import Accounts, assert_problem, serving
-from tests.writing import rows
+from tests.playing import API, send
+from tests.system import Accounts, assert_problem, rows, serving
 
 
 @pytest.fixture
@@ -26,16 +25,16 @@ async def test_beyond_the_burst_a_player_is_told_to_wait_and_nothing_is_stored(
     ada, bob = accounts.new("Ada", 1), accounts.new("Bob", 2)
     async with serving(create_app(limited)) as client:
 
-        async def send(headers: dict[str, str]) -> httpx.Response:
+        async def send_as(headers: dict[str, str]) -> httpx.Response:
             return await client.post(f"{API}/submit", content=b'{"score":1}', headers={**headers, "Content-Type": content_type})
 
-        answers = await asyncio.gather(*(send(ada) for _ in range(30)))
+        answers = await asyncio.gather(*(send_as(ada) for _ in range(30)))
         refused = [answer for answer in answers if answer.status_code != 201]
         assert len(refused) == 20
         for answer in refused:
             assert_problem(answer, 429, "too-many-submissions")
             assert 0 < int(answer.headers["retry-after"]) <= 1000
-        assert (await send(bob)).status_code == 201
+        assert (await send_as(bob)).status_code == 201
     assert rows(mysql, "SELECT COUNT(*) FROM game_sessions WHERE user_id = 1") == [(10,)]
 
 
@@ -44,14 +43,14 @@ async def test_repeats_of_what_is_stored_are_free(limited: LeaderboardSettings, 
     async with serving(create_app(limited)) as client:
         for number in range(9):
             for again in range(3):
-                answer = await submit_by_key(client, ada, 5, f"run-{number}")
+                answer = await send(client, ada, 5, f"run-{number}")
                 assert answer.status_code == 201
                 assert answer.headers.get("idempotent-replayed") == ("true" if again else None)
-        assert (await submit_by_key(client, ada, 5, "run-9")).status_code == 201
+        assert (await send(client, ada, 5, "run-9")).status_code == 201
         # The bucket is empty: what is stored is answered, what is not is refused, and another body of a stored key is a 422.
-        answers = await asyncio.gather(*(submit_by_key(client, ada, 5, f"run-{number}") for number in range(12)))
+        answers = await asyncio.gather(*(send(client, ada, 5, f"run-{number}") for number in range(12)))
         assert [answer.status_code for answer in answers] == [201] * 10 + [429] * 2
-        assert_problem(await submit_by_key(client, ada, 6, "run-3"), 422, "idempotency-key-reused")
+        assert_problem(await send(client, ada, 6, "run-3"), 422, "idempotency-key-reused")
     assert rows(mysql, "SELECT COUNT(*), SUM(score) FROM game_sessions") == [(10, 50)]
 
 
@@ -60,11 +59,11 @@ async def test_what_was_refused_for_another_reason_is_not_counted(
 ) -> None:
     ada = accounts.new("Ada", 1)
     async with serving(create_app(limited)) as client:
-        assert (await submit_by_key(client, ada, 1, "first")).status_code == 201
+        assert (await send(client, ada, 1, "first")).status_code == 201
         for _ in range(20):
-            assert_problem(await submit_by_key(client, ada, 2, "first"), 422, "idempotency-key-reused")
+            assert_problem(await send(client, ada, 2, "first"), 422, "idempotency-key-reused")
         for number in range(9):
-            assert (await submit_by_key(client, ada, 1, f"more-{number}")).status_code == 201
+            assert (await send(client, ada, 1, f"more-{number}")).status_code == 201
 
 
 async def test_no_limit_is_none(leaderboard_settings: LeaderboardSettings, mysql: Any, accounts: Accounts) -> None:

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from services.leaderboard.log.writer import Submitted
-from services.leaderboard.rules.ranking import MAX_TOTAL, Session, fold
-from services.leaderboard.rules.standings import StandingRow
 
 from services.common.multistatement import Transactions
 from services.common.problems import ServiceUnavailable
 from services.leaderboard.errors import KeyReused, QueueFull, TotalTooLarge
+from services.leaderboard.log.writer import Submitted
+from services.leaderboard.rules.ranking import MAX_TOTAL, Session, fold
+from services.leaderboard.rules.standings import StandingRow
 from services.leaderboard.settings import LeaderboardSettings
 from tests.system import eventually, rows, rows_are_awaited
 from tests.writing import Board, connect, session

@@ -3,9 +3,9 @@
 import tracemalloc
 
 import pytest
-from services.auth.passwords.rules import InvalidPassword
 
 from services.auth.passwords import blocklist, rules
+from services.auth.passwords.rules import InvalidPassword
 
 LINES = blocklist.LIST.read_bytes().splitlines()
 

@@ -1,6 +1,7 @@
 """What is kept of who sends a request."""
 
 import pytest
+
 from services.auth.audit.clients import MAX_USER_AGENT, Client
 
 

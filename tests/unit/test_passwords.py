@@ -8,11 +8,11 @@ import threading
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from services.auth.passwords.hashing import NICENESS, Passwords
-from services.auth.passwords.rules import InvalidPassword
 
 from services.auth.errors import PasswordQueueFull
 from services.auth.passwords import rules
+from services.auth.passwords.hashing import NICENESS, Passwords
+from services.auth.passwords.rules import InvalidPassword
 from services.auth.settings import AuthSettings
 
 SETTINGS = AuthSettings.model_construct(

@@ -5,6 +5,7 @@ import unicodedata
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from services.auth.accounts.usernames import MAX_LENGTH, InvalidUsername, Username
 
 

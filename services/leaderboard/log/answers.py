@@ -20,10 +20,10 @@ from services.leaderboard.log.sessions import Answer, Stored
 
 log = structlog.get_logger(__name__)
 
-_SOON_SECONDS = 0.1
-_AT_ONCE = 500
+SOON_SECONDS = 0.1
+AT_ONCE = 500
 # While MySQL does not answer there is nothing new to remember, but for what was under way.
-_MOST = 10_000
+MOST = 10_000
 
 
 class Answers:
@@ -41,7 +41,7 @@ class Answers:
         first = stored.answer or self._travelling.get(stored.session_id) or self._waiting.get(stored.session_id)
         if first is not None:
             return first
-        if len(self._waiting) < _MOST:
+        if len(self._waiting) < MOST:
             self._waiting[stored.session_id] = answer
         self._send_soon()
         return answer
@@ -49,7 +49,7 @@ class Answers:
     @contextmanager
     def travelling(self) -> Iterator[Mapping[int, Answer]]:
         """Some of what waits, which the block commits, or raises."""
-        batch = dict(islice(self._waiting.items(), _AT_ONCE))
+        batch = dict(islice(self._waiting.items(), AT_ONCE))
         for session_id in batch:
             del self._waiting[session_id]
         self._travelling |= batch
@@ -72,7 +72,7 @@ class Answers:
 
     def _send_soon(self) -> None:
         if self._soon is None and self._sending is None:
-            self._soon = asyncio.get_running_loop().call_later(_SOON_SECONDS, self._begin)
+            self._soon = asyncio.get_running_loop().call_later(SOON_SECONDS, self._begin)
 
     def _begin(self) -> None:
         self._soon = None
