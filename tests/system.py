@@ -90,10 +90,14 @@ class Accounts:
         self._issuer = AccessTokenIssuer(self.keys, ISSUER, AUDIENCE, timedelta(minutes=15))
         self._ids = count(1)
 
-    def new(self, username: str | None = None, user_id: int | None = None) -> dict[str, str]:
-        """The Authorization header of a user."""
+    def new(
+        self, username: str | None = None, user_id: int | None = None, *, password_age: timedelta | None = timedelta()
+    ) -> dict[str, str]:
+        """The Authorization header of a user, whose password was given so long ago; None: the token does not say when."""
         user_id = user_id or next(self._ids)
-        return bearer(self._issuer.issue(user_id, username or f"player{user_id}", uuid.uuid4(), datetime.now(UTC)))
+        now = datetime.now(UTC)
+        given = None if password_age is None else now - password_age
+        return bearer(self._issuer.issue(user_id, username or f"player{user_id}", uuid.uuid4(), now, auth_time=given))
 
 
 def assert_problem(response: httpx.Response, status: int, kind: str | None = None) -> None:

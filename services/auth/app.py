@@ -15,6 +15,7 @@ from services.auth.exports import AccountExports
 from services.auth.http import account, devices, exports, hot, signing
 from services.auth.http.cookies import PREFIX
 from services.auth.passwords import attempts
+from services.auth.passwords.device_cookies import DeviceCookies
 from services.auth.passwords.hashing import Passwords
 from services.auth.passwords.verification import PasswordCheck
 from services.auth.sessions import families
@@ -54,11 +55,13 @@ def create_app(settings: AuthSettings | None = None, clock: Callable[[], datetim
         check = PasswordCheck(database, passwords, settings, clock)
         lifetime = timedelta(seconds=settings.access_token_seconds)
         issuer = AccessTokenIssuer(keys, settings.jwt_issuer, settings.jwt_audience, lifetime)
+        device_cookies = DeviceCookies(keys, timedelta(days=settings.device_cookie_days))
         app.state.service = AuthService(
             database,
             passwords,
             check,
             issuer,
+            device_cookies,
             lifetimes=Lifetimes(
                 idle=timedelta(seconds=settings.refresh_token_seconds), absolute=timedelta(seconds=settings.session_seconds)
             ),
@@ -71,6 +74,7 @@ def create_app(settings: AuthSettings | None = None, clock: Callable[[], datetim
             passwords,
             check,
             issuer,
+            device_cookies,
             password_min_length=settings.password_min_length,
             name_kept_for=timedelta(days=settings.username_kept_days),
             clock=clock,

@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -14,7 +14,8 @@ from services.auth.audit import events
 from services.auth.audit.clients import Client
 from services.auth.audit.events import Event
 from services.auth.errors import InvalidCredentials, InvalidRefreshToken
-from services.auth.passwords import rules
+from services.auth.passwords import attempts, rules
+from services.auth.passwords.device_cookies import DeviceCookie, DeviceCookies
 from services.auth.passwords.hashing import Passwords
 from services.auth.passwords.verification import PasswordCheck
 from services.auth.sessions import families
@@ -29,12 +30,16 @@ _LOGIN_ATTEMPTS = 3
 
 @dataclass(frozen=True, slots=True)
 class SignedIn:
-    """What a login or a refresh gives: an access token, and the refresh token that follows the one used."""
+    """What a login or a refresh gives: an access token, and the refresh token that follows the one used.
+
+    A login gives a device cookie as well.
+    """
 
     access_token: str
     expires_in: int
     refresh_token: str
     refresh_expires_in: int
+    device: DeviceCookie | None = None
 
 
 class AuthService:
@@ -46,6 +51,7 @@ class AuthService:
         passwords: Passwords,
         check: PasswordCheck,
         issuer: AccessTokenIssuer,
+        devices: DeviceCookies,
         *,
         lifetimes: Lifetimes,
         sessions_per_user: int,
@@ -56,6 +62,7 @@ class AuthService:
         self._passwords = passwords
         self._check = check
         self._issuer = issuer
+        self._devices = devices
         self._lifetimes = lifetimes
         self._sessions_per_user = sessions_per_user
         self._password_min_length = password_min_length
@@ -77,7 +84,7 @@ class AuthService:
             errors.append(FieldError(detail=f"{error}", pointer="#/password"))
         if errors:
             raise InvalidRequest("; ".join(each.detail for each in errors), errors=errors)
-        stored = await self._passwords.hash(normal)
+        stored = await self._passwords.hash(normal, client)
         now = self._clock()
 
         async def add(connection: AsyncConnection) -> int:
@@ -89,19 +96,23 @@ class AuthService:
 
         return await self._database.transaction(add), name.display
 
-    async def login(self, username: str, password: str, client: Client) -> SignedIn:
-        """Begin a session. Raises InvalidCredentials, TooManyFailures or PasswordQueueFull."""
+    async def login(self, username: str, password: str, client: Client, device_cookie: str | None = None) -> SignedIn:
+        """Begin a session. Raises InvalidCredentials, TooManyFailures or PasswordQueueFull.
+
+        ``device_cookie``: what an earlier login gave this browser, if there was one.
+        """
         try:
             account = Username.parse(username).canonical
         except InvalidUsername:
             account = None
         for _ in range(_LOGIN_ATTEMPTS):
             user = await self._find_by_name(account)
-            tried = username if account is None else account
-            normal = await self._check.check(tried, user, password, client, failed=Event.LOGIN_FAILED)
+            count = self._count_of(username if account is None else account, user, device_cookie)
+            normal = await self._check.check(count, user, password, client, failed=Event.LOGIN_FAILED)
             if user is None or normal is None:
                 break
-            rehashed = await self._passwords.hash(normal) if self._passwords.needs_rehash(user.password_hash) else None
+            stale = self._passwords.needs_rehash(user.password_hash)
+            rehashed = await self._passwords.hash(normal, client) if stale else None
             signed_in = await self._begin(user, rehashed, client)
             if signed_in is not None:
                 return signed_in
@@ -134,6 +145,12 @@ class AuthService:
 
         await self._database.transaction(end)
 
+    def _count_of(self, tried: str, user: UserRecord | None, device_cookie: str | None) -> bytes:
+        device = self._devices.find_device(device_cookie, user, self._clock())
+        if user is None:
+            return attempts.by_name(tried)
+        return attempts.by_account(user.user_id) if device is None else attempts.by_device(user.user_id, device)
+
     async def _find_by_name(self, canonical: str | None) -> UserRecord | None:
         if canonical is None:
             return None
@@ -154,14 +171,19 @@ class AuthService:
                 connection, user.user_id, client, now, self._lifetimes, self._sessions_per_user
             )
             await events.record(connection, Event.LOGGED_IN, client, user_id=user.user_id, now=now, session_id=str(session_id))
-            return await self._sign_in(connection, user, session_id, now, expires_at)
+            signed_in = await self._sign_in(connection, user, session_id, now, expires_at, authenticated_at=now)
+            return replace(signed_in, device=self._devices.issue(user.user_id, rehashed or user.password_hash, now))
 
         return await self._database.transaction(begin)
 
     async def _rotate(self, connection: AsyncConnection, token_hash: bytes, client: Client) -> SignedIn | None:
         now = self._clock()
         used = await families.use_token(connection, token_hash, client, now, self._lifetimes)
-        return await self._sign_in(connection, used.user, used.session_id, now, used.expires_at) if used else None
+        if used is None:
+            return None
+        return await self._sign_in(
+            connection, used.user, used.session_id, now, used.expires_at, authenticated_at=used.authenticated_at
+        )
 
     async def _end_reused(self, connection: AsyncConnection, token_hash: bytes, client: Client) -> None:
         now = self._clock()
@@ -171,12 +193,19 @@ class AuthService:
             await events.record(connection, Event.REFRESH_REUSED, client, user_id=user_id, now=now, session_id=str(session_id))
 
     async def _sign_in(
-        self, connection: AsyncConnection, user: UserRecord, session_id: uuid.UUID, now: datetime, expires_at: datetime
+        self,
+        connection: AsyncConnection,
+        user: UserRecord,
+        session_id: uuid.UUID,
+        now: datetime,
+        expires_at: datetime,
+        *,
+        authenticated_at: datetime,
     ) -> SignedIn:
         token = new_refresh_token()
         await families.add_token(connection, session_id, refresh_token_hash(token), now, expires_at)
         return SignedIn(
-            self._issuer.issue(user.user_id, user.username, session_id, now),
+            self._issuer.issue(user.user_id, user.username, session_id, now, auth_time=authenticated_at),
             int(self._issuer.lifetime.total_seconds()),
             token,
             int((expires_at - now).total_seconds()),

@@ -82,6 +82,7 @@ ASKING: dict[str, Asking] = {
     "session_ended": lambda client, here, other: client.delete(f"/auth/sessions/{other}", headers=here),
     "sessions_ended": lambda client, here, _: client.delete("/auth/sessions", headers=here),
     "username_changed": lambda client, here, _: client.put("/auth/me/username", json={"username": "Eve"}, headers=here),
+    "password_confirmed": lambda client, here, _: client.post("/auth/confirm", json={"password": PASSWORD}, headers=here),
     "password_changed": lambda client, here, _: client.put(
         "/auth/me/password", json={"current_password": PASSWORD, "new_password": ANOTHER}, headers=here
     ),

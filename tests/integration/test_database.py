@@ -130,6 +130,27 @@ def test_who_is_signed_in_stays_so_when_sessions_become_rows_of_their_own(settin
         upgrade(settings)
 
 
+def test_of_sessions_that_go_on_it_is_known_that_the_password_was_given_when_they_began(settings: MigrationSettings) -> None:
+    upgrade(settings, "0007")
+    with connect(settings, "migrate", settings.migrate_mysql_password) as connection, connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO users (id, username, username_canonical, password_hash, created_at)"
+            " VALUES (7, 'Ada', 'ada', '', UTC_TIMESTAMP(6))"
+        )
+        cursor.execute(
+            "INSERT INTO refresh_families (id, user_id, created_at, last_used_at, expires_at, ends_at, address, user_agent)"
+            " VALUES (%s, 7, '2026-01-02 03:04:05.678', UTC_TIMESTAMP(6), UTC_TIMESTAMP(6), UTC_TIMESTAMP(6), '', '')",
+            (uuid.uuid4().bytes,),
+        )
+        connection.commit()
+        connection.autocommit(True)
+        upgrade(settings)
+        cursor.execute("SELECT COUNT(*), SUM(authenticated_at = created_at) FROM refresh_families")
+        assert cursor.fetchone() == (1, 1)
+        downgrade(settings, "0007")
+        upgrade(settings)
+
+
 @pytest.mark.parametrize("account", ["auth", "leaderboard"])
 def test_a_service_reads_its_own_tables_and_no_others(settings: MigrationSettings, account: str) -> None:
     upgrade(settings)

@@ -12,7 +12,7 @@ from services.auth.accounts.users import UserRecord
 from services.auth.app import create_app
 from services.auth.audit.clients import Client
 from services.auth.audit.events import Event
-from services.auth.errors import PasswordQueueFull, TooManyFailures
+from services.auth.errors import PasswordQueueFull
 from services.auth.passwords import attempts
 from services.auth.passwords.hashing import Passwords
 from services.auth.passwords.verification import PasswordCheck
@@ -132,27 +132,43 @@ async def test_whoever_is_signed_in_stays_so_while_someone_else_guesses(auth: ht
     assert (await auth.post("/auth/refresh", headers={"Cookie": cookie})).status_code == 200
 
 
-async def test_wherever_the_password_is_asked_for_a_wrong_one_counts(auth: httpx.AsyncClient, clock: Clock) -> None:
-    me = bearer((await login(auth, PASSWORD)).json()["access_token"])
+async def test_what_asks_for_the_password_again_has_one_count_by_session(auth: httpx.AsyncClient, clock: Clock) -> None:
+    me, other = [bearer((await login(auth, PASSWORD)).json()["access_token"]) for _ in range(2)]
+    auth.cookies.clear()
     new = "another horse battery"
 
-    async def change(password: str) -> httpx.Response:
-        return await auth.put("/auth/me/password", json={"current_password": password, "new_password": new}, headers=me)
+    async def change(password: str, session: dict[str, str] = me) -> httpx.Response:
+        body = {"current_password": password, "new_password": new}
+        return await auth.put("/auth/me/password", json=body, headers=session)
 
     async def delete(password: str) -> httpx.Response:
         return await auth.post("/auth/me/deletion", json={"password": password}, headers=me)
 
-    for _ in range(2):
-        await fail(auth, 1)
+    for _ in range(3):
         assert_problem(await change(WRONG), 403, "wrong-password")
         assert_problem(await delete(WRONG), 403, "wrong-password")
-    for answer in (await login(auth, PASSWORD), await change(PASSWORD), await delete(PASSWORD)):
+    for answer in (await change(PASSWORD), await delete(PASSWORD)):
         assert_problem(answer, 429, "too-many-failures")
         assert answer.headers["retry-after"] == "5"
+    assert_problem(await change(WRONG, other), 403, "wrong-password")
+    await fail(auth, 5)
+    assert (await login(auth, PASSWORD)).status_code == 200
     clock.advance(seconds=5)
     assert (await change(PASSWORD)).status_code == 204
-    await fail(auth, 5)  # the right one has cleared the count
-    assert (await login(auth, new)).status_code == 200
+    for _ in range(5):  # the right one has cleared the count
+        assert_problem(await change(WRONG), 403, "wrong-password")
+    assert (await delete(new)).status_code == 204
+
+
+async def test_strangers_guesses_do_not_delay_what_is_confirmed_in_a_session(auth: httpx.AsyncClient) -> None:
+    me = bearer((await login(auth, PASSWORD)).json()["access_token"])
+    auth.cookies.clear()
+    await fail(auth, 6)
+    assert_problem(await login(auth, PASSWORD), 429)
+    body = {"current_password": PASSWORD, "new_password": "another horse battery"}
+    assert (await auth.put("/auth/me/password", json=body, headers=me)).status_code == 204
+    auth.cookies.clear()
+    assert_problem(await login(auth, PASSWORD), 429)  # what is right there clears nothing here
 
 
 async def test_one_account_is_slowed_down_and_no_other(auth: httpx.AsyncClient) -> None:
@@ -187,17 +203,13 @@ async def test_the_log_tells_of_failures_and_once_of_a_delay_and_never_what_was_
     assert rows(mysql, f"SELECT COUNT(*) FROM audit_events WHERE event = 'attempts_delayed' AND user_id = {user_id}") == [(2,)]
 
 
-async def test_another_name_of_an_account_gives_no_further_guesses(
-    database: Database, auth_settings: AuthSettings, clock: Clock
-) -> None:
-    hashing = Passwords(auth_settings)
-    check = PasswordCheck(database, hashing, auth_settings, clock)
-    user = UserRecord(7, "Ada", "ada", await hashing.hash(PASSWORD), clock.now)
-    for number in range(6):
-        assert await check.check(f"name{number}", user, WRONG, CLIENT, failed=Event.PASSWORD_REFUSED) is None
-    with pytest.raises(TooManyFailures):
-        await check.check("name7", user, PASSWORD, CLIENT, failed=Event.PASSWORD_REFUSED)
-    hashing.close()
+async def test_another_name_of_an_account_gives_no_further_guesses(auth: httpx.AsyncClient) -> None:
+    me = bearer((await login(auth, PASSWORD)).json()["access_token"])
+    auth.cookies.clear()
+    await fail(auth, 3)
+    assert (await auth.put("/auth/me/username", json={"username": "Countess"}, headers=me)).status_code == 200
+    await fail(auth, 3, "countess")
+    assert_problem(await login(auth, PASSWORD, "Countess"), 429)
 
 
 async def test_what_was_not_looked_at_for_lack_of_room_does_not_count(
@@ -206,24 +218,16 @@ async def test_what_was_not_looked_at_for_lack_of_room_does_not_count(
     settings = auth_settings.model_copy(update={"password_workers": 1, "password_queue": 0})
     hashing = Passwords(settings)
     check = PasswordCheck(database, hashing, settings, clock)
-    user = UserRecord(7, "Ada", "ada", await hashing.hash(PASSWORD), clock.now)
+    user = UserRecord(7, "Ada", "ada", await hashing.hash(PASSWORD, CLIENT), clock.now)
+    key = attempts.by_account(user.user_id)
     for _ in range(5):
-        assert await check.check("ada", user, WRONG, CLIENT, failed=Event.LOGIN_FAILED) is None
-    free = asyncio.Event()
-
-    async def hash_on() -> None:
-        while not free.is_set():  # it takes the only place again in the step in which it leaves it
-            await hashing.hash(PASSWORD)
-
-    busy = asyncio.create_task(hash_on())
-    await asyncio.sleep(0)  # let it take the place
-    for _ in range(8):
-        with pytest.raises(PasswordQueueFull):
-            await check.check("ada", user, PASSWORD, CLIENT, failed=Event.LOGIN_FAILED)
-    free.set()
-    await busy
+        assert await check.check(key, user, WRONG, CLIENT, failed=Event.LOGIN_FAILED) is None
+    async with hashing.turn(CLIENT), hashing.turn(CLIENT):
+        for _ in range(8):
+            with pytest.raises(PasswordQueueFull):
+                await check.check(key, user, PASSWORD, CLIENT, failed=Event.LOGIN_FAILED)
     assert rows(mysql, "SELECT failures FROM password_attempts") == [(5,)]
-    assert await check.check("ada", user, PASSWORD, CLIENT, failed=Event.LOGIN_FAILED) == PASSWORD
+    assert await check.check(key, user, PASSWORD, CLIENT, failed=Event.LOGIN_FAILED) == PASSWORD
     assert rows(mysql, "SELECT * FROM password_attempts") == []
     hashing.close()
 

@@ -1,6 +1,7 @@
 """A player leaves the board: their name and sessions are erased, ranks close up, and a later session starts anew."""
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 
 import httpx
@@ -57,6 +58,20 @@ async def test_a_later_session_starts_anew(leaderboard: httpx.AsyncClient, accou
     standing = rows(mysql, "SELECT score, sessions, reached_session_id, version FROM standings WHERE user_id = 1")
     assert standing == [(3, 1, answer["session_id"], 4)]
     assert [row["user_id"] for row in (await get(leaderboard, "top"))["top"]] == [2, 1]  # who had three points first
+
+
+@pytest.mark.parametrize("age", [timedelta(seconds=310), timedelta(days=30), None])
+async def test_nobody_leaves_whose_password_was_not_given_in_the_last_five_minutes(
+    leaderboard: httpx.AsyncClient, accounts: Accounts, age: timedelta | None
+) -> None:
+    ada = accounts.new("Ada", 1, password_age=age)
+    await play(leaderboard, ada, 5)  # all else needs none
+    refused = await leaderboard.delete(f"{API}/me", headers=ada)
+    assert_problem(refused, 401, "insufficient-user-authentication")
+    assert refused.headers["www-authenticate"] == 'Bearer error="insufficient_user_authentication", max_age=300'
+    assert (await get(leaderboard, "rank/1"))["total_score"] == 5
+    await remove(leaderboard, accounts.new("Ada", 1, password_age=timedelta(seconds=290)))
+    assert_problem(await leaderboard.get(f"{API}/rank/1"), 404)
 
 
 async def test_leaving_twice_is_leaving_once(leaderboard: httpx.AsyncClient, accounts: Accounts, mysql: Any) -> None:

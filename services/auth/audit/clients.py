@@ -8,7 +8,7 @@ MAX_USER_AGENT = 256
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """Where a request comes from. Either is empty when it is not known; nothing is ever decided by them.
+    """Where a request comes from. Either is empty when it is not known. They decide whose turn it is, and nothing else.
 
     ``address`` is the connection's, or what the trusted gateway says of it, in the usual spelling. ``user_agent`` is whatever
     the client calls itself, printable and at most MAX_USER_AGENT characters.
@@ -16,6 +16,13 @@ class Client:
 
     address: str
     user_agent: str
+
+    @property
+    def network(self) -> str:
+        """What counts as one address: an IPv4 address, or an IPv6 network of /64, which is what one customer has at least."""
+        if ":" not in self.address:
+            return self.address
+        return str(ipaddress.IPv6Network((self.address, 64), strict=False))
 
     @classmethod
     def of(cls, host: str | None, user_agent: str) -> "Client":

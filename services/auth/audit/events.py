@@ -32,6 +32,7 @@ class Event(StrEnum):
     REFRESH_REUSED = "refresh_reused"
     SESSION_ENDED = "session_ended"
     SESSIONS_ENDED = "sessions_ended"
+    PASSWORD_CONFIRMED = "password_confirmed"  # noqa: S105 - an event's name
     PASSWORD_CHANGED = "password_changed"  # noqa: S105 - an event's name
     USERNAME_CHANGED = "username_changed"
     ACCOUNT_DELETED = "account_deleted"

@@ -11,9 +11,10 @@ from services.auth.errors import (
     UsernameTaken,
     WrongPassword,
 )
-from services.auth.http.cookies import clear_refresh_cookie
+from services.auth.http.cookies import clear_device_cookie, clear_refresh_cookie, set_device_cookie
 from services.auth.http.dependencies import (
     Caller,
+    Confirming,
     DeletionRequest,
     KnownCallers,
     OwnAccount,
@@ -25,6 +26,7 @@ from services.auth.http.dependencies import (
 from services.auth.http.schemas import (
     AccessToken,
     Account,
+    Confirmation,
     Deletion,
     NewPassword,
     NewUsername,
@@ -52,6 +54,20 @@ async def me(caller: Caller, callers: KnownCallers) -> Response:
     return Response(await callers.account(caller), media_type=JSON, headers={"Cache-Control": "no-store"})
 
 
+@router.post(
+    "/confirm",
+    summary="Give my password again",
+    description="Answers with an access token of this session whose `auth_time` is now. What is grave asks for one whose "
+    "`auth_time` is not older than 5 minutes, and answers 401 `insufficient_user_authentication` else (RFC 9470). Wrong "
+    "passwords are counted by session, together with those of the other routes that ask for the password again.",
+    responses=documented(Unauthenticated, *_PASSWORD, TooManyEvents, *_BODY, ServiceUnavailable),
+    openapi_extra=body_schema({JSON: Confirmation}),
+)
+async def confirm(caller: Caller, confirmation: Confirming, account: OwnAccount, sender: Sender) -> AccessToken:
+    token, lifetime = await account.confirm(caller, confirmation.password, sender)
+    return AccessToken(access_token=token, expires_in=int(lifetime.total_seconds()))
+
+
 @router.put(
     "/me/password",
     status_code=204,
@@ -61,8 +77,11 @@ async def me(caller: Caller, callers: KnownCallers) -> Response:
     responses=documented(Unauthenticated, *_PASSWORD, TooManyEvents, *_BODY, ServiceUnavailable),
     openapi_extra=body_schema({JSON: NewPassword}),
 )
-async def change_password(caller: Caller, change: PasswordChange, account: OwnAccount, sender: Sender) -> None:
-    await account.change_password(caller, change.current_password, change.new_password, sender)
+async def change_password(
+    caller: Caller, change: PasswordChange, account: OwnAccount, sender: Sender, request: Request, response: Response
+) -> None:
+    device = await account.change_password(caller, change.current_password, change.new_password, sender)
+    set_device_cookie(request, response, device)
 
 
 @router.put(
@@ -84,7 +103,7 @@ async def change_username(caller: Caller, change: UsernameChange, account: OwnAc
     "/me/deletion",
     status_code=204,
     summary="Delete my account",
-    description="Deletes the account and its sessions for good, and clears the cookie. Its name is nobody's for 30 days. What "
+    description="Deletes the account and its sessions for good, and clears the cookies. Its name is nobody's for 30 days. What "
     "the leaderboard keeps is erased by `DELETE /api/leaderboard/me`: ask for that first. To it an access "
     "token that is left is good until it expires, 15 minutes by default. The audit log keeps that there was an "
     "account of this number and what happened to it, without its name.",
@@ -96,3 +115,4 @@ async def delete_account(
 ) -> None:
     await account.delete(caller, deletion.password, sender)
     clear_refresh_cookie(request, response)
+    clear_device_cookie(request, response)

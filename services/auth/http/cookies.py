@@ -1,8 +1,11 @@
-"""The refresh cookie: its two names, its attributes, and the check that a browser sends it for our own page."""
+"""The cookies, which hold a refresh token and a device cookie: their names, their attributes, and the check that a browser
+sends them for our own page.
+"""
 
 from fastapi import Request, Response
 
 from services.auth.errors import CrossSiteRequest
+from services.auth.passwords.device_cookies import DeviceCookie
 
 PREFIX = "/auth"
 
@@ -10,6 +13,8 @@ PREFIX = "/auth"
 # can plant one. It is refused over http as well, which development uses. `__Host-` would need the path to be `/`.
 SECURE_NAME = "__Secure-refresh_token"
 PLAIN_NAME = "refresh_token"
+SECURE_DEVICE_NAME = "__Secure-device"
+PLAIN_DEVICE_NAME = "device"
 
 # Of Sec-Fetch-Site: what our own page does, and what the user does by typing an address.
 _OURS = frozenset({"same-origin", "none"})
@@ -23,16 +28,33 @@ def is_secure(request: Request) -> bool:
 
 def set_refresh_cookie(request: Request, response: Response, token: str, seconds: int) -> None:
     """Hand out a refresh token, to nobody's script and for no other site's requests."""
-    secure = is_secure(request)
-    name = SECURE_NAME if secure else PLAIN_NAME
-    response.set_cookie(name, token, max_age=seconds, path=PREFIX, secure=secure, httponly=True, samesite="strict")
+    _set(request, response, (SECURE_NAME, PLAIN_NAME), token, seconds)
 
 
 def clear_refresh_cookie(request: Request, response: Response) -> None:
     """Take it back."""
+    _clear(request, response, (SECURE_NAME, PLAIN_NAME))
+
+
+def set_device_cookie(request: Request, response: Response, device: DeviceCookie) -> None:
+    """Hand out a device cookie, in the same way. Signing out does not take it back: by it one is known who signs in again."""
+    _set(request, response, (SECURE_DEVICE_NAME, PLAIN_DEVICE_NAME), device.value, device.seconds)
+
+
+def clear_device_cookie(request: Request, response: Response) -> None:
+    """Take it back."""
+    _clear(request, response, (SECURE_DEVICE_NAME, PLAIN_DEVICE_NAME))
+
+
+def _set(request: Request, response: Response, names: tuple[str, str], value: str, seconds: int) -> None:
     secure = is_secure(request)
-    name = SECURE_NAME if secure else PLAIN_NAME
-    response.delete_cookie(name, PREFIX, secure=secure, httponly=True, samesite="strict")
+    name = names[0] if secure else names[1]
+    response.set_cookie(name, value, max_age=seconds, path=PREFIX, secure=secure, httponly=True, samesite="strict")
+
+
+def _clear(request: Request, response: Response, names: tuple[str, str]) -> None:
+    secure = is_secure(request)
+    response.delete_cookie(names[0] if secure else names[1], PREFIX, secure=secure, httponly=True, samesite="strict")
 
 
 def carries_refresh_cookie(request: Request) -> bool:

@@ -11,8 +11,17 @@ from services.auth.audit.clients import Client
 from services.auth.devices import SessionService
 from services.auth.errors import CrossSiteRequest
 from services.auth.exports import AccountExports
-from services.auth.http.cookies import PLAIN_NAME, PREFIX, SECURE_NAME, carries_refresh_cookie, is_secure, require_own_page
-from services.auth.http.schemas import Credentials, Deletion, NewAccount, NewPassword, NewUsername, PasswordForm
+from services.auth.http.cookies import (
+    PLAIN_DEVICE_NAME,
+    PLAIN_NAME,
+    PREFIX,
+    SECURE_DEVICE_NAME,
+    SECURE_NAME,
+    carries_refresh_cookie,
+    is_secure,
+    require_own_page,
+)
+from services.auth.http.schemas import Confirmation, Credentials, Deletion, NewAccount, NewPassword, NewUsername, PasswordForm
 from services.auth.sessions.callers import Callers
 from services.auth.signing import AuthService
 from services.common.authentication import authenticated
@@ -73,6 +82,17 @@ async def _refresh_token(
     return secure if is_secure(request) else plain
 
 
+async def _device_cookie(
+    request: Request,
+    secure: Annotated[
+        str | None,
+        Cookie(alias=SECURE_DEVICE_NAME, description="over https: set by login, HttpOnly; one that is not good is ignored"),
+    ] = None,
+    plain: Annotated[str | None, Cookie(alias=PLAIN_DEVICE_NAME, description="over http: the same, for development")] = None,
+) -> str | None:
+    return secure if is_secure(request) else plain
+
+
 async def _callers(request: Request) -> Callers:
     callers: Callers = request.app.state.callers
     return callers
@@ -106,9 +126,11 @@ Sender = Annotated[Client, Depends(_client)]
 Registration = Annotated[NewAccount, Depends(json_body(NewAccount))]
 PasswordChange = Annotated[NewPassword, Depends(json_body(NewPassword))]
 UsernameChange = Annotated[NewUsername, Depends(json_body(NewUsername))]
+Confirming = Annotated[Confirmation, Depends(json_body(Confirmation))]
 DeletionRequest = Annotated[Deletion, Depends(json_body(Deletion))]
 Login = Annotated[Credentials, Depends(_read_login)]
 RefreshToken = Annotated[str | None, Depends(_refresh_token)]
+KnownDevice = Annotated[str | None, Depends(_device_cookie)]
 OwnAccount = Annotated[AccountService, Depends(_account)]
 Exports = Annotated[AccountExports, Depends(_exports)]
 Sessions = Annotated[SessionService, Depends(_sessions)]

@@ -74,6 +74,14 @@ class Deletion(BaseModel):
     password: str = Field(max_length=1024, examples=["correct horse battery"])
 
 
+class Confirmation(BaseModel):
+    """The password, typed again in a session that goes on."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    password: str = Field(max_length=1024, examples=["correct horse battery"])
+
+
 class PasswordForm(BaseModel):
     """The OAuth2 password form (RFC 6749, section 4.3.2), as Swagger's Authorize sends it."""
 

@@ -3,8 +3,18 @@
 from fastapi import Depends, Request, Response
 
 from services.auth.errors import InvalidCredentials, InvalidRefreshToken, PasswordQueueFull, TooManyFailures, UsernameTaken
-from services.auth.http.cookies import clear_refresh_cookie, set_refresh_cookie
-from services.auth.http.dependencies import FORM, Login, RefreshToken, Registration, Sender, Service, new_router, own_page
+from services.auth.http.cookies import clear_refresh_cookie, set_device_cookie, set_refresh_cookie
+from services.auth.http.dependencies import (
+    FORM,
+    KnownDevice,
+    Login,
+    RefreshToken,
+    Registration,
+    Sender,
+    Service,
+    new_router,
+    own_page,
+)
 from services.auth.http.schemas import AccessToken, Credentials, NewAccount, PasswordForm, Registered
 from services.auth.signing import SignedIn
 from services.common.problems import (
@@ -21,6 +31,8 @@ router = new_router("accounts")
 
 def _answer(request: Request, response: Response, signed_in: SignedIn) -> AccessToken:
     set_refresh_cookie(request, response, signed_in.refresh_token, signed_in.refresh_expires_in)
+    if signed_in.device is not None:
+        set_device_cookie(request, response, signed_in.device)
     return AccessToken(access_token=signed_in.access_token, expires_in=signed_in.expires_in)
 
 
@@ -41,6 +53,8 @@ async def register(account: Registration, service: Service, sender: Sender) -> R
 @router.post(
     "/login",
     summary="Sign in",
+    description="Too many wrong passwords for an account delay the next one. Sets the refresh cookie, and a device cookie: a "
+    "browser that sends it back has a count of wrong passwords of its own, which those of strangers are not added to.",
     responses=documented(
         InvalidCredentials,
         BodyTooLarge,
@@ -53,8 +67,10 @@ async def register(account: Registration, service: Service, sender: Sender) -> R
     openapi_extra=body_schema({JSON: Credentials, FORM: PasswordForm}),
     dependencies=[Depends(own_page)],
 )
-async def login(credentials: Login, service: Service, sender: Sender, request: Request, response: Response) -> AccessToken:
-    return _answer(request, response, await service.login(credentials.username, credentials.password, sender))
+async def login(
+    credentials: Login, service: Service, sender: Sender, device: KnownDevice, request: Request, response: Response
+) -> AccessToken:
+    return _answer(request, response, await service.login(credentials.username, credentials.password, sender, device))
 
 
 @router.post(

@@ -1,9 +1,11 @@
 """SQL that counts passwords tried in vain. An attempt is counted before it is looked at: of many at once none slips past."""
 
+import hashlib
+import uuid
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import BINARY, bindparam, delete, select, text, update
+from sqlalchemy import BINARY, bindparam, delete, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.auth.models import PasswordAttempts
@@ -33,9 +35,34 @@ _COUNT = text(
 )
 
 
+def by_account(user_id: int) -> bytes:
+    """The count of whoever types a password for an account. By its number, since its name can be changed."""
+    return _key(f"account {user_id}")
+
+
+def by_name(name: str) -> bytes:
+    """The same for a name that nobody has."""
+    return _key(f"name {name}")
+
+
+def by_device(user_id: int, device: bytes) -> bytes:
+    """The count of a browser that has signed in to the account before."""
+    return _key(f"device {user_id} {device.hex()}")
+
+
+def by_session(session_id: uuid.UUID) -> bytes:
+    """The count of a session in which the password is asked for again."""
+    return _key(f"session {session_id}")
+
+
+def _key(text: str) -> bytes:
+    # Hashed, because people type passwords where names belong.
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
+
+
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One password that is tried: for whom, and which one it is."""
+    """One password that is tried: the key of its count, and which one it is."""
 
     key: bytes
     attempt_id: bytes
@@ -67,16 +94,6 @@ async def count(connection: AsyncConnection, attempt: Attempt, delays: Delays, n
     found = select(row.attempt_id, row.delayed_until, row.refusals).where(row.account_key == attempt.key)
     last, delayed_until, refusals = (await connection.execute(found)).one()
     return Count(last == attempt.attempt_id, delayed_until, refusals)
-
-
-async def uncount(connection: AsyncConnection, attempt: Attempt, now: datetime) -> None:
-    """Take back an attempt that was let through: its password was not looked at after all."""
-    row = PasswordAttempts
-    await connection.execute(
-        update(row)
-        .where(row.account_key == attempt.key, row.attempt_id == attempt.attempt_id)
-        .values(failures=row.failures - 1, attempt_id=bytes(16), delayed_until=now)
-    )
 
 
 async def clear(connection: AsyncConnection, attempt: Attempt) -> None:

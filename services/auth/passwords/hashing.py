@@ -4,15 +4,16 @@ import asyncio
 import os
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from typing import TypeVar
+from contextlib import asynccontextmanager, suppress
+from typing import Any, TypeVar
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from services.auth.errors import PasswordQueueFull
+from services.auth.audit.clients import Client
+from services.auth.passwords.queue import FairQueue
 from services.auth.settings import AuthSettings
 
 T = TypeVar("T")
@@ -32,27 +33,14 @@ def _come_after_the_loop() -> None:
             os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + NICENESS)
 
 
-class Passwords:
-    """Hashes and checks passwords in as many threads as there are cores: Argon2 releases the GIL.
+class Turn:
+    """A request's turn in the queue, without which no password is hashed. It hashes one at a time."""
 
-    What waits for a thread is bounded in number and in time, so a flood of logins costs memory for ``password_workers``
-    hashes and no more, and those beyond the bound are told at once. Raises PasswordQueueFull.
-    """
-
-    def __init__(self, settings: AuthSettings) -> None:
-        self._hasher = PasswordHasher(
-            time_cost=settings.argon2_time_cost,
-            memory_cost=settings.argon2_memory_kib,
-            parallelism=settings.argon2_parallelism,
-        )
-        self._pool = ThreadPoolExecutor(
-            settings.password_workers, thread_name_prefix="argon2", initializer=_come_after_the_loop
-        )
-        self._workers = asyncio.Semaphore(settings.password_workers)
-        self._room = settings.password_workers + settings.password_queue
-        self._seconds = settings.password_queue_seconds
-        # What a login for an unknown name is checked against: the same work, and never right.
-        self._nobody = self._hasher.hash("nobody has this password")
+    def __init__(self, hasher: PasswordHasher, nobody: str, pool: ThreadPoolExecutor) -> None:
+        self._hasher = hasher
+        self._nobody = nobody
+        self._pool = pool
+        self.running: asyncio.Future[Any] | None = None
 
     async def hash(self, password: str) -> str:
         """The hash to store for a password in its normal form."""
@@ -69,6 +57,56 @@ class Passwords:
 
         return await self._run(check)
 
+    async def _run(self, work: Callable[[], T]) -> T:
+        running = asyncio.get_running_loop().run_in_executor(self._pool, work)
+        self.running = running
+        return await asyncio.shield(running)
+
+
+class Passwords:
+    """Hashes and checks passwords in as many threads as there are cores: Argon2 releases the GIL.
+
+    What waits for its turn is bounded in number and in time. So a flood of logins costs memory for ``password_workers``
+    hashes and no more, and an address that floods waits for itself (FairQueue).
+    """
+
+    def __init__(self, settings: AuthSettings) -> None:
+        self._hasher = PasswordHasher(
+            time_cost=settings.argon2_time_cost,
+            memory_cost=settings.argon2_memory_kib,
+            parallelism=settings.argon2_parallelism,
+        )
+        self._pool = ThreadPoolExecutor(
+            settings.password_workers, thread_name_prefix="argon2", initializer=_come_after_the_loop
+        )
+        self._queue = FairQueue(
+            # Enough that every worker always has its next password: more at once would keep the loop from everybody else.
+            at_once=2 * settings.password_workers,
+            most=settings.password_queue,
+            most_by_network=settings.password_queue_per_address,
+            seconds=settings.password_queue_seconds,
+        )
+        # What a login for an unknown name is checked against: the same work, and never right.
+        self._nobody = self._hasher.hash("nobody has this password")
+
+    @asynccontextmanager
+    async def turn(self, client: Client, account: bytes | None = None) -> AsyncIterator[Turn]:
+        """Wait for a turn, and have it. Turns for one ``account`` come one after the other. Raises PasswordQueueFull."""
+        place = await self._queue.enter(client.network, account)
+        turn = Turn(self._hasher, self._nobody, self._pool)
+        try:
+            yield turn
+        finally:
+            if turn.running is None or turn.running.done():
+                self._queue.leave(place)
+            else:  # its caller has gone, but a thread cannot be stopped: the turn is over when the thread is done
+                turn.running.add_done_callback(lambda _: self._queue.leave(place))
+
+    async def hash(self, password: str, client: Client) -> str:
+        """The hash to store for a password in its normal form, in a turn of its own. Raises PasswordQueueFull."""
+        async with self.turn(client) as turn:
+            return await turn.hash(password)
+
     def needs_rehash(self, stored: str) -> bool:
         """Whether ``stored`` was made with other parameters than the settings'."""
         return self._hasher.check_needs_rehash(stored)
@@ -76,20 +114,3 @@ class Passwords:
     def close(self) -> None:
         """End the threads when what they do is done."""
         self._pool.shutdown(wait=True, cancel_futures=True)
-
-    async def _run(self, work: Callable[[], T]) -> T:
-        if self._room <= 0:
-            raise PasswordQueueFull("Try again in a moment.")
-        self._room -= 1
-        try:
-            try:
-                async with asyncio.timeout(self._seconds):
-                    await self._workers.acquire()
-            except TimeoutError:
-                raise PasswordQueueFull("Try again in a moment.") from None
-            running = asyncio.get_running_loop().run_in_executor(self._pool, work)
-            # The thread cannot be stopped: its place is free when it is done, even if its caller has gone.
-            running.add_done_callback(lambda _: self._workers.release())
-            return await asyncio.shield(running)
-        finally:
-            self._room += 1

@@ -43,19 +43,21 @@ class AccountRecord:
 
 @dataclass(frozen=True, slots=True)
 class UsedToken:
-    """What became of a refresh token's one use: whose session goes on, and until when."""
+    """What became of a refresh token's one use: whose session goes on, until when, and when its password was given last."""
 
     user: UserRecord
     session_id: uuid.UUID
     expires_at: datetime
+    authenticated_at: datetime
 
 
 async def begin_family(
     connection: AsyncConnection, user_id: int, client: Client, now: datetime, lifetimes: Lifetimes, most: int
 ) -> tuple[uuid.UUID, datetime]:
-    """Store a session that begins now; gives its id and when it expires. Of more than ``most``, the oldest-used ones end.
+    """Store a session that begins now, with its password; gives its id and when it expires.
 
-    The caller holds the user's row, so that two logins at once count one after the other.
+    Of more than ``most``, the ones that were used longest ago end. The caller holds the user's row, so that two logins at
+    once count one after the other.
     """
     mine = RefreshFamily.user_id == user_id
     await connection.execute(delete(RefreshFamily).where(mine, RefreshFamily.expires_at <= now))
@@ -76,6 +78,7 @@ async def begin_family(
             ends_at=ends_at,
             address=client.address,
             user_agent=client.user_agent,
+            authenticated_at=now,
         )
     )
     return session_id, expires_at
@@ -118,13 +121,18 @@ async def use_token(
     if not used.rowcount:
         return None
     statement = (
-        select(RefreshFamily.id, RefreshFamily.expires_at, *USER_COLUMNS)
+        select(RefreshFamily.id, RefreshFamily.expires_at, RefreshFamily.authenticated_at, *USER_COLUMNS)
         .join(RefreshToken, RefreshToken.family_id == RefreshFamily.id)
         .join(User, User.id == RefreshFamily.user_id)
         .where(RefreshToken.token_hash == token_hash)
     )
     row = (await connection.execute(statement)).one()
-    return UsedToken(UserRecord(*row[2:]), uuid.UUID(bytes=row[0]), row[1])
+    return UsedToken(UserRecord(*row[3:]), uuid.UUID(bytes=row[0]), row[1], row[2])
+
+
+async def note_password(connection: AsyncConnection, session_id: uuid.UUID, now: datetime) -> None:
+    """Store that a session's password was given now."""
+    await connection.execute(update(RefreshFamily).where(RefreshFamily.id == session_id.bytes).values(authenticated_at=now))
 
 
 async def find_family(

@@ -1,11 +1,12 @@
 """What the leaderboard service's routes are handed, and how they hand on what is JSON already."""
 
 import re
+from time import time
 from typing import Annotated
 
 from fastapi import Depends, Path, Query, Request, Response
 
-from services.common.authentication import authenticated
+from services.common.authentication import authenticated, require_recent_password
 from services.common.requests import DECIMAL, JSON, json_body
 from services.common.tokens import MAX_USER_ID, Principal
 from services.leaderboard.errors import InvalidKey
@@ -50,10 +51,19 @@ async def _exports(request: Request) -> Exports:
     return exports
 
 
+Caller = Annotated[Principal, Depends(authenticated)]
+
+
+async def _recent_caller(caller: Caller) -> Principal:
+    """The caller, whose password was given lately: for what cannot be undone. Raises PasswordTooOld."""
+    require_recent_password(caller, time())
+    return caller
+
+
 Writing = Annotated[Writes, Depends(_writes)]
 Reading = Annotated[Reads, Depends(_reads)]
 Exporting = Annotated[Exports, Depends(_exports)]
-Caller = Annotated[Principal, Depends(authenticated)]
+RecentCaller = Annotated[Principal, Depends(_recent_caller)]
 Submission = Annotated[ScoreSubmission, Depends(json_body(ScoreSubmission))]
 Key = Annotated[str | None, Depends(_idempotency_key)]
 Limit = Annotated[int, Query(ge=1, le=100, description="players on the page, at most"), DECIMAL]

@@ -4,6 +4,7 @@ from fastapi import APIRouter, Response
 
 from services.common.problems import (
     InvalidRequest,
+    PasswordTooOld,
     ServiceUnavailable,
     Unauthenticated,
     documented,
@@ -15,6 +16,7 @@ from services.leaderboard.http.dependencies import (
     Cursor,
     Exporting,
     Reading,
+    RecentCaller,
     Sessions,
     Writing,
     rendered,
@@ -60,11 +62,12 @@ async def rename(caller: Caller, writes: Writing) -> Response:
     description="Erases the caller's name and game sessions, and takes them off every board, for good: ranks close up. It can "
     "be asked for again at any time, and must be if no answer came. A later session starts anew, from nothing; but a repeat of "
     "one that was erased here, with its `Idempotency-Key`, is refused for 30 days. Of the keys, digests are kept for so long; "
-    "of the caller, that there was a standing.",
+    "of the caller, that there was a standing. The access token must say that the password was given in the last 5 minutes "
+    "(`auth_time`, RFC 9470); `POST /auth/confirm` gives such a token.",
     response_class=Response,
-    responses=documented(Unauthenticated, ServiceUnavailable),
+    responses=documented(Unauthenticated, PasswordTooOld, ServiceUnavailable),
 )
-async def remove(caller: Caller, writes: Writing) -> Response:
+async def remove(caller: RecentCaller, writes: Writing) -> Response:
     await writes.remove(caller)
     return Response(status_code=204, headers={"Cache-Control": "no-store"})
 
