@@ -196,9 +196,10 @@ def test_no_request_becomes_another_protocol(gateway_url: str, headers: bytes) -
 
 
 def test_a_head_that_is_too_large_is_refused(gateway_url: str) -> None:
-    assert exchange(gateway_url, get(b"/auth/me", b"X-A: " + b"a" * 70_000)).statuses == [431]
+    for size in (16_384, 70_000):
+        assert exchange(gateway_url, get(b"/auth/me", b"X-A: " + b"a" * size)).statuses == [431]
     # What fits is left to the service, which says what is wrong with it.
-    assert exchange(gateway_url, get(b"/auth/me", b"Authorization: Bearer " + b"a" * 16_384)).statuses == [401]
+    assert exchange(gateway_url, get(b"/auth/me", b"Authorization: Bearer " + b"a" * 8192)).statuses == [401]
 
 
 async def test_a_client_cannot_say_that_it_came_by_tls_or_from_elsewhere(gateway_url: str) -> None:
