@@ -138,7 +138,7 @@ def test_the_services_user_reaches_its_own_keys_with_its_own_commands_and_no_mor
         administrator.set("others", "kept")
     with Redis.from_url(redis_server.url, username=SERVICE_USER, password="a-password") as service:
         assert service.set("lb:{1:0}:mine", "1")
-        with pytest.raises(RedisError, match="permission|the script can't") as refused:
+        with pytest.raises(RedisError, match=r"permission|the script can't") as refused:
             service.execute_command(*command.split(" "))
         assert isinstance(refused.value, NoPermissionError) or command.startswith("EVAL")
         assert service.get("lb:{1:0}:mine") == b"1"
