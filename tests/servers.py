@@ -104,6 +104,7 @@ class RedisContainer(Container, RedisServer):
     def prepare(self) -> None:
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         _write_secret(self.folder / "redis_password", self.password)
+        _write_secret(self.folder / "redis_admin_password", self.admin_password)
         self._data.mkdir(exist_ok=True)
         self._data.chmod(0o777)  # for the container's own user; the folder keeps others out
 
@@ -116,8 +117,14 @@ class RedisContainer(Container, RedisServer):
         started, program, configuration = script.partition("redis-server ")
         if not program:
             raise LocalError("compose.yaml no longer starts redis-server by a script")
+        # Tests administer the server, which nobody does there.
+        nobody, administrator = "user default off", f"user default on >$(cat {SECRETS}/redis_admin_password) ~* &* +@all"
+        if nobody not in configuration:
+            raise LocalError("compose.yaml no longer switches Redis' default user off")
+        configuration = configuration.replace(nobody, administrator)
         # What a test has it save is there at its next start.
-        mounts = [f"--volume={self._data}:/data", _mount_secret(self.folder / "redis_password")]
+        secrets = [_mount_secret(self.folder / name) for name in ("redis_password", "redis_admin_password")]
+        mounts = [f"--volume={self._data}:/data", *secrets]
         return self.run(
             "redis", [f"--user={described['user']}", *mounts], [*shell, f"{started}{program}{options} {configuration}"]
         )

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -135,3 +136,9 @@ async def gateway_log_is_whole(stack: Stack) -> None:
         return mark in stack.gateway.log.read_text(encoding="utf-8", errors="replace")
 
     await eventually(written, seconds=30)
+
+
+def resident(pid: int, what: str = "VmRSS") -> int:
+    """The memory that a process holds, or held at most (VmHWM), in MiB."""
+    lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()
+    return next(int(line.split()[1]) // 1024 for line in lines if line.startswith(what))

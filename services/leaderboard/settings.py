@@ -30,7 +30,8 @@ class LeaderboardSettings(ServiceSettings):
     redis_url: str = Field(
         "redis://127.0.0.1:6379/0", pattern=r"^(rediss?|unix)://", description="where Redis is, without its password"
     )
-    redis_password: SecretStr | None = Field(None, description="password of Redis, if it has one")
+    redis_user: str = Field("leaderboard", min_length=1, description="user of Redis, where it has a password")
+    redis_password: SecretStr | None = Field(None, description="password of that user; none if Redis has no users")
     redis_cluster: bool = Field(False, description="whether REDIS_URL names one node of a Redis Cluster")
     redis_timeout: Seconds = Field(
         0.075,

@@ -1,5 +1,6 @@
 """A private Redis server: a cache that keeps nothing on the disk, reachable from this machine only."""
 
+import secrets
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import quote
@@ -15,6 +16,14 @@ from services.local.ports import LOOPBACK, free_port
 from services.local.processes import Process
 from services.local.programs import find_program
 from services.local.sockets import SocketPath
+
+SERVICE_USER = "leaderboard"
+# What the service's user may do: the keys of the index, and the commands that the service and its scripts use (compose.yaml
+# has the same). PING and SELECT are for connections, CLUSTER and COMMAND for the client of a cluster.
+SERVICE_RIGHTS = (
+    "~lb:* -@all +ping +hello +select +eval +evalsha +get +set +unlink +hget +hmget +hset +hdel +hlen"
+    " +zadd +zrem +zcard +zcount +zrange +zrank +zscore +info +time +command +cluster|slots +cluster|shards +cluster|nodes"
+)
 
 
 class RedisServer(Process):
@@ -38,6 +47,8 @@ class RedisServer(Process):
         self.host = LOOPBACK
         self.port = port or free_port()
         self.password = password
+        # The default user's: it administers the server, in tests, and nobody else is told it.
+        self.admin_password = secrets.token_hex(32)
         self.memory = memory
         self.settings = settings or {}
         """Lines of redis.conf beside those that every server of ours has."""
@@ -59,11 +70,11 @@ class RedisServer(Process):
         return f"unix://{quote(str(self.socket.get()))}?db=0"
 
     def client(self, timeout: float = 2.0) -> Redis:
-        """A client that does not retry. Who asks closes it."""
+        """An administrator's client, which does not retry. Who asks closes it."""
         return Redis(
             host=self.host,
             port=self.port,
-            password=self.password,
+            password=self.admin_password,
             socket_timeout=timeout,
             socket_connect_timeout=timeout,
             retry=Retry(NoBackoff(), 0),
@@ -71,8 +82,8 @@ class RedisServer(Process):
 
     def prepare(self) -> None:
         """Write the configuration: the password is in this file, so that it is on no command line."""
-        if any(character in self.password for character in '"\\\n'):
-            raise LocalError("REDIS_PASSWORD must not have quotes, backslashes or line ends")
+        if any(character in self.password for character in '"\\\n '):
+            raise LocalError("REDIS_PASSWORD must not have blanks, quotes, backslashes or line ends")
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         settings = [
             f"bind {self.host}",
@@ -80,7 +91,8 @@ class RedisServer(Process):
             f'unixsocket "{self.socket.get()}"',
             "unixsocketperm 700",
             "protected-mode yes",
-            f'requirepass "{self.password}"',
+            f'requirepass "{self.admin_password}"',
+            f'user {SERVICE_USER} on ">{self.password}" {SERVICE_RIGHTS}',
             f'dir "{self.folder}"',
             'save ""',
             "appendonly no",

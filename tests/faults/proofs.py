@@ -74,7 +74,9 @@ class Proof:
         """
         database = database_of(settings)
         password = settings.redis_password
-        redis = Redis.from_url(settings.redis_url, password=password and password.get_secret_value())
+        redis = Redis.from_url(
+            settings.redis_url, username=settings.redis_user, password=password and password.get_secret_value()
+        )
 
         async def ask(statement: str) -> list[Any]:
             async with database.reading() as connection:

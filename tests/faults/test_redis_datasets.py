@@ -106,7 +106,7 @@ async def test_a_replica_that_lags_and_is_promoted_is_not_believed(
             ada = accounts.new("Ada", 1)
             await submit(process, ada, 1)
             with replica.client() as client:
-                client.config_set("masterauth", secrets["REDIS_PASSWORD"])
+                client.config_set("masterauth", redis.admin_password)
                 client.replicaof("127.0.0.1", str(link.port))
 
                 async def has_it() -> bool:

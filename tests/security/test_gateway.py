@@ -3,17 +3,14 @@
 import re
 import socket
 import sys
-import time
 from contextlib import ExitStack
-from pathlib import Path
 
 import httpx
 import pytest
 
 from services.local.stack import Stack
-from tests.security.h2c import open_requests
 from tests.security.wire import CLOSE, HOST, exchange, get
-from tests.system import PASSWORD
+from tests.system import PASSWORD, resident
 
 JSON = b"Content-Type: application/json\r\n"
 POST = b"POST /auth/login HTTP/1.1\r\n" + HOST + JSON
@@ -195,9 +192,10 @@ def test_no_request_becomes_another_protocol(gateway_url: str, headers: bytes) -
 
 
 def test_a_head_that_is_too_large_is_refused(gateway_url: str) -> None:
-    assert exchange(gateway_url, get(b"/auth/me", b"X-A: " + b"a" * 24_000)).statuses == [431]
+    for size in (16_384, 70_000):
+        assert exchange(gateway_url, get(b"/auth/me", b"X-A: " + b"a" * size)).statuses == [431]
     # What fits is left to the service, which says what is wrong with it.
-    assert exchange(gateway_url, get(b"/auth/me", b"Authorization: Bearer " + b"a" * 12_000)).statuses == [401]
+    assert exchange(gateway_url, get(b"/auth/me", b"Authorization: Bearer " + b"a" * 8192)).statuses == [401]
 
 
 async def test_a_client_cannot_say_that_it_came_by_tls_or_from_elsewhere(gateway_url: str) -> None:
@@ -217,12 +215,6 @@ async def test_a_client_cannot_say_that_it_came_by_tls_or_from_elsewhere(gateway
     assert "strict-transport-security" not in answer.headers
 
 
-def resident(pid: int) -> int:
-    """The memory that a process holds, in MiB."""
-    [line] = [each for each in Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines() if each.startswith("VmRSS")]
-    return int(line.split()[1]) // 1024
-
-
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_bodies_that_never_end_hold_little_of_the_gateways_memory(stack: Stack) -> None:
     head = b"POST /api/leaderboard/submit HTTP/1.1\r\n" + HOST + JSON + b"Content-Length: 200001\r\n\r\n"
@@ -234,20 +226,3 @@ def test_bodies_that_never_end_hold_little_of_the_gateways_memory(stack: Stack) 
             connection.sendall(head + bytes(200_000))
         assert exchange(stack.gateway_url, get(b"/auth/health/live")).statuses == [200]
         assert resident(stack.gateway.pid) - before < 60, "they sent 76 MiB, and more is held until it is collected"
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_requests_with_large_heads_over_http_2_hold_little_of_the_gateways_memory(stack: Stack) -> None:
-    """Each connection carries few at once. With Traefik's own bound of 250 these took 200 MiB more."""
-    head = {":method": "POST", ":scheme": "http", ":path": "/api/leaderboard/submit", ":authority": "localhost"}
-    large = {f"x-{number}": "a" * 4_000 for number in range(3)}
-    before = resident(stack.gateway.pid)
-    with ExitStack() as connections:
-        for _ in range(15):
-            connections.enter_context(open_requests("127.0.0.1", stack.gateway.port, 250, {**head, **large}))
-        most = 0
-        for _ in range(30):
-            most = max(most, resident(stack.gateway.pid) - before)
-            assert exchange(stack.gateway_url, get(b"/auth/health/live")).statuses == [200]
-            time.sleep(0.05)  # the memory of what is on its way has no event
-    assert most < 80

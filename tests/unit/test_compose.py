@@ -12,7 +12,7 @@ from services.leaderboard.settings import LeaderboardSettings
 from services.local import ROOT
 
 # What compose.yaml itself decides: where things are, which accounts there are, and that code does not change.
-DECIDED = {"mysql_port", "mysql_database", "auth_mysql_user", "leaderboard_mysql_user", "redis_cluster", "reload"}
+DECIDED = {"redis_user", "mysql_port", "mysql_database", "auth_mysql_user", "leaderboard_mysql_user", "redis_cluster", "reload"}
 
 
 @pytest.fixture(scope="module")

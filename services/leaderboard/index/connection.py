@@ -34,6 +34,8 @@ class RedisConnection:
         self._timeout = timeout or settings.redis_timeout
         password = settings.redis_password
         options: dict[str, Any] = {
+            # A server without a password has no user of ours either.
+            "username": settings.redis_user if password else None,
             "password": password.get_secret_value() if password else None,
             "socket_timeout": self._timeout,
             "socket_connect_timeout": self._timeout,
