@@ -10,7 +10,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 
 from migrations.settings import MigrationSettings
 from services.auth.models import AuthBase
-from services.common.database import error_code
+from services.common.mysql.database import error_code
 from services.leaderboard.models import LeaderboardBase
 
 log = structlog.get_logger(__name__)

@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 
-from services.common.database import Database
+from services.common.mysql.database import Database
 from services.leaderboard.settings import LeaderboardSettings
 from tests.ranked import database_of
 

@@ -6,7 +6,7 @@ from random import Random
 from time import monotonic
 from typing import Any
 
-from services.common.database import Database
+from services.common.mysql.database import Database
 from services.leaderboard.index.breaker import Breaker
 from services.leaderboard.index.connection import RedisConnection
 from services.leaderboard.index.reader import RankingIndex

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import count
 
-from services.common.multistatement import Transactions
+from services.common.mysql.multistatement import Transactions
 from services.leaderboard.log.sessions import PREPARE, Submission
 from services.leaderboard.log.writer import LANES, Submitted, Writer
 from services.leaderboard.rules.places import MAIN, Place

@@ -20,8 +20,8 @@ from services.auth.passwords.verification import PasswordCheck
 from services.auth.sessions import families
 from services.auth.sessions.live import require_session
 from services.auth.sessions.tokens import AccessTokenIssuer
-from services.common.database import Database
-from services.common.problems import FieldError, InvalidRequest
+from services.common.http.problems import FieldError, InvalidRequest
+from services.common.mysql.database import Database
 from services.common.tokens import Principal
 
 T = TypeVar("T")

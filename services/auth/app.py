@@ -24,12 +24,12 @@ from services.auth.sessions.families import Lifetimes
 from services.auth.sessions.tokens import AccessTokenIssuer
 from services.auth.settings import AuthSettings
 from services.auth.signing import AuthService
-from services.common.database import Database
+from services.common.http.web import build_app
+from services.common.mysql.database import Database
 from services.common.settings import live_keys, load_settings
 from services.common.telemetry import configure_logging
 from services.common.tokens import KeyRing, TokenVerifier
 from services.common.upkeep import Chore, Upkeep
-from services.common.web import build_app
 
 
 def _now() -> datetime:

@@ -13,8 +13,8 @@ from services.auth.audit.events import Event
 from services.auth.sessions import families
 from services.auth.sessions.families import SessionRecord
 from services.auth.sessions.live import require_session
-from services.common.database import Database
-from services.common.problems import NotFound
+from services.common.http.problems import NotFound
+from services.common.mysql.database import Database
 from services.common.tokens import Principal
 
 

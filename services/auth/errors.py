@@ -2,7 +2,7 @@
 
 import math
 
-from services.common.problems import Problem, ServiceUnavailable, Unauthenticated
+from services.common.http.problems import Problem, ServiceUnavailable, Unauthenticated
 
 
 class UsernameTaken(Problem):

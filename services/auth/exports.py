@@ -24,8 +24,8 @@ from services.auth.errors import ExportUnderWay
 from services.auth.sessions import families
 from services.auth.sessions.families import SessionRecord
 from services.auth.sessions.live import require_session
-from services.common.database import Database, reason
-from services.common.problems import DATABASE_AWAY
+from services.common.http.problems import DATABASE_AWAY
+from services.common.mysql.database import Database, reason
 from services.common.tokens import Principal
 
 log = structlog.get_logger(__name__)

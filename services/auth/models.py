@@ -7,7 +7,7 @@ from sqlalchemy import JSON, ForeignKey, Index, String
 from sqlalchemy.dialects.mysql import BINARY, INTEGER
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from services.common.database import TABLE_OPTIONS, UnsignedBigInt, UTCDateTime
+from services.common.mysql.database import TABLE_OPTIONS, UnsignedBigInt, UTCDateTime
 
 
 class AuthBase(DeclarativeBase):

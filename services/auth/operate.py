@@ -20,7 +20,7 @@ from services.auth.audit import events
 from services.auth.audit.events import Event
 from services.auth.sessions import families
 from services.auth.settings import AuthSettings
-from services.common.database import Database
+from services.common.mysql.database import Database
 from services.common.settings import load_settings
 from services.common.telemetry import configure_logging
 

@@ -21,8 +21,8 @@ from services.auth.passwords.verification import PasswordCheck
 from services.auth.sessions import families
 from services.auth.sessions.families import Lifetimes
 from services.auth.sessions.tokens import AccessTokenIssuer, new_refresh_token, refresh_token_hash
-from services.common.database import Database
-from services.common.problems import FieldError, InvalidRequest
+from services.common.http.problems import FieldError, InvalidRequest
+from services.common.mysql.database import Database
 
 # A hash that changed between its check and the login is checked again: another login may only have renewed it.
 _LOGIN_ATTEMPTS = 3

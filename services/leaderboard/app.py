@@ -7,15 +7,15 @@ from datetime import UTC, datetime
 
 from fastapi import APIRouter, FastAPI
 
-from services.common.database import Database
-from services.common.multistatement import Transactions
-from services.common.reach import Reach
-from services.common.server import LifespanState
+from services.common.http.server import LifespanState
+from services.common.http.web import build_app
+from services.common.mysql.database import Database
+from services.common.mysql.multistatement import Transactions
+from services.common.mysql.reach import Reach
 from services.common.settings import live_keys, load_settings
 from services.common.telemetry import configure_logging
 from services.common.tokens import TokenVerifier
 from services.common.upkeep import Upkeep
-from services.common.web import build_app
 from services.leaderboard.http import hot, players, rankings, submissions
 from services.leaderboard.http.dependencies import PREFIX
 from services.leaderboard.index.breaker import Breaker

@@ -1,6 +1,6 @@
 """What the leaderboard service refuses, and why."""
 
-from services.common.problems import Problem, ServiceUnavailable
+from services.common.http.problems import Problem, ServiceUnavailable
 
 
 class PlayerNotFound(Problem):

@@ -8,8 +8,8 @@ from typing import NamedTuple, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.common.database import Database
 from services.common.gather import Gather, SharedWork
+from services.common.mysql.database import Database
 from services.common.tokens import Principal
 from services.leaderboard import cursors
 from services.leaderboard.errors import PlayerNotFound

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from datetime import datetime
 
-from services.common.database import Database
-from services.common.problems import FieldError, InvalidRequest
+from services.common.http.problems import FieldError, InvalidRequest
+from services.common.mysql.database import Database
 from services.common.tokens import Principal
 from services.leaderboard.boards import definitions
 from services.leaderboard.log import submission_keys

@@ -6,7 +6,7 @@ from time import monotonic
 import httpx
 import pytest
 
-from services.common.server import GRACE_SECONDS
+from services.common.http.server import GRACE_SECONDS
 from services.leaderboard.log.writer import DRAIN_SECONDS
 from services.leaderboard.settings import LeaderboardSettings
 from services.local.processes import Process

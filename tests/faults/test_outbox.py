@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from services.common.multistatement import Transactions
+from services.common.mysql.multistatement import Transactions
 from services.leaderboard.app import create_app
 from services.leaderboard.index.follower import MAX_NOTES, ROUNDS_BETWEEN_COUNTS
 from services.leaderboard.log.sessions import PREPARE, Submission

@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from services.auth.settings import AuthSettings
-from services.common.database import Database
-from services.common.multistatement import Transactions
+from services.common.mysql.database import Database
+from services.common.mysql.multistatement import Transactions
 from services.leaderboard.settings import LeaderboardSettings
 from tests.writing import Board, connect
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from services.common.multistatement import Transactions
+from services.common.mysql.multistatement import Transactions
 from services.leaderboard.errors import TotalTooLarge
 from services.leaderboard.log import answers
 from services.leaderboard.log.sessions import Submission

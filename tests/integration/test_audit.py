@@ -14,7 +14,7 @@ from services.auth.audit.clients import Client
 from services.auth.audit.events import Event
 from services.auth.settings import AuthSettings
 from services.common import upkeep
-from services.common.database import Database
+from services.common.mysql.database import Database
 from services.common.upkeep import Upkeep
 from tests.signing_in import COOKIE, login, refresh, register
 from tests.system import PASSWORD, bearer, eventually, rows, serving

@@ -18,7 +18,7 @@ from services.auth.passwords.hashing import Passwords
 from services.auth.passwords.verification import PasswordCheck
 from services.auth.settings import AuthSettings
 from services.common import upkeep
-from services.common.database import Database
+from services.common.mysql.database import Database
 from services.common.upkeep import Upkeep
 from tests.signing_in import Clock
 from tests.system import PASSWORD, assert_problem, bearer, rows, serving

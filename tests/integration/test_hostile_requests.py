@@ -8,8 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
-from services.common.problems import MOST_ERRORS
-from services.common.screening import MAX_COOKIE_BYTES
+from services.common.http.problems import MOST_ERRORS
+from services.common.http.screening import MAX_COOKIE_BYTES
 from tests.system import Accounts, assert_problem
 
 CONTROLS = [*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029]

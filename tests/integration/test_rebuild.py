@@ -10,7 +10,7 @@ import httpx
 import pytest
 from redis import Redis
 
-from services.common.database import Database
+from services.common.mysql.database import Database
 from services.leaderboard.app import create_app
 from services.leaderboard.index.build import BATCH, Lost, build
 from services.leaderboard.index.layout import keys
@@ -211,6 +211,6 @@ async def test_the_tools_wait_for_mysql_longer_than_a_request_may(leaderboard_se
 def test_the_tools_find_the_system_that_runs_here(stack: Stack, secrets: dict[str, str], tmp_path: Path, capfd: Any) -> None:
     env_file = tmp_path / ".env"
     env_file.write_text("".join(f"{name}={value}\n" for name, value in secrets.items()))
-    assert maintain("rebuild", stack.folder, env_file) == 0
-    assert maintain("check", stack.folder, env_file) == 0
+    assert maintain("operate.rebuild", stack.folder, env_file) == 0
+    assert maintain("operate.check", stack.folder, env_file) == 0
     assert "Everything agrees" in capfd.readouterr().out

@@ -9,7 +9,7 @@ import pytest
 import uvicorn
 from starlette.types import Receive, Scope, Send
 
-from services.common.one_write import OneWriteProtocol
+from services.common.http.one_write import OneWriteProtocol
 from tests.system import eventually
 
 PIECE = bytes(64 * 1024)

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from services.common.multistatement import Transactions
-from services.common.problems import ServiceUnavailable
+from services.common.http.problems import ServiceUnavailable
+from services.common.mysql.multistatement import Transactions
 from services.leaderboard.errors import KeyReused, QueueFull, TotalTooLarge
 from services.leaderboard.log.writer import Submitted
 from services.leaderboard.rules.ranking import MAX_TOTAL, Session, fold

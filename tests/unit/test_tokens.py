@@ -16,8 +16,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from services.auth.sessions.tokens import AccessTokenIssuer
-from services.common.authentication import require_recent_password
-from services.common.problems import PasswordTooOld
+from services.common.http.authentication import require_recent_password
+from services.common.http.problems import PasswordTooOld
 from services.common.tokens import CLOCK_SKEW_SECONDS, InvalidKeys, InvalidToken, KeyRing, Principal, TokenVerifier
 
 KEY = secrets.token_bytes(64)  # long enough for HS512 too, which must be refused for its name

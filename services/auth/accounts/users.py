@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.auth.accounts.usernames import Username
 from services.auth.errors import UsernameTaken
 from services.auth.models import User
-from services.common.database import error_code
+from services.common.mysql.database import error_code
 
 USER_COLUMNS = User.id, User.username, User.username_canonical, User.password_hash, User.created_at
 _DUPLICATE_KEY = 1062

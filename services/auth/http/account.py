@@ -31,7 +31,7 @@ from services.auth.http.schemas import (
     NewPassword,
     NewUsername,
 )
-from services.common.problems import (
+from services.common.http.problems import (
     BodyTooLarge,
     InvalidRequest,
     Problem,
@@ -40,7 +40,7 @@ from services.common.problems import (
     UnsupportedMediaType,
     documented,
 )
-from services.common.requests import JSON, body_schema
+from services.common.http.requests import JSON, body_schema
 
 router = new_router("account")
 

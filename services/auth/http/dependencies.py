@@ -24,9 +24,9 @@ from services.auth.http.cookies import (
 from services.auth.http.schemas import Confirmation, Credentials, Deletion, NewAccount, NewPassword, NewUsername, PasswordForm
 from services.auth.sessions.callers import Callers
 from services.auth.signing import AuthService
-from services.common.authentication import authenticated
-from services.common.problems import UnsupportedMediaType, documented
-from services.common.requests import JSON, content_type, invalid, json_body, parse_json
+from services.common.http.authentication import authenticated
+from services.common.http.problems import UnsupportedMediaType, documented
+from services.common.http.requests import JSON, content_type, invalid, json_body, parse_json
 from services.common.tokens import Principal
 
 FORM = "application/x-www-form-urlencoded"

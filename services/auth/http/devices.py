@@ -3,7 +3,7 @@
 from services.auth.errors import TooManyEvents
 from services.auth.http.dependencies import Caller, Sender, SessionId, Sessions, new_router
 from services.auth.http.schemas import OwnSessions, Session
-from services.common.problems import InvalidRequest, NotFound, ServiceUnavailable, Unauthenticated, documented
+from services.common.http.problems import InvalidRequest, NotFound, ServiceUnavailable, Unauthenticated, documented
 
 _ENDED = (
     "An ended session's refresh token is refused from then on, and its access token by this service. The leaderboard service "

@@ -13,8 +13,8 @@ from services.auth.errors import ExportUnderWay, TooManyEvents
 from services.auth.exports import AccountData, AccountExports
 from services.auth.http.dependencies import Caller, Exports, Sender, new_router
 from services.auth.http.schemas import Account, AccountExport, KeptUsername, Session
-from services.common.problems import ServiceUnavailable, Unauthenticated, documented
-from services.common.streams import JSONStream
+from services.common.http.problems import ServiceUnavailable, Unauthenticated, documented
+from services.common.http.streams import JSONStream
 from services.common.tokens import Principal
 
 router = new_router("account")

@@ -7,7 +7,7 @@ from starlette.types import Receive, Scope
 
 from services.auth.http.cookies import PREFIX
 from services.auth.sessions.callers import Callers
-from services.common.shortcuts import Answer, Shortcut
+from services.common.http.shortcuts import Answer, Shortcut
 from services.common.tokens import InvalidToken, Principal, TokenVerifier
 
 _ME = f"{PREFIX}/me"

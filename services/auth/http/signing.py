@@ -17,14 +17,8 @@ from services.auth.http.dependencies import (
 )
 from services.auth.http.schemas import AccessToken, Credentials, NewAccount, PasswordForm, Registered
 from services.auth.signing import SignedIn
-from services.common.problems import (
-    BodyTooLarge,
-    InvalidRequest,
-    ServiceUnavailable,
-    UnsupportedMediaType,
-    documented,
-)
-from services.common.requests import JSON, body_schema
+from services.common.http.problems import BodyTooLarge, InvalidRequest, ServiceUnavailable, UnsupportedMediaType, documented
+from services.common.http.requests import JSON, body_schema
 
 router = new_router("accounts")
 

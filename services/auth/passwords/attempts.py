@@ -9,7 +9,7 @@ from sqlalchemy import BINARY, bindparam, delete, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.auth.models import PasswordAttempts
-from services.common.database import UTCDateTime
+from services.common.mysql.database import UTCDateTime
 
 # Assignments are made from left to right (MySQL's manual, UPDATE): from the first on, attempt_id says whether this one is
 # let through. Before there are more than the free failures there is no delay, and no time is looked at: of two processes'

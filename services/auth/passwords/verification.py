@@ -22,7 +22,7 @@ from services.auth.passwords import attempts, rules
 from services.auth.passwords.attempts import Attempt, Delays
 from services.auth.passwords.hashing import Passwords, Turn
 from services.auth.settings import AuthSettings
-from services.common.database import Database
+from services.common.mysql.database import Database
 
 
 class PasswordCheck:

@@ -7,8 +7,8 @@ from json.encoder import encode_basestring  # the C one where there is one; like
 from services.auth.sessions import families
 from services.auth.sessions.families import AccountRecord
 from services.auth.sessions.live import session_ended
-from services.common.database import Database
 from services.common.gather import Gather
+from services.common.mysql.database import Database
 from services.common.tokens import Principal
 
 _GATHERED = 100

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.auth.accounts.users import USER_COLUMNS, UserRecord
 from services.auth.audit.clients import Client
 from services.auth.models import RefreshFamily, RefreshToken, User
-from services.common.database import UTCDateTime
+from services.common.mysql.database import UTCDateTime
 
 
 @dataclass(frozen=True, slots=True)

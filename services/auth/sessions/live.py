@@ -6,7 +6,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.auth.accounts.users import UserRecord
 from services.auth.sessions import families
-from services.common.problems import Unauthenticated
+from services.common.http.problems import Unauthenticated
 from services.common.tokens import Principal
 
 

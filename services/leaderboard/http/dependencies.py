@@ -6,8 +6,8 @@ from typing import Annotated
 
 from fastapi import Depends, Path, Query, Request, Response
 
-from services.common.authentication import authenticated, require_recent_password
-from services.common.requests import DECIMAL, JSON, json_body
+from services.common.http.authentication import authenticated, require_recent_password
+from services.common.http.requests import DECIMAL, JSON, json_body
 from services.common.tokens import MAX_USER_ID, Principal
 from services.leaderboard.errors import InvalidKey
 from services.leaderboard.http.schemas import ScoreSubmission

@@ -7,8 +7,8 @@ import re
 
 from starlette.types import Receive, Scope
 
-from services.common.requests import parse_json
-from services.common.shortcuts import JSON_TYPE, NO_STORE, Answer, Shortcut, read_body
+from services.common.http.requests import parse_json
+from services.common.http.shortcuts import JSON_TYPE, NO_STORE, Answer, Shortcut, read_body
 from services.common.tokens import MAX_USER_ID, InvalidToken, Principal, TokenVerifier
 from services.leaderboard.http.dependencies import IDEMPOTENCY_KEY_FORM, MAX_OFFSET, PREFIX
 from services.leaderboard.http.schemas import ScoreSubmission

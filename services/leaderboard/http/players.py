@@ -2,14 +2,8 @@
 
 from fastapi import APIRouter, Response
 
-from services.common.problems import (
-    InvalidRequest,
-    PasswordTooOld,
-    ServiceUnavailable,
-    Unauthenticated,
-    documented,
-)
-from services.common.streams import JSONStream
+from services.common.http.problems import InvalidRequest, PasswordTooOld, ServiceUnavailable, Unauthenticated, documented
+from services.common.http.streams import JSONStream
 from services.leaderboard.http.dependencies import (
     PREFIX,
     Caller,

@@ -2,13 +2,8 @@
 
 from fastapi import APIRouter, Request, Response
 
-from services.common.problems import (
-    InvalidRequest,
-    ServiceUnavailable,
-    Unauthenticated,
-    documented,
-)
-from services.common.requests import JSON
+from services.common.http.problems import InvalidRequest, ServiceUnavailable, Unauthenticated, documented
+from services.common.http.requests import JSON
 from services.leaderboard.errors import PlayerNotFound
 from services.leaderboard.http.dependencies import (
     PREFIX,

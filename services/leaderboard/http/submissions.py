@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter, Response
 
-from services.common.problems import (
+from services.common.http.problems import (
     BodyTooLarge,
     InvalidRequest,
     ServiceUnavailable,
@@ -10,7 +10,7 @@ from services.common.problems import (
     UnsupportedMediaType,
     documented,
 )
-from services.common.requests import JSON, body_schema
+from services.common.http.requests import JSON, body_schema
 from services.leaderboard.errors import InvalidKey, KeyReused, QueueFull, SessionErased, TooManySubmissions, TotalTooLarge
 from services.leaderboard.http.dependencies import (
     IDEMPOTENCY_KEY,

@@ -8,7 +8,7 @@ from time import monotonic
 
 import structlog
 
-from services.common.database import Database
+from services.common.mysql.database import Database
 from services.leaderboard.index.connection import UNAVAILABLE, RedisConnection
 from services.leaderboard.index.writer import MOST_ROWS, Applied, Begun, IndexWriter
 from services.leaderboard.rules.places import Place

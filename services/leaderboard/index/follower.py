@@ -16,7 +16,7 @@ from typing import TypeVar
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from services.common.database import Database, is_unreachable, reason
+from services.common.mysql.database import Database, is_unreachable, reason
 from services.leaderboard.boards import definitions
 from services.leaderboard.index import outbox
 from services.leaderboard.index.breaker import Breaker, State

@@ -13,8 +13,8 @@ from itertools import islice
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from services.common.database import CommitUnknown
-from services.common.multistatement import Transaction, Transactions
+from services.common.mysql.database import CommitUnknown
+from services.common.mysql.multistatement import Transaction, Transactions
 from services.leaderboard.log import sessions
 from services.leaderboard.log.sessions import Answer, Stored
 

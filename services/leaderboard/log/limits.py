@@ -5,8 +5,8 @@ from collections.abc import Callable
 from itertools import islice
 from time import monotonic
 
-from services.common.database import Database
 from services.common.gather import Gather
+from services.common.mysql.database import Database
 from services.leaderboard.errors import TooManySubmissions
 from services.leaderboard.log import history, submission_keys
 from services.leaderboard.log.sessions import Submission

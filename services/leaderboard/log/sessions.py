@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from services.common.multistatement import Result, Transaction
+from services.common.mysql.multistatement import Result, Transaction
 from services.leaderboard.log import erased_keys, submission_keys
 from services.leaderboard.rules import ranking
 from services.leaderboard.rules.places import Place

@@ -16,11 +16,11 @@ from typing import NamedTuple
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from services.common.database import CommitUnknown, reason
 from services.common.gather import Gather, GatherClosed, GatherCut, GatherFull
-from services.common.multistatement import Transactions
-from services.common.problems import ServiceUnavailable
-from services.common.retries import Retries, is_away
+from services.common.http.problems import ServiceUnavailable
+from services.common.mysql.database import CommitUnknown, reason
+from services.common.mysql.multistatement import Transactions
+from services.common.mysql.retries import Retries, is_away
 from services.leaderboard.errors import KeyReused, QueueFull, SessionErased, TotalTooLarge
 from services.leaderboard.log import sessions, submission_keys
 from services.leaderboard.log.answers import Answers

@@ -11,7 +11,7 @@ from time import monotonic
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from services.common.database import Database
+from services.common.mysql.database import Database
 from services.common.settings import load_settings
 from services.leaderboard.boards import definitions
 from services.leaderboard.index.build import PATIENCE_SECONDS

@@ -13,8 +13,8 @@ from datetime import UTC, datetime
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from services.common.database import Database
-from services.common.problems import ServiceUnavailable
+from services.common.http.problems import ServiceUnavailable
+from services.common.mysql.database import Database
 from services.common.settings import load_settings
 from services.leaderboard.players.writer import PlayerWriter
 from services.leaderboard.rules.places import Place

@@ -11,7 +11,7 @@ from json.encoder import encode_basestring
 from sqlalchemy import Row, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.common.database import Database
+from services.common.mysql.database import Database
 from services.leaderboard.boards.definitions import list_places
 from services.leaderboard.log import submission_keys
 from services.leaderboard.models import Board, GameSession, Player, Standing

@@ -9,10 +9,10 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.common.database import CommitUnknown, Database, reason
 from services.common.gather import SharedWork
-from services.common.problems import ServiceUnavailable
-from services.common.retries import Retries, is_away
+from services.common.http.problems import ServiceUnavailable
+from services.common.mysql.database import CommitUnknown, Database, reason
+from services.common.mysql.retries import Retries, is_away
 from services.common.tokens import Principal
 from services.leaderboard.log.writer import ApplyAndRank
 from services.leaderboard.players import changes

@@ -4,7 +4,7 @@ import re
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from services.common import problems
+from services.common.http import problems
 
 MAX_COOKIE_BYTES = 4_096
 """Of all Cookie headers of a request. A browser's cookie of this system is below 200."""

@@ -14,7 +14,7 @@ import aiomysql
 import pymysql
 from sqlalchemy.exc import DBAPIError
 
-from services.common.database import SESSION, CommitUnknown, connecting, driver_address
+from services.common.mysql.database import SESSION, CommitUnknown, connecting, driver_address
 from services.common.settings import MySQLSettings
 
 T = TypeVar("T")

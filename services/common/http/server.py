@@ -10,7 +10,7 @@ from typing import Any, TypedDict
 import uvicorn
 from uvicorn.supervisors import ChangeReload
 
-from services.common.one_write import OneWriteProtocol
+from services.common.http.one_write import OneWriteProtocol
 from services.common.settings import ServiceSettings
 
 # Young objects between two collections of them. A request makes a few hundred, hardly one of them in a cycle: Python's 700 cost

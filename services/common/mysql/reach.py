@@ -14,7 +14,7 @@ import aiomysql
 import pymysql
 import structlog
 
-from services.common.database import SESSION, Database, connecting, driver_address, is_unreachable, reason
+from services.common.mysql.database import SESSION, Database, connecting, driver_address, is_unreachable, reason
 from services.common.settings import MySQLSettings
 
 log = structlog.get_logger(__name__)

@@ -6,9 +6,9 @@ import structlog
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from services.common.database import reason
-from services.common.problems import DATABASE_AWAY
-from services.common.requests import JSON
+from services.common.http.problems import DATABASE_AWAY
+from services.common.http.requests import JSON
+from services.common.mysql.database import reason
 
 log = structlog.get_logger(__name__)
 

@@ -7,8 +7,8 @@ from typing import NamedTuple
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from services.common import problems
-from services.common.one_write import EXTENSION, Headers
+from services.common.http import problems
+from services.common.http.one_write import EXTENSION, Headers
 from services.common.telemetry import REQUEST_ID, HTTPMetrics, RequestIds
 
 JSON_TYPE = (b"content-type", b"application/json")

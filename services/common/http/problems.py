@@ -14,7 +14,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from services.common.database import reason
+from services.common.mysql.database import reason
 
 MEDIA_TYPE = "application/problem+json"
 MOST_ERRORS = 20

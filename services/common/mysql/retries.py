@@ -6,7 +6,7 @@ from time import monotonic
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from services.common.database import RETRYABLE, CommitUnknown, error_code, is_unreachable
+from services.common.mysql.database import RETRYABLE, CommitUnknown, error_code, is_unreachable
 
 _ATTEMPTS = 5
 _PAUSE_SECONDS = 0.05

@@ -9,7 +9,7 @@ from fastapi import Request
 from pydantic import BaseModel, BeforeValidator, ValidationError
 from pydantic_core import from_json
 
-from services.common.problems import (
+from services.common.http.problems import (
     MOST_ERRORS,
     FieldError,
     InvalidRequest,

@@ -17,17 +17,17 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 from starlette.types import ASGIApp, Lifespan, Message, Receive, Scope, Send
 
-from services.common import problems
-from services.common.screening import Screening
+from services.common.http import problems
+from services.common.http.screening import Screening
+from services.common.http.shortcuts import Shortcut, Shortcuts
 from services.common.settings import ServiceSettings
-from services.common.shortcuts import Shortcut, Shortcuts
 from services.common.telemetry import HTTPMetrics, RequestIds, Telemetry
 
 log = structlog.get_logger(__name__)
 
 Check = Callable[[], Awaitable[None]]
 _DOCS_FILES = {
-    "docs.js": ("services.common.static", "text/javascript"),
+    "docs.js": ("services.common.http.static", "text/javascript"),
     "swagger-ui-bundle.js": ("fastapi_swagger.resources", "text/javascript"),
     "swagger-ui.css": ("fastapi_swagger.resources", "text/css"),
     "favicon-32x32.png": ("fastapi_swagger.resources", "image/png"),
@@ -216,7 +216,7 @@ def _health_router(
 def _docs_router(title: str, path: str, openapi_url: str) -> APIRouter:
     """Swagger UI from files of our own: no CDN, and nothing inline that a strict content security policy would refuse."""
     router = APIRouter(prefix=path, include_in_schema=False)
-    page = resources.files("services.common.static").joinpath("docs.html").read_text()
+    page = resources.files("services.common.http.static").joinpath("docs.html").read_text()
     html = page.format(title=escape(title), path=path, openapi_url=openapi_url)
 
     @router.get("")

@@ -3,7 +3,7 @@
 from fastapi import Request
 from fastapi.security import OAuth2PasswordBearer
 
-from services.common.problems import RECENT_SECONDS, PasswordTooOld, Unauthenticated
+from services.common.http.problems import RECENT_SECONDS, PasswordTooOld, Unauthenticated
 from services.common.tokens import InvalidToken, Principal, TokenVerifier
 
 # Where Swagger's Authorize asks for a token, for either service: the gateway serves both from one origin.
