@@ -107,7 +107,7 @@ def _submitter(scope: Scope) -> tuple[Principal, str | None] | None:
         elif name == b"content-length":
             length = value
         elif name == b"idempotency-key":
-            # The routes tell who sends two.
+            # A second key makes it no key at all, and the route refuses the request.
             key = value.decode("latin-1") if key is None else ""
         elif name == b"transfer-encoding":
             return None

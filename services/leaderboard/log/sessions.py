@@ -17,13 +17,14 @@ from services.leaderboard.rules.places import Place
 from services.leaderboard.rules.standings import StandingRow
 from services.leaderboard.standings.table import STANDING_TEXT
 
-# What the group adds has greater ids: the server hands them out in ascending order. So it is found again by a range of the
-# primary key, in which there is nothing else but what other groups add at the same time. (As a SET it would be a locking read.)
-# With it goes what `PREPARE` is told.
+# What the group adds has greater ids, since the server hands them out in ascending order. So a range of the primary key finds it
+# again; only what other groups add at the same time is in that range too. (A SET would be a locking read.) The prepared
+# statements read these variables.
 _BEGIN = """
 SELECT COALESCE(MAX(id), 0), {group_id}, {board_id}, {period_id} INTO @newest, @group_id, @board_id, @period_id
 FROM game_sessions"""
-# Of no effect on a row that is there. Nor does it raise 1062, for which a whole group would have to be run again.
+# A row that is there stays as it is. Without the second line MySQL would answer with error 1062, and the whole group would have
+# to be run again.
 _ADD_SESSIONS = """
 INSERT INTO game_sessions (user_id, submission_key, group_id, score, submitted_at) VALUES {rows}
 ON DUPLICATE KEY UPDATE id = id"""
