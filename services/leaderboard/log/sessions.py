@@ -17,8 +17,8 @@ from services.leaderboard.rules.places import Place
 from services.leaderboard.rules.standings import StandingRow
 from services.leaderboard.standings.table import STANDING_TEXT
 
-# What the group adds has greater ids, since the server hands them out in ascending order. So a range of the primary key finds it
-# again; only what other groups add at the same time is in that range too. (A SET would be a locking read.) The prepared
+# What the group adds has greater ids, since the server hands them out in ascending order. So a range of the primary key finds
+# it again; only what other groups add at the same time is in that range too. (A SET would be a locking read.) The prepared
 # statements read these variables.
 _BEGIN = """
 SELECT COALESCE(MAX(id), 0), {group_id}, {board_id}, {period_id} INTO @newest, @group_id, @board_id, @period_id
