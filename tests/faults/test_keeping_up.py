@@ -23,6 +23,10 @@ from tests.system import Accounts, assert_problem, eventually, rows
 pytestmark = pytest.mark.proof(5)
 
 
+# So that a busy machine, on which Redis takes longer than it may, is no fault of what these tests are about.
+PATIENT = {"redis_timeout": 2.0}
+
+
 async def is_in_use(client: httpx.AsyncClient) -> bool:
     """Whether the process reads the index at this moment."""
     checks: dict[str, str] = (await client.get(f"{API}/health/ready")).json()["checks"]
@@ -128,12 +132,13 @@ async def test_a_round_that_takes_long_sends_no_read_to_mysql(
 
 
 async def test_a_player_who_leaves_four_hundred_times_at_once_disturbs_nobody(
-    other: httpx.AsyncClient,
+    make_process: MakeProcess,
     accounts: Accounts,
     mysql: Any,
-    leaderboard_settings: LeaderboardSettings,
+    on_redis: LeaderboardSettings,
     proof: Proof,
 ) -> None:
+    other = await make_process(**PATIENT)
     ada, bob = accounts.new("Ada", 1), accounts.new("Bob", 2)
     await submit(other, ada, 5)
     await submit(other, bob, 3)
@@ -151,7 +156,7 @@ async def test_a_player_who_leaves_four_hundred_times_at_once_disturbs_nobody(
     # Each transaction that found something to change is a version of the standing: what was asked for at once was shared.
     assert rows(mysql, "SELECT version FROM standings WHERE user_id = 1") == [(2,)]
     proof.did("removals asked for at once", 400)
-    await proof.whole(leaderboard_settings)
+    await proof.whole(on_redis)
 
 
 async def test_a_busy_pool_of_writes_keeps_no_round_from_its_connection(
@@ -162,7 +167,7 @@ async def test_a_busy_pool_of_writes_keeps_no_round_from_its_connection(
     proof: Proof,
 ) -> None:
     """Every player who leaves waits for a lock: those transactions are not what the follower has its connections from."""
-    client = await make_process(mysql_pool_size=1)
+    client = await make_process(mysql_pool_size=1, **PATIENT)
     players = [accounts.new(user_id=user_id) for user_id in range(1, 9)]
     for player in players:
         await submit(client, player, 1)
