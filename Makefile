@@ -40,15 +40,16 @@ rebuild: $(PACKAGES) ## Build the running system's ranking index anew, while it 
 check: $(PACKAGES) ## Compare the running system's sessions, standings and ranking index, row by row
 	@$(LOCAL) check
 
-test: lint ## Check and test everything; the last line is pytest's summary
+# SERVERS=containers is for `test`, `bench` and `faults` alike: see tests/servers.py.
+test: lint ## Check and test everything (SERVERS=containers: on the servers of compose.yaml, not the installed ones)
 	@$(LOCAL) prerequisites test
-	@$(BIN)/python -m pytest tests --ignore=tests/bench
+	@$(BIN)/python -m pytest tests --ignore=tests/bench --numprocesses=2 --dist=loadfile
 
 bench: $(PACKAGES) ## Measure it against what its framework could do at most (QUICK=1: a smoke run; SCALE=1: a million players)
 	@$(LOCAL) prerequisites bench
 	@$(BIN)/python -m tests.bench
 
-faults: $(PACKAGES) ## Run the fault tests in their long form, and keep what they found in tests/faults/results
+faults: $(PACKAGES) ## Run the fault tests in their long form, and keep what they found (SERVERS as for test)
 	@$(LOCAL) prerequisites test
 	@$(BIN)/python -m pytest tests/faults --long --verbose --timeout=3600 --no-header
 

@@ -6,16 +6,18 @@ from collections.abc import Callable
 import pymysql
 import structlog
 from sqlalchemy import Connection, create_engine, inspect, text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from migrations.settings import MigrationSettings
 from services.auth.models import AuthBase
+from services.common.mysql.database import error_code
 from services.leaderboard.models import LeaderboardBase
 
 log = structlog.get_logger(__name__)
 
 # The server is there, but says no: waiting does not help.
 _REFUSALS = frozenset({1044, 1045, 1698})
+_NO_SUCH_GRANT = 1147
 
 
 def ensure_accounts(settings: MigrationSettings) -> None:
@@ -56,6 +58,18 @@ def grant_tables(connection: Connection, settings: MigrationSettings) -> None:
             if name in existing:
                 grant = table.info.get("grant", "SELECT, INSERT, UPDATE, DELETE")
                 connection.execute(text(f"GRANT {grant} ON `{settings.mysql_database}`.`{name}` TO {_account(account)}"))
+
+
+def revoke_table(connection: Connection, settings: MigrationSettings, account: str, table: str) -> None:
+    """Take back whatever an account was granted on a table, its columns included; nothing happens where that is nothing.
+
+    GRANT only ever adds, so the revision that narrows a grant calls this, and `grant_tables` gives what is left of it.
+    """
+    try:
+        connection.execute(text(f"REVOKE ALL PRIVILEGES ON `{settings.mysql_database}`.`{table}` FROM {_account(account)}"))
+    except DBAPIError as error:
+        if error_code(error) != _NO_SUCH_GRANT:
+            raise
 
 
 def _account(name: str) -> str:

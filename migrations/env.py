@@ -15,6 +15,7 @@ TARGETS = [AuthBase.metadata, LeaderboardBase.metadata]
 
 def run() -> None:
     settings = context.config.attributes.get("settings") or load_settings(MigrationSettings)
+    context.config.attributes["settings"] = settings  # for the revisions that take grants back
     engine = create_engine(settings.migrate_url, hide_parameters=True)
     try:
         with engine.connect() as connection:

@@ -3,7 +3,7 @@
 from pydantic import Field, SecretStr
 from sqlalchemy import URL
 
-from services.common.database import database_url
+from services.common.mysql.database import database_url
 from services.common.settings import LogSettings, MySQLSettings, Seconds
 
 

@@ -17,6 +17,7 @@ from services.auth.settings import AuthSettings
 from services.leaderboard.app import create_app as create_leaderboard
 from services.leaderboard.settings import LeaderboardSettings
 from services.local.stack import Stack
+from tests.servers import pair
 from tests.signing_in import Clock
 from tests.system import QUICK_PASSWORDS, Accounts, make_secrets, serving
 
@@ -31,6 +32,8 @@ _EMPTIED = (
     "kept_usernames",
     "refresh_families",
     "refresh_tokens",
+    "export_leases",
+    "audit_addresses",
     "audit_events",
     "password_attempts",
     "players",
@@ -78,7 +81,7 @@ def stack(
     """The whole system, as `make run` starts it, with two leaderboard processes."""
     folder = tmp_path_factory.mktemp("stack")
     request.config.stash[_LOGS] = folder / "logs"
-    with Stack(folder, secrets=secrets, leaderboards=2, environment=QUICK_PASSWORDS) as running:
+    with pair().stack(folder, secrets=secrets, leaderboards=2, environment=QUICK_PASSWORDS) as running:
         yield running
 
 
@@ -169,6 +172,7 @@ def leaderboard_settings(
         leaderboard_mysql_password=migration_settings.leaderboard_mysql_password,
         jwt_keys=SecretStr(secrets["JWT_KEYS"]),
         mysql_timeout=PATIENCE,
+        submissions_per_second=0,  # as NO_SUBMISSION_LIMIT
         # The stack's own services use database 0.
         redis_url=stack.redis.url.removesuffix("/0") + "/1",
         redis_password=SecretStr(secrets["REDIS_PASSWORD"]),

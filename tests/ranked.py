@@ -6,17 +6,18 @@ from random import Random
 from time import monotonic
 from typing import Any
 
-from services.common.database import Database
-from services.leaderboard.breaker import Breaker
-from services.leaderboard.index import IndexWriter, RankingIndex
-from services.leaderboard.ranking import MAX_TOTAL
-from services.leaderboard.rankings import MAIN
-from services.leaderboard.scripting import RedisConnection
-from services.leaderboard.sessions import Change
+from services.common.mysql.database import Database
+from services.leaderboard.index.breaker import Breaker
+from services.leaderboard.index.connection import RedisConnection
+from services.leaderboard.index.reader import RankingIndex
+from services.leaderboard.index.writer import IndexWriter
+from services.leaderboard.rules.places import MAIN
+from services.leaderboard.rules.ranking import MAX_TOTAL
+from services.leaderboard.rules.standings import StandingRow
 from services.leaderboard.settings import LeaderboardSettings
 
 
-def random_standings(players: int, random: Random) -> list[Change]:
+def random_standings(players: int, random: Random) -> list[StandingRow]:
     """Standings with many ties, the largest totals beside each other, zeros, and some players removed."""
     reached = random.sample(range(1, 50 * players), players)
     few = [0, 1, 2, 10, 999, 10**15, 5 * 10**15, MAX_TOTAL - 2, MAX_TOTAL - 1, MAX_TOTAL]
@@ -28,12 +29,12 @@ def random_standings(players: int, random: Random) -> list[Change]:
         return random.choice(few) if chance < 0.7 else random.randrange(1000)
 
     return [
-        Change(user_id, f'näme"{user_id}\\', score(), reached[user_id - 1], random.randrange(1, 100))
+        StandingRow(user_id, f'näme"{user_id}\\', score(), reached[user_id - 1], random.randrange(1, 100))
         for user_id in range(1, players + 1)
     ]
 
 
-def put(mysql: Any, rows: Iterable[Change]) -> None:
+def put(mysql: Any, rows: Iterable[StandingRow]) -> None:
     """Write standings, their players, and the one session that each who is ranked has, over what is there."""
     rows = list(rows)
     with mysql.cursor() as cursor:
@@ -84,7 +85,7 @@ async def indexing(settings: LeaderboardSettings) -> AsyncIterator[tuple[IndexWr
         await redis.aclose()
 
 
-async def fill(index: IndexWriter, rows: list[Change]) -> None:
+async def fill(index: IndexWriter, rows: list[StandingRow]) -> None:
     """Build the index of the main board from these standings."""
     assert await index.begin(MAIN, "test") == "BEGUN"
     assert await index.apply(MAIN, rows, "test") == "OK"

@@ -8,12 +8,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import httpx
 from fastapi import FastAPI
 
-from services.auth.tokens import AccessTokenIssuer
+from services.auth.sessions.tokens import AccessTokenIssuer
 from services.common.tokens import KeyRing
 from services.local.stack import Stack
 
@@ -21,6 +22,8 @@ ISSUER = "leaderboard-auth"
 AUDIENCE = "leaderboard"
 # Hashing must not be what the tests wait for; one test looks at the real parameters.
 QUICK_PASSWORDS = {"ARGON2_MEMORY_KIB": "64", "ARGON2_TIME_COST": "1"}
+# What a player may have stored has tests of its own: others submit as fast as they can.
+NO_SUBMISSION_LIMIT = {"SUBMISSIONS_PER_SECOND": "0"}
 PASSWORD = "correct horse battery"
 
 
@@ -61,6 +64,13 @@ class Pause:
             await self.go_on.wait()
 
 
+def rows(connection: Any, statement: str, *values: object) -> list[tuple[Any, ...]]:
+    """What a statement gives, by a connection of the test's own."""
+    with connection.cursor() as cursor:
+        cursor.execute(statement, values)
+        return list(cursor.fetchall())
+
+
 async def rows_are_awaited(connection: Any, how_many: int = 1) -> bool:
     """Whether so many transactions of the server wait for rows that others hold."""
     with connection.cursor() as cursor:
@@ -81,10 +91,14 @@ class Accounts:
         self._issuer = AccessTokenIssuer(self.keys, ISSUER, AUDIENCE, timedelta(minutes=15))
         self._ids = count(1)
 
-    def new(self, username: str | None = None, user_id: int | None = None) -> dict[str, str]:
-        """The Authorization header of a user."""
+    def new(
+        self, username: str | None = None, user_id: int | None = None, *, password_age: timedelta | None = timedelta()
+    ) -> dict[str, str]:
+        """The Authorization header of a user, whose password was given so long ago; None: the token does not say when."""
         user_id = user_id or next(self._ids)
-        return bearer(self._issuer.issue(user_id, username or f"player{user_id}", uuid.uuid4(), datetime.now(UTC)))
+        now = datetime.now(UTC)
+        given = None if password_age is None else now - password_age
+        return bearer(self._issuer.issue(user_id, username or f"player{user_id}", uuid.uuid4(), now, auth_time=given))
 
 
 def assert_problem(response: httpx.Response, status: int, kind: str | None = None) -> None:
@@ -122,3 +136,9 @@ async def gateway_log_is_whole(stack: Stack) -> None:
         return mark in stack.gateway.log.read_text(encoding="utf-8", errors="replace")
 
     await eventually(written, seconds=30)
+
+
+def resident(pid: int, what: str = "VmRSS") -> int:
+    """The memory that a process holds, or held at most (VmHWM), in MiB."""
+    lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()
+    return next(int(line.split()[1]) // 1024 for line in lines if line.startswith(what))

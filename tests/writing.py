@@ -4,22 +4,15 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import count
-from typing import Any
 
-from services.common.multistatement import Transactions
-from services.leaderboard.rankings import MAIN
-from services.leaderboard.repository import BoardPeriod
-from services.leaderboard.sessions import PREPARE, Change, Submission
+from services.common.mysql.multistatement import Transactions
+from services.leaderboard.log.sessions import PREPARE, Submission
+from services.leaderboard.log.writer import LANES, Submitted, Writer
+from services.leaderboard.rules.places import MAIN, Place
+from services.leaderboard.rules.standings import StandingRow
 from services.leaderboard.settings import LeaderboardSettings
-from services.leaderboard.writer import LANES, Submitted, Writer
 
 _keys = count()
-
-
-def rows(connection: Any, statement: str, *values: object) -> list[tuple[Any, ...]]:
-    with connection.cursor() as cursor:
-        cursor.execute(statement, values)
-        return list(cursor.fetchall())
 
 
 def session(user_id: int, score: int, key: str | None = None, username: str | None = None) -> Submission:
@@ -28,15 +21,15 @@ def session(user_id: int, score: int, key: str | None = None, username: str | No
 
 
 class Redis:
-    """Hears what the writer announces, or is away."""
+    """Hears what the writer tells, or is away."""
 
     def __init__(self) -> None:
         self.away = False
         self.aheads: list[int | None] = []
-        self.heard: list[list[Change]] = []
+        self.heard: list[list[StandingRow]] = []
         self.told: list[int] = []
 
-    async def announce(self, at: BoardPeriod, changes: Sequence[Change]) -> list[int | None] | None:
+    async def apply_and_rank(self, at: Place, changes: Sequence[StandingRow]) -> list[int | None] | None:
         assert at == MAIN
         self.heard.append(list(changes))
         return None if self.away else self.aheads or [None] * len(changes)
@@ -49,10 +42,15 @@ class Board:
         self.redis = Redis()
         self.ranks_are_known = True
         self.writer = Writer(
-            transactions, settings, MAIN, announce=self.redis.announce, ranks=self._ranks, told=self.redis.told.append
+            transactions,
+            settings,
+            MAIN,
+            apply_and_rank=self.redis.apply_and_rank,
+            ranks=self._ranks,
+            told=self.redis.told.append,
         )
 
-    async def _ranks(self, at: BoardPeriod, scores: Mapping[int, int]) -> Mapping[int, int]:
+    async def _ranks(self, at: Place, scores: Mapping[int, int]) -> Mapping[int, int]:
         assert at == MAIN
         if not self.ranks_are_known:
             raise ConnectionError

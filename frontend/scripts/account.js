@@ -20,7 +20,7 @@ const WORDS = {
   data: {},
   deletion: {
     "urn:problem:wrong-password": inField("password", "That is not your password."),
-    "urn:problem:invalid-credentials": inField("password", "That is not your password."),
+    "urn:problem:insufficient-user-authentication": inField("password", "Enter your password again."),
   },
 };
 
@@ -148,9 +148,8 @@ export class Account extends EventTarget {
   async delete(password) {
     const gone = await this.#run("deletion", async () => {
       if (!this.#erased) {
-        // Asked first, because scores are not to be lost over a slip of the finger.
-        const { username } = await this.#session.authorized(api.me);
-        await api.confirmPassword({ username, password });
+        // The board erases nobody without it, and scores are not to be lost over a slip of the finger.
+        await this.#session.confirm(password);
         await this.#session.authorized(api.eraseGames);
         this.#erased = true;
       }

@@ -52,7 +52,6 @@ export class Unreachable extends Error {
  * @property {AbortSignal} [signal]
  * @property {Record<string, string>} [headers]
  * @property {boolean} [keepalive]
- * @property {RequestCredentials} [credentials]
  * @property {number} [timeoutMs]
  * @property {(response: Response) => Promise<unknown>} [read]
  */
@@ -64,14 +63,13 @@ export class Unreachable extends Error {
  * @returns {Promise<any>}
  */
 async function request(method, path, options = {}) {
-  const { body, token, signal, headers = {}, keepalive = false, credentials = "same-origin" } = options;
+  const { body, token, signal, headers = {}, keepalive = false } = options;
   const { timeoutMs = TIMEOUT_MS, read = (response) => response.json() } = options;
   const timeout = AbortSignal.timeout(timeoutMs);
   /** @type {RequestInit} */
   const init = {
     method,
     keepalive,
-    credentials,
     cache: "no-cache",
     headers: { Accept: "application/json", ...headers },
     signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
@@ -136,13 +134,13 @@ export const logout = () => request("POST", "/auth/logout", { keepalive: true })
 export const me = (token) => request("GET", "/auth/me", { token });
 
 /**
- * Asks whether this is the person's password, and nothing else: the cookie of the session in hand is neither sent nor
- * replaced. A sign-in of its own, so too many wrong ones are refused as they are there.
+ * Gives the password again in the session that goes on.
  *
- * @param {Credentials} credentials
- * @returns {Promise<AccessToken>}
+ * @param {string} token
+ * @param {string} password
+ * @returns {Promise<AccessToken>} one that says that the password was given now
  */
-export const confirmPassword = (credentials) => request("POST", "/auth/login", { body: credentials, credentials: "omit" });
+export const confirmPassword = (token, password) => request("POST", "/auth/confirm", { token, body: { password } });
 
 /**
  * @param {string} token
@@ -225,7 +223,8 @@ export const myStanding = (token) => request("GET", "/api/leaderboard/rank/me", 
 export const showName = (token) => request("PUT", "/api/leaderboard/me", { token });
 
 /**
- * Erases the person's name and game sessions, and takes their standing off the board.
+ * Erases the person's name and game sessions, and takes their standing off the board. The token must say that the password
+ * was given in the last five minutes.
  *
  * @param {string} token
  * @returns {Promise<null>}
@@ -236,15 +235,12 @@ export const eraseGames = (token) => request("DELETE", "/api/leaderboard/me", { 
  * @param {string} token
  * @param {number} score
  * @param {string} key the same for every attempt at one submission
- * @returns {Promise<{ standing: Standing, replayed: boolean }>} `replayed`: whether an attempt before had stored it already
+ * @returns {Promise<{ standing: Standing, repeated: boolean }>} `repeated`: whether it had counted before: an answer was lost, and this is its repeat
  */
 export const submit = (token, score, key) =>
   request("POST", "/api/leaderboard/submit", {
     token,
     body: { score },
     headers: { "Idempotency-Key": `"${key}"` },
-    read: async (response) => ({
-      standing: await response.json(),
-      replayed: response.headers.get("Idempotent-Replayed") === "true",
-    }),
+    read: async (response) => ({ standing: await response.json(), repeated: response.headers.has("Idempotent-Replayed") }),
   });

@@ -66,11 +66,11 @@ export class Submission extends EventTarget {
     const player = this.#session.user?.user_id ?? null;
     this.#show({ busy: true, failure: null, result: "" });
     try {
-      const { standing, replayed } = await this.#untilAnswered(attempt, player);
+      const { standing, repeated } = await this.#untilAnswered(attempt, player);
       this.#attempt = null;
-      this.#show({ busy: false, result: outcome(score, standing, replayed) });
+      this.#show({ busy: false, result: outcome(score, standing, repeated) });
       // The answer to a repeat may be as old as the first.
-      this.#fire("counted", replayed ? null : standing);
+      this.#fire("counted", repeated ? null : standing);
     } catch (error) {
       if (error instanceof SessionEnded) {
         this.#show({ busy: false, result: "" });
@@ -144,11 +144,11 @@ const isPassing = (error, failures) =>
 /**
  * @param {number} score
  * @param {Standing} standing
- * @param {boolean} replayed
+ * @param {boolean} repeated
  */
-function outcome(score, standing, replayed) {
+function outcome(score, standing, repeated) {
   const points = count(score, "point");
-  if (replayed) return `${points} had counted already.`;
+  if (repeated) return `${points} had counted already.`;
   return `${points} added.${standing.rank === null ? "" : ` You are ${place(standing.rank)} now.`}`;
 }
 
@@ -160,7 +160,7 @@ function delay(score, failure) {
   const points = count(score, "point");
   return failure instanceof api.Unreachable && failure.offline
     ? `You are offline. Your ${points} will be sent when you are back.`
-    : `No answer yet. The page keeps sending your ${points}. They count once.`;
+    : `No answer came. Your ${points} will be sent again until one does, and count once.`;
 }
 
 /** 128 random bits, as hex. (Browsers keep `crypto.randomUUID` from pages that came over plain HTTP from elsewhere.) */

@@ -1,41 +1,34 @@
 """The use cases of an account that is signed in: its password, its name, its data, its end."""
 
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from typing import TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.auth import audit, families, kept_names, passwords, repository
-from services.auth.audit import AuditRecord, Event
-from services.auth.clients import Client
+from services.auth.accounts import kept_names, reserved_names, users
+from services.auth.accounts.usernames import InvalidUsername, Username
+from services.auth.accounts.users import UserRecord
+from services.auth.audit import events, limits
+from services.auth.audit.clients import Client
+from services.auth.audit.events import Event
 from services.auth.errors import WrongPassword
-from services.auth.families import SessionRecord
-from services.auth.kept_names import KeptName
-from services.auth.passwords import Passwords
-from services.auth.repository import UserRecord
-from services.auth.sessions import require_session
-from services.auth.tokens import AccessTokenIssuer
-from services.auth.usernames import InvalidUsername, Username
-from services.auth.verification import PasswordCheck
-from services.common.database import Database
-from services.common.problems import FieldError, InvalidRequest
+from services.auth.passwords import attempts, rules
+from services.auth.passwords.device_cookies import DeviceCookie, DeviceCookies
+from services.auth.passwords.hashing import Passwords
+from services.auth.passwords.verification import PasswordCheck
+from services.auth.sessions import families
+from services.auth.sessions.live import require_session
+from services.auth.sessions.tokens import AccessTokenIssuer
+from services.common.http.problems import FieldError, InvalidRequest
+from services.common.mysql.database import Database
 from services.common.tokens import Principal
 
-Change = Callable[[AsyncConnection, UserRecord, datetime], Awaitable[None]]
+T = TypeVar("T")
+Change = Callable[[AsyncConnection, UserRecord, datetime], Awaitable[T]]
 
 # A hash that changed between its check and the change is checked again: a login may only have renewed it.
 _ATTEMPTS = 3
-
-
-@dataclass(frozen=True, slots=True)
-class AccountData:
-    """All that is kept of a person here."""
-
-    user: UserRecord
-    sessions: Sequence[SessionRecord]
-    kept_names: Sequence[KeptName]
-    events: Sequence[AuditRecord]
 
 
 class AccountService:
@@ -47,6 +40,7 @@ class AccountService:
         hashing: Passwords,
         check: PasswordCheck,
         issuer: AccessTokenIssuer,
+        devices: DeviceCookies,
         *,
         password_min_length: int,
         name_kept_for: timedelta,
@@ -56,37 +50,59 @@ class AccountService:
         self._hashing = hashing
         self._check = check
         self._issuer = issuer
+        self._devices = devices
         self._password_min_length = password_min_length
         self._name_kept_for = name_kept_for
         self._clock = clock
 
-    async def change_password(self, caller: Principal, current: str, new: str, client: Client) -> None:
+    async def confirm(self, caller: Principal, password: str, client: Client) -> tuple[str, timedelta]:
+        """An access token for this session that says that its password was given now (RFC 9470), and for how long it is good.
+
+        Tokens that the session is renewed with say it too. Raises WrongPassword, TooManyFailures, TooManyEvents or
+        PasswordQueueFull.
+        """
+
+        async def confirm(connection: AsyncConnection, user: UserRecord, now: datetime) -> str:
+            await limits.require_room(connection, Event.PASSWORD_CONFIRMED, user.user_id, now)
+            await families.note_password(connection, caller.session_id, now)
+            await events.record(connection, Event.PASSWORD_CONFIRMED, client, user_id=user.user_id, now=now)
+            return self._issuer.issue(user.user_id, user.username, caller.session_id, now, auth_time=now)
+
+        return await self._with_password(caller, password, client, confirm), self._issuer.lifetime
+
+    async def change_password(self, caller: Principal, current: str, new: str, client: Client) -> DeviceCookie:
         """Set another password and end every other session: whoever else knew the old one is out.
 
-        Raises InvalidRequest, WrongPassword, TooManyFailures or PasswordQueueFull.
+        Gives the device cookie that goes with the new password. Raises InvalidRequest, WrongPassword, TooManyFailures,
+        TooManyEvents or PasswordQueueFull.
         """
         user = await self._get_user(caller)
         try:
-            normal = passwords.new_password(new, self._password_min_length, [user.username])
-        except passwords.InvalidPassword as error:
+            normal = rules.new_password(new, self._password_min_length, [user.username])
+        except rules.InvalidPassword as error:
             raise _invalid(f"{error}", "#/new_password") from None
 
-        async def change(connection: AsyncConnection, user: UserRecord, now: datetime) -> None:
-            await repository.set_password_hash(connection, user.user_id, user.password_hash, stored)
-            ended = await families.end_other_families(connection, user.user_id, caller.session_id)
-            await audit.record(connection, Event.PASSWORD_CHANGED, client, user_id=user.user_id, now=now, sessions_ended=ended)
+        async def change(connection: AsyncConnection, user: UserRecord, now: datetime) -> DeviceCookie:
+            await limits.require_room(connection, Event.PASSWORD_CHANGED, user.user_id, now)
+            await users.set_password_hash(connection, user.user_id, user.password_hash, stored)
+            await families.note_password(connection, caller.session_id, now)
+            ended = await families.end_other_families(connection, user.user_id, caller.session_id, now)
+            await events.record(connection, Event.PASSWORD_CHANGED, client, user_id=user.user_id, now=now, sessions_ended=ended)
+            return self._devices.issue(user.user_id, stored, now)
 
         for _ in range(_ATTEMPTS):
             proven = await self._prove(caller, current, client)
-            stored = await self._hashing.hash(normal)
-            if await self._change(caller, proven, change):
-                return
-        raise WrongPassword("The password was changed a moment ago.")
+            stored = await self._hashing.hash(normal, client)
+            device = await self._change(caller, proven, change)
+            if device is not None:
+                return device
+        raise _changed_meanwhile()
 
     async def change_username(self, caller: Principal, username: str, client: Client) -> tuple[str, timedelta]:
         """Take another name; gives an access token that carries it, and for how long. The old one is kept for its owner.
 
-        Other access tokens carry the old name until they are renewed. Raises InvalidRequest, UsernameTaken or TooManyNames.
+        Other access tokens carry the old name until they are renewed. Raises InvalidRequest, UsernameTaken, TooManyNames or
+        TooManyEvents.
         """
         try:
             name = Username.parse(username)
@@ -95,24 +111,30 @@ class AccountService:
 
         async def rename(connection: AsyncConnection) -> datetime:
             now = self._clock()
-            user = await repository.lock_user(connection, caller.user_id)
+            user = await users.lock_user(connection, caller.user_id)
             await require_session(connection, caller, now)
             if user is None or user.username == name.display:
                 return now
+            await limits.require_room(connection, Event.USERNAME_CHANGED, user.user_id, now)
             if user.canonical == name.canonical:  # written otherwise: it is the same name
-                await repository.rename_user(connection, user.user_id, name)
+                await users.rename_user(connection, user.user_id, name)
+            elif reserved_names.is_reserved(name):
+                raise _invalid(reserved_names.REFUSAL, "#/username")
             else:
                 await kept_names.require_free(connection, name, now, owner=user.user_id)
                 await kept_names.require_room(connection, user.user_id, name.canonical, now)
                 await kept_names.keep(connection, user, now + self._name_kept_for, owner=user.user_id)
-                await repository.rename_user(connection, user.user_id, name)
+                await users.rename_user(connection, user.user_id, name)
                 await kept_names.require_free(connection, name, now, owner=user.user_id)
                 await kept_names.take_back(connection, name.canonical)
-            await audit.record(connection, Event.USERNAME_CHANGED, client, user_id=user.user_id, now=now)
+            await events.record(connection, Event.USERNAME_CHANGED, client, user_id=user.user_id, now=now)
             return now
 
         now = await self._database.transaction(rename)
-        return self._issuer.issue(caller.user_id, name.display, caller.session_id, now), self._issuer.lifetime
+        # The new name says nothing of the password: the token goes on from what the caller's said.
+        given = None if caller.auth_time is None else datetime.fromtimestamp(caller.auth_time, UTC)
+        token = self._issuer.issue(caller.user_id, name.display, caller.session_id, now, auth_time=given)
+        return token, self._issuer.lifetime
 
     async def delete(self, caller: Principal, password: str, client: Client) -> None:
         """Delete the account and with it every session. Its name is kept for a time, so that nobody poses as who had it.
@@ -120,57 +142,52 @@ class AccountService:
         Raises WrongPassword, TooManyFailures or PasswordQueueFull.
         """
 
-        async def delete(connection: AsyncConnection, user: UserRecord, now: datetime) -> None:
+        async def delete(connection: AsyncConnection, user: UserRecord, now: datetime) -> bool:
             await kept_names.keep(connection, user, now + self._name_kept_for, owner=None)
-            await repository.delete_user(connection, user.user_id)
-            await audit.record(connection, Event.ACCOUNT_DELETED, client, user_id=user.user_id, now=now)
+            await users.delete_user(connection, user.user_id)
+            await events.record(connection, Event.ACCOUNT_DELETED, client, user_id=user.user_id, now=now)
+            return True
 
-        for _ in range(_ATTEMPTS):
-            proven = await self._prove(caller, password, client)
-            if await self._change(caller, proven, delete):
-                return
-        raise WrongPassword("The password was changed a moment ago.")
-
-    async def export(self, caller: Principal, client: Client) -> AccountData:
-        """All that is kept of the caller here, this export included."""
-        now = self._clock()
-
-        async def read(connection: AsyncConnection) -> AccountData:
-            user = await require_session(connection, caller, now)
-            await audit.record(connection, Event.ACCOUNT_EXPORTED, client, user_id=user.user_id, now=now)
-            return AccountData(
-                user,
-                await families.list_families(connection, user.user_id, now),
-                await kept_names.list_kept(connection, user.user_id, now),
-                await audit.list_events(connection, user.user_id),
-            )
-
-        return await self._database.transaction(read)
+        await self._with_password(caller, password, client, delete)
 
     async def _get_user(self, caller: Principal) -> UserRecord:
         async with self._database.reading() as connection:
             return await require_session(connection, caller, self._clock())
 
+    async def _with_password(self, caller: Principal, typed: str, client: Client, change: Change[T]) -> T:
+        """Run ``change`` on the caller's account, whose password ``typed`` is. Raises WrongPassword."""
+        for _ in range(_ATTEMPTS):
+            proven = await self._prove(caller, typed, client)
+            done = await self._change(caller, proven, change)
+            if done is not None:
+                return done
+        raise _changed_meanwhile()
+
     async def _prove(self, caller: Principal, typed: str, client: Client) -> UserRecord:
         """The caller's account as it was when ``typed`` was found to be its password. Raises WrongPassword."""
         user = await self._get_user(caller)
-        if await self._check.check(user.canonical, user, typed, client, failed=Event.PASSWORD_REFUSED) is None:
+        # A count of its own: strangers who guess at the account do not keep its owner from what they do in a session.
+        count = attempts.by_session(caller.session_id)
+        if await self._check.check(count, user, typed, client, failed=Event.PASSWORD_REFUSED) is None:
             raise WrongPassword("This is not your password.")
         return user
 
-    async def _change(self, caller: Principal, proven: UserRecord, change: Change) -> bool:
-        """Run ``change`` on the account, if its password is still the one that was proven. Nobody changes it meanwhile."""
+    async def _change(self, caller: Principal, proven: UserRecord, change: Change[T]) -> T | None:
+        """Run ``change`` on the account, which nobody else changes meanwhile; None if its password is not the proven one."""
 
-        async def run(connection: AsyncConnection) -> bool:
+        async def run(connection: AsyncConnection) -> T | None:
             now = self._clock()
-            user = await repository.lock_user(connection, proven.user_id)
+            user = await users.lock_user(connection, proven.user_id)
             await require_session(connection, caller, now)
             if user is None or user.password_hash != proven.password_hash:
-                return False
-            await change(connection, user, now)
-            return True
+                return None
+            return await change(connection, user, now)
 
         return await self._database.transaction(run)
+
+
+def _changed_meanwhile() -> WrongPassword:
+    return WrongPassword("The password was changed a moment ago.")
 
 
 def _invalid(detail: str, pointer: str) -> InvalidRequest:

@@ -7,23 +7,29 @@ from datetime import UTC, datetime, timedelta
 from fastapi import APIRouter, FastAPI
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.auth import account_routes, attempts, audit, families, hot, kept_names, routes, session_routes
 from services.auth.account import AccountService
-from services.auth.callers import LANES, Callers
-from services.auth.cookies import PREFIX
-from services.auth.families import Lifetimes
-from services.auth.passwords import Passwords
-from services.auth.service import AuthService
-from services.auth.sessions import SessionService
+from services.auth.accounts import kept_names
+from services.auth.audit import events
+from services.auth.devices import SessionService
+from services.auth.exports import AccountExports
+from services.auth.http import account, devices, exports, hot, signing
+from services.auth.http.cookies import PREFIX
+from services.auth.passwords import attempts
+from services.auth.passwords.device_cookies import DeviceCookies
+from services.auth.passwords.hashing import Passwords
+from services.auth.passwords.verification import PasswordCheck
+from services.auth.sessions import families
+from services.auth.sessions.callers import LANES, Callers
+from services.auth.sessions.families import Lifetimes
+from services.auth.sessions.tokens import AccessTokenIssuer
 from services.auth.settings import AuthSettings
-from services.auth.tokens import AccessTokenIssuer
-from services.auth.verification import PasswordCheck
-from services.common.database import Database
+from services.auth.signing import AuthService
+from services.common.http.web import build_app
+from services.common.mysql.database import Database
 from services.common.settings import live_keys, load_settings
 from services.common.telemetry import configure_logging
 from services.common.tokens import KeyRing, TokenVerifier
 from services.common.upkeep import Chore, Upkeep
-from services.common.web import build_app
 
 
 def _now() -> datetime:
@@ -49,11 +55,13 @@ def create_app(settings: AuthSettings | None = None, clock: Callable[[], datetim
         check = PasswordCheck(database, passwords, settings, clock)
         lifetime = timedelta(seconds=settings.access_token_seconds)
         issuer = AccessTokenIssuer(keys, settings.jwt_issuer, settings.jwt_audience, lifetime)
+        device_cookies = DeviceCookies(keys, timedelta(days=settings.device_cookie_days))
         app.state.service = AuthService(
             database,
             passwords,
             check,
             issuer,
+            device_cookies,
             lifetimes=Lifetimes(
                 idle=timedelta(seconds=settings.refresh_token_seconds), absolute=timedelta(seconds=settings.session_seconds)
             ),
@@ -66,11 +74,13 @@ def create_app(settings: AuthSettings | None = None, clock: Callable[[], datetim
             passwords,
             check,
             issuer,
+            device_cookies,
             password_min_length=settings.password_min_length,
             name_kept_for=timedelta(days=settings.username_kept_days),
             clock=clock,
         )
         app.state.sessions = SessionService(database, clock)
+        app.state.exports = AccountExports(database, clock)
         app.state.upkeep = upkeep = Upkeep(database, clock, _chores(settings, keys), interval=settings.upkeep_seconds)
         upkeep.start()
         try:
@@ -82,7 +92,7 @@ def create_app(settings: AuthSettings | None = None, clock: Callable[[], datetim
             await database.dispose()
 
     router = APIRouter()
-    for part in (routes.router, account_routes.router, session_routes.router):
+    for part in (signing.router, account.router, exports.router, devices.router):
         router.include_router(part)
     return build_app(
         title="Leaderboard: auth",
@@ -104,12 +114,12 @@ def _chores(settings: AuthSettings, keys: KeyRing) -> dict[str, Chore]:
     async def note_signing_key(connection: AsyncConnection, now: datetime, _limit: int) -> int:
         nonlocal noted
         if not noted:  # once a process: while a key is rotated, processes that sign with either run beside each other
-            await audit.record_signing_key(connection, keys.signing_kid, now)
+            await events.record_signing_key(connection, keys.signing_kid, now)
             noted = True
         return 0
 
     async def forget_addresses(connection: AsyncConnection, now: datetime, limit: int) -> int:
-        return await audit.forget_addresses(connection, now - address_age, limit)
+        return await events.forget_addresses(connection, now - address_age, limit)
 
     async def forget_failures(connection: AsyncConnection, now: datetime, limit: int) -> int:
         return await attempts.forget(connection, now - failure_age, limit)

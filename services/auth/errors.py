@@ -2,7 +2,7 @@
 
 import math
 
-from services.common.problems import Problem, ServiceUnavailable, Unauthenticated
+from services.common.http.problems import Problem, ServiceUnavailable, Unauthenticated
 
 
 class UsernameTaken(Problem):
@@ -50,6 +50,33 @@ class TooManyFailures(Problem):
         minutes = math.ceil(seconds / 60)
         wait = f"{seconds} second{'s' * (seconds > 1)}" if seconds < 60 else f"{minutes} minute{'s' * (minutes > 1)}"
         super().__init__(f"Too many wrong passwords were tried. Try again in {wait}.", headers={"Retry-After": str(seconds)})
+
+
+class TooManyEvents(Problem):
+    """The account's audit log has had as many events of one kind in the last minute as it takes."""
+
+    status = 429
+    type = "urn:problem:too-many-events"
+    title = "This was done too often"
+
+    def __init__(self, seconds: int) -> None:
+        super().__init__(
+            f"This was done too often. Try again in {seconds} second{'s' * (seconds > 1)}.",
+            headers={"Retry-After": str(seconds)},
+        )
+
+
+class ExportUnderWay(Problem):
+    """Another export of the same account is being sent, by this process or another."""
+
+    status = 429
+    type = "urn:problem:export-under-way"
+    title = "An export of this account is under way"
+
+    def __init__(self, seconds: int) -> None:
+        super().__init__(
+            "An export of your account is under way. Try again when it is done.", headers={"Retry-After": str(seconds)}
+        )
 
 
 class CrossSiteRequest(Problem):

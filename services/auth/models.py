@@ -7,7 +7,7 @@ from sqlalchemy import JSON, ForeignKey, Index, String
 from sqlalchemy.dialects.mysql import BINARY, INTEGER
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from services.common.database import TABLE_OPTIONS, UnsignedBigInt, UTCDateTime
+from services.common.mysql.database import TABLE_OPTIONS, UnsignedBigInt, UTCDateTime
 
 
 class AuthBase(DeclarativeBase):
@@ -70,6 +70,7 @@ class RefreshFamily(AuthBase):
     ends_at: Mapped[datetime] = mapped_column(UTCDateTime, comment="over then, however much it is used")
     address: Mapped[str] = mapped_column(String(45), comment="where it was used last; empty: not known")
     user_agent: Mapped[str] = mapped_column(String(256))
+    authenticated_at: Mapped[datetime] = mapped_column(UTCDateTime, comment="when its password was given last")
 
 
 class RefreshToken(AuthBase):
@@ -94,23 +95,57 @@ class RefreshToken(AuthBase):
     used_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
 
+class ExportLease(AuthBase):
+    """The one export of an account that may be under way. Whoever holds it renews it; a process that died lets it run out."""
+
+    __tablename__ = "export_leases"
+    __table_args__ = (TABLE_OPTIONS,)
+
+    user_id: Mapped[int] = mapped_column(
+        UnsignedBigInt,
+        ForeignKey("users.id", name="fk_export_leases_user_id", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    )
+    lease_id: Mapped[bytes] = mapped_column(BINARY(16), comment="which export holds it")
+    held_until: Mapped[datetime] = mapped_column(UTCDateTime)
+
+
 class AuditEvent(AuthBase):
-    """Something that happened to an account. MySQL's `auth` may add rows and forget addresses, and change nothing else."""
+    """Something that happened to an account. MySQL's `auth` may read and add rows; MySQL chooses their ids."""
 
     __tablename__ = "audit_events"
     __table_args__ = (
         Index("ix_audit_events_user_id", "user_id"),
+        Index("ix_audit_events_user_id_event", "user_id", "event", "occurred_at"),
         Index("ix_audit_events_event", "event", "occurred_at"),
-        Index("ix_audit_events_address", "address", "occurred_at"),
-        {**TABLE_OPTIONS, "info": {"grant": "SELECT, INSERT, UPDATE (address)"}},
+        {**TABLE_OPTIONS, "info": {"grant": "SELECT, INSERT (event, user_id, detail, occurred_at)"}},
     )
 
     id: Mapped[int] = mapped_column(UnsignedBigInt, primary_key=True, autoincrement=True)
     event: Mapped[str] = mapped_column(String(32))
     user_id: Mapped[int | None] = mapped_column(UnsignedBigInt, comment="no foreign key: what happened outlives the account")
-    address: Mapped[str | None] = mapped_column(String(64), comment="forgotten after a set time")
     detail: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     occurred_at: Mapped[datetime] = mapped_column(UTCDateTime)
+
+
+class AuditAddress(AuthBase):
+    """Where an event came from. In a table of its own, since it is forgotten after a set time and the event never is."""
+
+    __tablename__ = "audit_addresses"
+    __table_args__ = (
+        Index("ix_audit_addresses_occurred_at", "occurred_at"),
+        {**TABLE_OPTIONS, "info": {"grant": "SELECT, INSERT, DELETE"}},
+    )
+
+    event_id: Mapped[int] = mapped_column(
+        UnsignedBigInt,
+        ForeignKey("audit_events.id", name="fk_audit_addresses_event_id", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    )
+    address: Mapped[str] = mapped_column(String(64))
+    occurred_at: Mapped[datetime] = mapped_column(UTCDateTime, comment="when the event was")
 
 
 class PasswordAttempts(AuthBase):

@@ -13,12 +13,14 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.auth import audit, families, kept_names, repository
-from services.auth.audit import Event
-from services.auth.repository import UserRecord
+from services.auth.accounts import kept_names, users
+from services.auth.accounts.usernames import InvalidUsername, Username
+from services.auth.accounts.users import UserRecord
+from services.auth.audit import events
+from services.auth.audit.events import Event
+from services.auth.sessions import families
 from services.auth.settings import AuthSettings
-from services.auth.usernames import InvalidUsername, Username
-from services.common.database import Database
+from services.common.mysql.database import Database
 from services.common.settings import load_settings
 from services.common.telemetry import configure_logging
 
@@ -48,7 +50,7 @@ class Operator:
             user = await _lock(connection, name)
             ended = await families.end_every_family(connection, user.user_id)
             now = self._clock()
-            await audit.record(connection, Event.SESSIONS_ENDED, None, user_id=user.user_id, now=now, sessions=ended, by=_BY)
+            await events.record(connection, Event.SESSIONS_ENDED, None, user_id=user.user_id, now=now, sessions=ended, by=_BY)
             return ended
 
         return await self._database.transaction(end)
@@ -59,7 +61,7 @@ class Operator:
         while batch := await self._database.transaction(lambda c: families.end_some_families(c, began, BATCH)):
             ended += batch
         await self._database.transaction(
-            lambda c: audit.record(c, Event.SESSIONS_ENDED, None, user_id=None, now=self._clock(), sessions=ended, by=_BY)
+            lambda c: events.record(c, Event.SESSIONS_ENDED, None, user_id=None, now=self._clock(), sessions=ended, by=_BY)
         )
         return ended
 
@@ -70,8 +72,8 @@ class Operator:
             user = await _lock(connection, name)
             now = self._clock()
             await kept_names.keep(connection, user, now + self._name_kept_for, owner=None)
-            await repository.delete_user(connection, user.user_id)
-            await audit.record(connection, Event.ACCOUNT_DELETED, None, user_id=user.user_id, now=now, by=_BY)
+            await users.delete_user(connection, user.user_id)
+            await events.record(connection, Event.ACCOUNT_DELETED, None, user_id=user.user_id, now=now, by=_BY)
             return user.user_id
 
         return await self._database.transaction(delete)
@@ -83,8 +85,8 @@ async def _lock(connection: AsyncConnection, name: str) -> UserRecord:
         canonical = Username.parse(name).canonical
     except InvalidUsername:
         raise NoSuchAccount(name) from None
-    found = await repository.find_user_by_name(connection, canonical)
-    user = await repository.lock_user(connection, found.user_id) if found else None
+    found = await users.find_user_by_name(connection, canonical)
+    user = await users.lock_user(connection, found.user_id) if found else None
     if user is None or user.canonical != canonical:
         raise NoSuchAccount(name)
     return user

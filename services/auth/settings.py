@@ -10,6 +10,7 @@ from services.common.settings import Seconds, ServiceSettings
 class AuthSettings(ServiceSettings):
     """What the auth service is told."""
 
+    max_body_bytes: int = Field(8_192, ge=1_024, description="largest request body, in bytes; a larger one is answered 413")
     auth_mysql_user: str = Field("auth", description="MySQL account of the auth service")
     auth_mysql_password: SecretStr = Field(min_length=8, description="password of that account")
 
@@ -34,8 +35,15 @@ class AuthSettings(ServiceSettings):
     password_workers: int = Field(
         default_factory=lambda: os.cpu_count() or 1, ge=1, description="passwords hashed at once (default: one a core)"
     )
-    password_queue: int = Field(64, ge=0, description="hashes that may wait for a worker; more are answered 503")
-    password_queue_seconds: Seconds = Field(10.0, description="seconds a hash may wait for a worker")
+    password_queue: int = Field(
+        128,
+        ge=0,
+        description="requests that may wait for their password to be hashed; of more, the address with most is answered 503",
+    )
+    password_queue_per_address: int = Field(
+        64, ge=1, description="those of them that may come from one address, or from one IPv6 network of /64"
+    )
+    password_queue_seconds: Seconds = Field(10.0, description="seconds a request may wait for that")
     password_min_length: int = Field(8, ge=1, le=128, description="fewest code points of a new password, after NFKC")
     password_free_failures: int = Field(
         5, ge=1, description="wrong passwords in a row for one account before it is slowed down"
@@ -43,6 +51,12 @@ class AuthSettings(ServiceSettings):
     password_delay_seconds: int = Field(5, ge=1, description="seconds of the first delay; each further failure doubles it")
     password_delay_max_seconds: int = Field(900, ge=1, description="seconds of the longest delay")
     password_failures_hours: int = Field(24, ge=1, description="hours after which failures are forgotten if no more come")
+    device_cookie_days: int = Field(
+        180,
+        ge=1,
+        le=400,
+        description="days in which a browser that has signed in keeps a count of wrong passwords of its own for the account",
+    )
     username_kept_days: int = Field(
         30,
         ge=0,

@@ -1,4 +1,4 @@
-"""Access tokens: their keys, their claims and the check of both. RFC 7519, RFC 8725, RFC 9068."""
+"""Access tokens: their keys, their claims and the check of both. RFC 7519, RFC 8725, RFC 9068, RFC 9470."""
 
 import base64
 import binascii
@@ -19,6 +19,8 @@ MAX_TOKEN_LENGTH = 4096
 CLOCK_SKEW_SECONDS = 5
 MAX_REMEMBERED = 10_000
 MAX_USER_ID = 2**63 - 1
+# A second of the year 9999.
+_LATEST = 253_402_300_799
 
 _KID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _SUBJECT = re.compile(r"[1-9][0-9]{0,18}")
@@ -78,6 +80,8 @@ class Principal:
     user_id: int
     username: str
     session_id: uuid.UUID
+    auth_time: int | None = None
+    """When the session's password was given last, in seconds since 1970 (OpenID Connect Core, section 2)."""
 
 
 class TokenVerifier:
@@ -129,11 +133,22 @@ class TokenVerifier:
             )
         except jwt.ExpiredSignatureError:
             raise InvalidToken("The access token has expired.") from None
-        except (jwt.PyJWTError, ValueError, TypeError):  # UnicodeEncodeError is a ValueError
+        except (jwt.PyJWTError, ValueError, TypeError, OverflowError):  # UnicodeEncodeError is a ValueError
             raise InvalidToken("The access token is not valid.") from None
         subject, username, session = claims["sub"], claims["name"], claims["sid"]
+        auth_time = claims.get("auth_time")
+        # PyJWT takes a time that is written as text for one.
+        if not all(map(_is_time, (claims["iat"], claims["nbf"], claims["exp"]))) or not (
+            auth_time is None or _is_time(auth_time)
+        ):
+            raise InvalidToken("The access token is not valid.")
         if not _SUBJECT.fullmatch(subject) or int(subject) > MAX_USER_ID or not isinstance(username, str):
             raise InvalidToken("The access token is not valid.")
         if not isinstance(session, str) or not _SESSION.fullmatch(session):
             raise InvalidToken("The access token is not valid.")
-        return Principal(int(subject), username, uuid.UUID(session)), claims["exp"] + CLOCK_SKEW_SECONDS
+        return Principal(int(subject), username, uuid.UUID(session), auth_time), claims["exp"] + CLOCK_SKEW_SECONDS
+
+
+def _is_time(value: object) -> bool:
+    """Whether a claim is a number of seconds as this system writes them. A boolean is no number here."""
+    return type(value) is int and 0 <= value <= _LATEST

@@ -8,7 +8,7 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.common.database import Database, reason
+from services.common.mysql.database import Database, reason
 
 log = structlog.get_logger(__name__)
 

@@ -1,6 +1,6 @@
 """`python -m services.leaderboard` serves the leaderboard service as the environment says."""
 
-from services.common.server import serve
+from services.common.http.server import serve
 from services.common.settings import load_settings
 from services.leaderboard.settings import LeaderboardSettings
 

@@ -5,32 +5,37 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 
-from services.common.database import Database
-from services.common.multistatement import Transactions
-from services.common.server import LifespanState
+from services.common.http.server import LifespanState
+from services.common.http.web import build_app
+from services.common.mysql.database import Database
+from services.common.mysql.multistatement import Transactions
+from services.common.mysql.reach import Reach
 from services.common.settings import live_keys, load_settings
 from services.common.telemetry import configure_logging
 from services.common.tokens import TokenVerifier
 from services.common.upkeep import Upkeep
-from services.common.web import build_app
-from services.leaderboard import erased_keys, hot, players, sessions
-from services.leaderboard.breaker import Breaker
-from services.leaderboard.exports import Exports
-from services.leaderboard.follower import Follower
-from services.leaderboard.index import RankingIndex
-from services.leaderboard.metrics import BoardMetrics
-from services.leaderboard.pages import PageCache
-from services.leaderboard.player_writer import PlayerWriter
-from services.leaderboard.rankings import MAIN, Rankings
-from services.leaderboard.routes import PREFIX, router
-from services.leaderboard.scripting import RedisConnection
-from services.leaderboard.service import LeaderboardService
+from services.leaderboard.http import hot, players, rankings, submissions
+from services.leaderboard.http.dependencies import PREFIX
+from services.leaderboard.index.breaker import Breaker
+from services.leaderboard.index.connection import RedisConnection
+from services.leaderboard.index.follower import Follower
+from services.leaderboard.index.pages import PageCache
+from services.leaderboard.index.reader import RankingIndex
+from services.leaderboard.log import erased_keys, sessions
+from services.leaderboard.log.limits import SubmissionLimit
+from services.leaderboard.log.writer import LANES, Writer
+from services.leaderboard.operate.metrics import BoardMetrics
+from services.leaderboard.players import changes
+from services.leaderboard.players.exports import Exports
+from services.leaderboard.players.writer import PlayerWriter
+from services.leaderboard.reads import Reads
+from services.leaderboard.rules.places import MAIN
 from services.leaderboard.settings import LeaderboardSettings
-from services.leaderboard.writer import LANES, Writer
+from services.leaderboard.writes import Writes
 
-_CHORES = {"erased_keys": erased_keys.forget, "erasures": players.finish_erasures}
+_CHORES = {"erased_keys": erased_keys.forget, "erasures": changes.finish_erasures}
 
 
 def _now() -> datetime:
@@ -50,25 +55,28 @@ def create_app(settings: LeaderboardSettings | None = None) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[LifespanState]:
         account = settings.leaderboard_mysql_user, settings.leaderboard_mysql_password.get_secret_value()
-        writes = Database(settings, *account)
+        database = Database(settings, *account)
         groups = Transactions(settings, *account, connections=LANES, first=sessions.PREPARE)
-        reads = Database(settings, *account, pool_size=settings.ranking_pool_size, isolation_level="REPEATABLE READ")
+        follows, builds = (Database(settings, *account, pool_size=2) for _ in range(2))
+        snapshots = Database(settings, *account, pool_size=settings.ranking_pool_size, isolation_level="REPEATABLE READ")
         breaker = Breaker()
         redis = RedisConnection(settings)
         index = RankingIndex(redis, breaker)
         pages = PageCache(settings, index)
-        rankings = Rankings(reads, index, pages)
-        follower = Follower(writes, redis, breaker, settings)
-        writer = Writer(groups, settings, MAIN, announce=index.announce, ranks=rankings.ranks, told=follower.told)
-        app.state.writes = writes
+        reads = Reads(snapshots, index, pages)
+        follower = Follower(follows, builds, redis, breaker, settings)
+        writer = Writer(groups, settings, MAIN, apply_and_rank=index.apply_and_rank, ranks=reads.ranks, told=follower.told)
+        app.state.reach = reach = Reach(settings, *account, databases=[snapshots, follows])
         app.state.follower = follower
         app.state.verifier = TokenVerifier(keys, settings.jwt_issuer, settings.jwt_audience)
-        people = PlayerWriter(writes, settings, _now, announce=index.announce, told=follower.told)
-        app.state.service = LeaderboardService(writes, writer, people, rankings, _now)
-        app.state.rankings = rankings
-        app.state.exports = Exports(reads)
-        app.state.upkeep = upkeep = Upkeep(writes, _now, _CHORES, interval=settings.upkeep_seconds)
-        metrics = BoardMetrics(follower, rankings, writer)
+        people = PlayerWriter(database, settings, _now, apply_and_rank=index.apply_and_rank, told=follower.told)
+        limit = SubmissionLimit(snapshots, settings.submissions_per_second, settings.submissions_burst)
+        app.state.writes = Writes(database, limit, writer, people, reads, _now)
+        app.state.reads = reads
+        app.state.exports = Exports(snapshots)
+        app.state.upkeep = upkeep = Upkeep(database, _now, _CHORES, interval=settings.upkeep_seconds)
+        metrics = BoardMetrics(follower, reads, writer)
+        await reach.start()
         await follower.start()
         upkeep.start()
         app.state.metrics.registry.register(metrics)
@@ -82,12 +90,17 @@ def create_app(settings: LeaderboardSettings | None = None) -> FastAPI:
                 async with asyncio.timeout(_CLOSE_SECONDS):
                     await upkeep.stop()
                     await follower.stop()
+                    await reach.stop()
                     await pages.aclose()
                     await redis.aclose()
-                    await reads.dispose()
+                    for pool in (snapshots, follows, builds):
+                        await pool.dispose()
                     await groups.dispose()
-                    await writes.dispose()
+                    await database.dispose()
 
+    router = APIRouter()
+    for part in (submissions.router, rankings.router, players.router):
+        router.include_router(part)
     return build_app(
         title="Leaderboard: scores and ranks",
         description="Submit scores and read exact ranks. Equal totals share a rank; who reached a total first stands first.",
@@ -96,6 +109,6 @@ def create_app(settings: LeaderboardSettings | None = None) -> FastAPI:
         lifespan=lifespan,
         router=router,
         shortcuts=hot.find,
-        needed={"mysql": lambda app: app.state.writes.ping},
+        needed={"mysql": lambda app: app.state.reach.require},
         helpful={"redis": lambda app: app.state.follower.require_in_use},
     )

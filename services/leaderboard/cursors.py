@@ -4,7 +4,7 @@ import base64
 import binascii
 import re
 
-from services.common.problems import FieldError, InvalidRequest
+from services.common.http.problems import FieldError, InvalidRequest
 
 # What it is a cursor of, for one day there may be others.
 _KIND = b"s1:"

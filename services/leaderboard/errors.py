@@ -1,6 +1,6 @@
 """What the leaderboard service refuses, and why."""
 
-from services.common.problems import Problem, ServiceUnavailable
+from services.common.http.problems import Problem, ServiceUnavailable
 
 
 class PlayerNotFound(Problem):
@@ -37,6 +37,18 @@ class SessionErased(Problem):
     status = 409
     type = "urn:problem:session-erased"
     title = "The session was erased"
+
+
+class TooManySubmissions(Problem):
+    """The player has had as many sessions stored as one may for now. Nothing was stored."""
+
+    status = 429
+    type = "urn:problem:too-many-submissions"
+    title = "Too many game sessions were submitted"
+
+    def __init__(self, seconds: int) -> None:
+        wait = f"{seconds} second{'s' * (seconds > 1)}"
+        super().__init__(f"The session was not stored. Send it again in {wait}.", headers={"Retry-After": str(seconds)})
 
 
 class QueueFull(ServiceUnavailable):

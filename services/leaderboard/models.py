@@ -7,7 +7,7 @@ from sqlalchemy import JSON, Boolean, Index, String, desc, text
 from sqlalchemy.dialects.mysql import BIGINT, BINARY, INTEGER, VARBINARY
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from services.common.database import TABLE_OPTIONS, UnsignedBigInt, UTCDateTime
+from services.common.mysql.database import TABLE_OPTIONS, UnsignedBigInt, UTCDateTime
 
 
 class LeaderboardBase(DeclarativeBase):

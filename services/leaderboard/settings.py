@@ -20,11 +20,18 @@ class LeaderboardSettings(ServiceSettings):
         2000, ge=1, le=1_000_000, description="sessions that wait to be stored, at most; one more is answered 503"
     )
     submission_group: int = Field(200, ge=1, le=200, description="sessions stored in one transaction, at most")
+    submissions_per_second: float = Field(
+        20.0, ge=0, le=1_000_000, description="sessions a process stores of one player a second, on average; 0 is no limit"
+    )
+    submissions_burst: int = Field(
+        100, ge=1, le=1_000_000, description="sessions of one player that a process stores at once before that limit holds"
+    )
 
     redis_url: str = Field(
         "redis://127.0.0.1:6379/0", pattern=r"^(rediss?|unix)://", description="where Redis is, without its password"
     )
-    redis_password: SecretStr | None = Field(None, description="password of Redis, if it has one")
+    redis_user: str = Field("leaderboard", min_length=1, description="user of Redis, where it has a password")
+    redis_password: SecretStr | None = Field(None, description="password of that user; none if Redis has no users")
     redis_cluster: bool = Field(False, description="whether REDIS_URL names one node of a Redis Cluster")
     redis_timeout: Seconds = Field(
         0.075,

@@ -33,13 +33,13 @@ def main() -> int:
                 with stop_signals():
                     seed(target, arguments.players, arguments.sessions)
             case "rebuild" | "check":
-                return maintain(arguments.command, arguments.folder, arguments.env_file)
+                return maintain(f"operate.{arguments.command}", arguments.folder, arguments.env_file)
             case "operate":
                 told = arguments.arguments
                 return maintain("operate", arguments.folder, arguments.env_file, service="auth", arguments=told)
             case "erase":
                 told = [str(arguments.user_id)]
-                return maintain("erase", arguments.folder, arguments.env_file, arguments=told)
+                return maintain("operate.erase", arguments.folder, arguments.env_file, arguments=told)
     except LocalError as error:
         complain(str(error))
         return 1

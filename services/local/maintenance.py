@@ -15,8 +15,10 @@ from services.local.state import STATE_FILE, find_state
 
 
 def maintain(tool: str, folder: Path, env_file: Path, *, service: str = "leaderboard", arguments: Sequence[str] = ()) -> int:
-    """Run `services.<service>.<tool>` against the system that the environment names, else that of `make run`, else that of
-    `make up`; gives its exit status. ``folder`` is where `make run` keeps its state. Raises LocalError if nothing runs.
+    """Run the module `services.<service>.<tool>` against the system that the environment names, else that of `make run`,
+    else that of `make up`; gives its exit status. ``folder`` is where `make run` keeps its state.
+
+    Raises LocalError if nothing runs.
     """
     module = ["-m", f"services.{service}.{tool}", *arguments]
     environment = _named_by_environment(env_file, service) or _of_make_run(folder, env_file, service)

@@ -34,8 +34,8 @@ class MySqlServer(Process):
         self.folder = folder
         self.host = LOOPBACK
         self.port = port or free_port()
-        self._admin_password = admin_password
-        self._buffer_pool = buffer_pool
+        self.admin_password = admin_password
+        self.buffer_pool = buffer_pool
         self.socket = SocketPath(folder, "mysql.sock")
 
     @property
@@ -43,10 +43,15 @@ class MySqlServer(Process):
         """The data folder, one for each kind of server: neither reads the other's."""
         return self.folder / ("mariadb" if self._program.is_mariadb else "mysql")
 
+    @property
+    def service_host(self) -> str:
+        """What services on this machine are told as ``MYSQL_HOST``: its Unix socket."""
+        return str(self.socket.get())
+
     def connect(self, **options: Any) -> "Connection[Any]":
         """A connection as the administrator. Who asks closes it."""
         return pymysql.connect(
-            host=self.host, port=self.port, user=ADMIN, password=self._admin_password, charset="utf8mb4", **options
+            host=self.host, port=self.port, user=ADMIN, password=self.admin_password, charset="utf8mb4", **options
         )
 
     def prepare(self) -> None:
@@ -76,7 +81,7 @@ class MySqlServer(Process):
             "--character-set-server=utf8mb4",
             "--transaction-isolation=READ-COMMITTED",
             "--max-connections=300",
-            f"--innodb-buffer-pool-size={self._buffer_pool}",
+            f"--innodb-buffer-pool-size={self.buffer_pool}",
             # An answered submission survives anything: the log is on the disk before COMMIT returns.
             "--innodb-flush-log-at-trx-commit=1",
             "--skip-log-bin",
@@ -147,7 +152,7 @@ class MySqlServer(Process):
 
         At every start, not at the first alone: so a new password in the settings works with old data.
         """
-        password = self._admin_password.replace("\\", "\\\\").replace("'", "\\'")
+        password = self.admin_password.replace("\\", "\\\\").replace("'", "\\'")
         if not password or "\n" in password:
             raise LocalError("MYSQL_ADMIN_PASSWORD must be one line, and not empty")
         # Without name resolution a connection over TCP is from 127.0.0.1, one through the socket from localhost.

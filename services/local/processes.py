@@ -66,6 +66,11 @@ class Process:
         return self._child.pid
 
     @property
+    def working_pid(self) -> int:
+        """Process id of what does the work. Another than ``pid`` where the child only speaks for it."""
+        return self.pid
+
+    @property
     def running(self) -> bool:
         """Whether it was started and has not ended."""
         return self._child is not None and self._child.poll() is None
@@ -136,17 +141,17 @@ class Process:
 
     def suspend(self) -> None:
         """Hang it (SIGSTOP): connections are still accepted by the kernel, nothing is answered."""
-        self._signal(signal.SIGSTOP)
+        self.send_signal(signal.SIGSTOP)
 
     def resume(self) -> None:
         """Let it go on after ``suspend``."""
-        self._signal(signal.SIGCONT)
+        self.send_signal(signal.SIGCONT)
 
     def kill(self) -> None:
         """SIGKILL to it and to what it left in its group, and wait for its end. Nothing if that was done already."""
         if self._child is None or self._swept:
             return
-        self._signal(signal.SIGKILL)
+        self.send_signal(signal.SIGKILL)
         self._child.wait()
         self._swept = True  # from now on its number may be another process's
         self.tidy()
@@ -156,7 +161,7 @@ class Process:
         if self.running:
             assert self._child is not None
             self._child.terminate()
-            self._signal(signal.SIGCONT)
+            self.send_signal(signal.SIGCONT)
 
     def require_running(self) -> None:
         """Raise ProcessDied if it has ended."""
@@ -188,7 +193,8 @@ class Process:
             return False
         return True
 
-    def _signal(self, number: signal.Signals) -> None:
+    def send_signal(self, number: signal.Signals) -> None:
+        """Send it and its group a signal. Nothing if it has ended and been waited for."""
         if self._child is None or self._swept:
             return
         with contextlib.suppress(ProcessLookupError, PermissionError):  # macOS answers EPERM for a group of zombies

@@ -1,5 +1,6 @@
 """A private Redis server: a cache that keeps nothing on the disk, reachable from this machine only."""
 
+import secrets
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import quote
@@ -16,6 +17,14 @@ from services.local.processes import Process
 from services.local.programs import find_program
 from services.local.sockets import SocketPath
 
+SERVICE_USER = "leaderboard"
+# What the service's user may do: the keys of the index, and the commands that the service and its scripts use (compose.yaml
+# has the same). PING and SELECT are for connections, CLUSTER and COMMAND for the client of a cluster.
+SERVICE_RIGHTS = (
+    "~lb:* -@all +ping +hello +select +eval +evalsha +get +set +unlink +hget +hmget +hset +hdel +hlen"
+    " +zadd +zrem +zcard +zcount +zrange +zrank +zscore +info +time +command +cluster|slots +cluster|shards +cluster|nodes"
+)
+
 
 class RedisServer(Process):
     """Started alone by tests, which also stop, hang and restart it: the port stays the same."""
@@ -24,14 +33,25 @@ class RedisServer(Process):
     stop_seconds = 5.0
 
     def __init__(
-        self, folder: Path, password: str, *, log: Path | None = None, port: int | None = None, memory: str = "256mb"
+        self,
+        folder: Path,
+        password: str,
+        *,
+        log: Path | None = None,
+        port: int | None = None,
+        memory: str = "256mb",
+        settings: Mapping[str, object] | None = None,
     ) -> None:
         super().__init__("redis", log or folder / "redis.log")
         self.folder = folder
         self.host = LOOPBACK
         self.port = port or free_port()
-        self._password = password
-        self._memory = memory
+        self.password = password
+        # The default user's: it administers the server, in tests, and nobody else is told it.
+        self.admin_password = secrets.token_hex(32)
+        self.memory = memory
+        self.settings = settings or {}
+        """Lines of redis.conf beside those that every server of ours has."""
         self.socket = SocketPath(folder, "redis.sock")
 
     @property
@@ -40,16 +60,21 @@ class RedisServer(Process):
         return f"redis://{self.host}:{self.port}/0"
 
     @property
+    def service_url(self) -> str:
+        """What services on this machine are told as ``REDIS_URL``: its Unix socket."""
+        return self.socket_url
+
+    @property
     def socket_url(self) -> str:
         """The same through its Unix socket."""
         return f"unix://{quote(str(self.socket.get()))}?db=0"
 
     def client(self, timeout: float = 2.0) -> Redis:
-        """A client that does not retry. Who asks closes it."""
+        """An administrator's client, which does not retry. Who asks closes it."""
         return Redis(
             host=self.host,
             port=self.port,
-            password=self._password,
+            password=self.admin_password,
             socket_timeout=timeout,
             socket_connect_timeout=timeout,
             retry=Retry(NoBackoff(), 0),
@@ -57,8 +82,8 @@ class RedisServer(Process):
 
     def prepare(self) -> None:
         """Write the configuration: the password is in this file, so that it is on no command line."""
-        if any(character in self._password for character in '"\\\n'):
-            raise LocalError("REDIS_PASSWORD must not have quotes, backslashes or line ends")
+        if any(character in self.password for character in '"\\\n '):
+            raise LocalError("REDIS_PASSWORD must not have blanks, quotes, backslashes or line ends")
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         settings = [
             f"bind {self.host}",
@@ -66,24 +91,26 @@ class RedisServer(Process):
             f'unixsocket "{self.socket.get()}"',
             "unixsocketperm 700",
             "protected-mode yes",
-            f'requirepass "{self._password}"',
+            f'requirepass "{self.admin_password}"',
+            f'user {SERVICE_USER} on ">{self.password}" {SERVICE_RIGHTS}',
             f'dir "{self.folder}"',
             'save ""',
             "appendonly no",
             # See `environment`. What huge pages cost is copied by a fork, and with nothing to save there is none.
             "disable-thp no",
-            f"maxmemory {self._memory}",
+            f"maxmemory {self.memory}",
             # Pages, which expire anyway, make room; what has no expiry never goes unnoticed: full of it, Redis says no.
             "maxmemory-policy volatile-lru",
             "daemonize no",
+            *(f"{name} {value}" for name, value in self.settings.items()),
         ]
-        write_private(self._configuration, "".join(f"{line}\n" for line in settings))
+        write_private(self.configuration_file, "".join(f"{line}\n" for line in settings))
 
     def command(self) -> Sequence[str]:
         program = find_program("redis-server", "valkey-server")
         if program is None:
             raise MissingPrerequisite("Redis is not installed: `make run` installs it or names the package")
-        return [program, str(self._configuration)]
+        return [program, str(self.configuration_file)]
 
     def environment(self) -> Mapping[str, str]:
         """The index is read at random all over it: with huge pages, a fifth less processor time for a player's neighbours at a
@@ -104,5 +131,6 @@ class RedisServer(Process):
             return False
 
     @property
-    def _configuration(self) -> Path:
+    def configuration_file(self) -> Path:
+        """The redis.conf that it reads, written before each start: private, for it has the password."""
         return self.folder / "redis.conf"

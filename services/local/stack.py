@@ -47,6 +47,8 @@ class Stack:
         port: int | None = None,
         leaderboards: int = 1,
         redis_memory: str = "256mb",
+        mysql_server: type[MySqlServer] = MySqlServer,
+        redis_server: type[RedisServer] = RedisServer,
         environment: Mapping[str, str] | None = None,
         reload: bool = False,
         report: Callable[[str], None] = lambda step: None,
@@ -59,8 +61,8 @@ class Stack:
         self._lock = Lock(self.folder)
         self._started: list[Process] = []
 
-        self.mysql = MySqlServer(self.folder / "mysql", self._secrets["MYSQL_ADMIN_PASSWORD"], log=self.log_of("mysql"))
-        self.redis = RedisServer(
+        self.mysql = mysql_server(self.folder / "mysql", self._secrets["MYSQL_ADMIN_PASSWORD"], log=self.log_of("mysql"))
+        self.redis = redis_server(
             self.folder / "redis", self._secrets["REDIS_PASSWORD"], log=self.log_of("redis"), memory=redis_memory
         )
         self.migrations = Migrations(self.log_of("migrations"), self._environment_of("migrate"))
@@ -219,11 +221,11 @@ class Stack:
         return {
             **without_secrets(os.environ),
             "PYTHONUNBUFFERED": "1",
-            "MYSQL_HOST": str(self.mysql.socket.get()),
+            "MYSQL_HOST": self.mysql.service_host,
             "MYSQL_PORT": str(self.mysql.port),
             "MYSQL_ADMIN_USER": ADMIN,
             "MYSQL_DATABASE": self.database,
-            "REDIS_URL": self.redis.socket_url,
+            "REDIS_URL": self.redis.service_url,
             **self._settings,
             **{name.upper(): self._secrets[name.upper()] for name in CONSUMERS[consumer]},
         }

@@ -94,10 +94,10 @@ class Gateway(Process):
             # The others are for the gateway's own health and metrics: in a container they are out of reach anyway.
             entry_point["address"] = f"{host}:{self.port}" if published else f"{LOOPBACK}:{free_port()}"
         configuration["providers"]["file"]["directory"] = str(ROOT / "gateway" / "dynamic")
-        self._configuration.write_text(yaml.safe_dump(configuration, sort_keys=False), encoding="utf-8")
+        self.configuration_file.write_text(yaml.safe_dump(configuration, sort_keys=False), encoding="utf-8")
 
     def command(self) -> Sequence[str]:
-        return [_from_environment("traefik"), f"--configFile={self._configuration}"]
+        return [_from_environment("traefik"), f"--configFile={self.configuration_file}"]
 
     def environment(self) -> Mapping[str, str]:
         return {**without_secrets(os.environ), **self._backends}
@@ -107,7 +107,8 @@ class Gateway(Process):
         return answers(self.url + "/")
 
     @property
-    def _configuration(self) -> Path:
+    def configuration_file(self) -> Path:
+        """The static configuration that it reads: this machine's, written before each start."""
         return self.folder / "traefik.yaml"
 
 

@@ -1,7 +1,8 @@
 """`make bench`: start a system, measure it against the framework's ceiling, tell how it stands.
 
 Settings come from the environment: ROUNDS (5), ROUND_SECONDS for a load in a round (3), PLAYERS (200000), QUICK=1 for a smoke
-run of a minute, SCALE=1 for the figures up to a million players (some minutes more), OUTPUT for the folder of results.
+run of a minute, SCALE=1 for the figures up to a million players (some minutes more), SERVERS=containers for the servers of
+compose.yaml, OUTPUT for the folder of results.
 """
 
 import json
@@ -25,6 +26,7 @@ from tests.bench.report import Report
 from tests.bench.rounds import Case, Plan, measure
 from tests.bench.scale import add_scale
 from tests.bench.system import SUBMITTERS, NoIndex, System, own_account, reads, submission
+from tests.servers import pair
 
 RESULTS = ROOT / "tests" / "bench" / "results"
 SMOKE_RESULTS = ROOT / ".local" / "bench"
@@ -39,7 +41,7 @@ def main() -> int:
     smoke = settings.get("QUICK") == "1"
     plan = Plan(_number(settings, "ROUNDS", 1 if smoke else 5), _number(settings, "ROUND_SECONDS", 1 if smoke else 3), 1)
     players = _number(settings, "PLAYERS", 20_000 if smoke else 200_000)
-    results = Path(settings.get("OUTPUT") or (SMOKE_RESULTS if smoke else RESULTS))
+    results = Path(settings.get("OUTPUT") or (SMOKE_RESULTS if smoke else RESULTS) / pair().name)
     progress = Progress()
     scratch = ROOT / ".local"  # on the disk that data would be on; a system's own temporary folder may be in memory
     scratch.mkdir(mode=0o700, exist_ok=True)

@@ -13,7 +13,7 @@ from fastapi import Depends, FastAPI, HTTPException, Response
 from fastapi.security import OAuth2PasswordBearer
 from pydantic import BaseModel
 
-from services.common.server import serve
+from services.common.http.server import serve
 from services.common.settings import ServiceSettings, load_settings
 from services.common.tokens import ALGORITHM, KeyRing
 

@@ -52,7 +52,7 @@ class Meter:
 
     def _read(self) -> dict[str, float]:
         return {
-            part: sum(process_seconds(process.pid) for process in processes if process.running)
+            part: sum(process_seconds(process.working_pid) for process in processes if process.running)
             for part, processes in self._parts.items()
         }
 

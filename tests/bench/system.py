@@ -11,17 +11,18 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from services.auth.tokens import AccessTokenIssuer
+from services.auth.sessions.tokens import AccessTokenIssuer
 from services.common.tokens import KeyRing
-from services.leaderboard.ranking import ALL_TIME, MAIN_BOARD_ID
+from services.leaderboard.rules.places import ALL_TIME, MAIN_BOARD_ID
 from services.local.mysql import ADMIN
 from services.local.processes import Process, without_secrets
 from services.local.secrets import SECRETS
 from services.local.seed.command import seed
 from services.local.seed.target import Target
-from services.local.stack import Stack
 from services.local.web import Service
 from tests.bench.generator import Load
+from tests.servers import pair, server_versions
+from tests.system import NO_SUBMISSION_LIMIT
 
 API = "/api/leaderboard"
 SUBMITTERS = 200
@@ -48,7 +49,9 @@ class System:
 
     def __init__(self, folder: Path, *, leaderboards: int = 1, redis_memory: str = "256mb") -> None:
         self.secrets = {name.upper(): make() for name, make in SECRETS.items()}
-        self.stack = Stack(folder, secrets=self.secrets, leaderboards=leaderboards, redis_memory=redis_memory)
+        self.stack = pair().stack(
+            folder, secrets=self.secrets, leaderboards=leaderboards, redis_memory=redis_memory, environment=NO_SUBMISSION_LIMIT
+        )
         self.ceiling = Service(
             "ceiling",
             module="tests.bench.ceiling",
@@ -115,9 +118,9 @@ class System:
                 session_id = uuid.uuid4()
                 cursor.execute(
                     "INSERT INTO refresh_families"
-                    " (id, user_id, created_at, last_used_at, expires_at, ends_at, address, user_agent)"
-                    " VALUES (%s, %s, %s, %s, %s, %s, '', 'bench')",
-                    (session_id.bytes, user_id, now, now, now + timedelta(days=1), now + timedelta(days=1)),
+                    " (id, user_id, created_at, last_used_at, expires_at, ends_at, authenticated_at, address, user_agent)"
+                    " VALUES (%s, %s, %s, %s, %s, %s, %s, '', 'bench')",
+                    (session_id.bytes, user_id, now, now, now + timedelta(days=1), now + timedelta(days=1), now),
                 )
                 tokens.append(issuer.issue(user_id, username, session_id, now))
             connection.commit()
@@ -135,10 +138,7 @@ class System:
 
     def versions(self) -> dict[str, str]:
         """The servers that run, by name."""
-        ((mysql,),) = self._select("SELECT VERSION()")
-        with self.stack.redis.client() as redis:
-            info: dict[str, Any] = redis.info("server")
-        return {"MariaDB" if "maria" in mysql.lower() else "MySQL": mysql, "Redis": info["redis_version"]}
+        return server_versions(self.stack.mysql, self.stack.redis)
 
     # The index, seen from outside.
 

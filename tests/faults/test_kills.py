@@ -15,16 +15,16 @@ from typing import Any
 import httpx
 import pytest
 
-from services.leaderboard.index import APPLY
+from services.leaderboard.index.writer import APPLY
 from services.leaderboard.settings import LeaderboardSettings
 from services.local.processes import Process
 from services.local.stack import Stack
 from services.local.web import Service
 from tests.faults.conftest import StartProcess
-from tests.faults.play import rows, send, submit
 from tests.faults.proofs import Proof
 from tests.faults.proxy import COMMIT, Fault, Proxy, proxying
-from tests.system import Accounts, eventually, rows_are_awaited
+from tests.playing import send, submit
+from tests.system import Accounts, eventually, rows, rows_are_awaited
 
 pytestmark = pytest.mark.proof(2)
 

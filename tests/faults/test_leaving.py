@@ -6,14 +6,14 @@ from time import monotonic
 import httpx
 import pytest
 
-from services.common.server import GRACE_SECONDS
+from services.common.http.server import GRACE_SECONDS
+from services.leaderboard.log.writer import DRAIN_SECONDS
 from services.leaderboard.settings import LeaderboardSettings
-from services.leaderboard.writer import DRAIN_SECONDS
 from services.local.processes import Process
 from tests.faults.conftest import StartProcess
-from tests.faults.play import API
 from tests.faults.proofs import Proof
 from tests.faults.proxy import COMMIT, Fault, Proxy
+from tests.playing import API
 from tests.system import Accounts, assert_problem
 
 pytestmark = pytest.mark.proof(5)

@@ -12,12 +12,12 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
-from services.leaderboard.ranking import Session, fold, ranks
+from services.leaderboard.rules.ranking import Session, fold, ranks
 from services.leaderboard.settings import LeaderboardSettings
 from services.local.stack import Stack
 from tests.conftest import settings_of
-from tests.faults.play import API
 from tests.faults.proofs import Bar, Proof
+from tests.playing import API
 from tests.system import Accounts
 
 pytestmark = pytest.mark.proof(1)

@@ -9,12 +9,11 @@ import pytest
 
 from services.leaderboard.app import create_app
 from services.leaderboard.settings import LeaderboardSettings
-from services.local.mysql import MySqlServer
 from services.local.stack import Stack
 from tests.conftest import settings_of
-from tests.faults.play import rows, send
 from tests.faults.proofs import Proof
-from tests.system import Accounts, assert_problem, eventually, serving
+from tests.playing import send
+from tests.system import Accounts, assert_problem, eventually, rows, serving
 
 pytestmark = pytest.mark.proof(5)
 
@@ -52,16 +51,16 @@ async def test_a_transaction_that_waits_too_long_is_refused_and_leaves_nothing_b
     await proof.whole(leaderboard_settings)
 
 
-@pytest.mark.parametrize("end", [MySqlServer.kill, MySqlServer.stop], ids=["killed", "stopped"])
+@pytest.mark.parametrize("end", ["killed", "stopped"])
 async def test_mysql_is_restarted_under_load_and_nothing_acknowledged_is_lost(
     own_stack: Stack,
     secrets: Mapping[str, str],
     accounts: Accounts,
     rounds: Callable[[int, int], int],
     proof: Proof,
-    end: Callable[[MySqlServer], None],
+    end: str,
 ) -> None:
-    first_id = 3_000 if end is MySqlServer.kill else 4_000
+    first_id = 3_000 if end == "killed" else 4_000
     mysql, accepted, refused = own_stack.mysql, list[tuple[int, int]](), list[httpx.Response]()
     processes = [(process, process.pid) for process in own_stack.leaderboards]
     clients = [httpx.AsyncClient(base_url=process.url, timeout=30) for process, _ in processes]
@@ -89,12 +88,12 @@ async def test_mysql_is_restarted_under_load_and_nothing_acknowledged_is_lost(
             playing.create_task(play(user_id))
         for _ in range(rounds(1, 5)):
             await grows(accepted, 30)
-            await asyncio.to_thread(end, mysql)
+            await asyncio.to_thread(mysql.kill if end == "killed" else mysql.stop)
             await grows(refused, PLAYERS)
             mysql.launch()
             await asyncio.to_thread(mysql.wait_ready)
             await grows(accepted, 30)
-            proof.did(f"MySQL {'killed' if end is MySqlServer.kill else 'stopped'} and started under load")
+            proof.did(f"MySQL {end} and started under load")
         stop.set()
     for client in clients:
         await client.aclose()

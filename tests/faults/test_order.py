@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from services.leaderboard.index import RankingIndex
-from services.leaderboard.rankings import MAIN
-from services.leaderboard.rebuild import build
+from services.leaderboard.index.build import build
+from services.leaderboard.index.reader import RankingIndex
+from services.leaderboard.rules.places import MAIN
 from services.leaderboard.settings import LeaderboardSettings
 from services.local.redis import RedisServer
 from tests.faults.proofs import Proof

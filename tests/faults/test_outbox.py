@@ -8,18 +8,18 @@ from typing import Any
 
 import pytest
 
-from services.common.multistatement import Transactions
+from services.common.mysql.multistatement import Transactions
 from services.leaderboard.app import create_app
-from services.leaderboard.follower import MAX_NOTES, ROUNDS_BETWEEN_COUNTS
-from services.leaderboard.rankings import MAIN
-from services.leaderboard.repository import BoardPeriod
-from services.leaderboard.sessions import PREPARE, Change, Submission
+from services.leaderboard.index.follower import MAX_NOTES, ROUNDS_BETWEEN_COUNTS
+from services.leaderboard.log.sessions import PREPARE, Submission
+from services.leaderboard.log.writer import LANES, Writer
+from services.leaderboard.rules.places import MAIN, Place
+from services.leaderboard.rules.standings import StandingRow
 from services.leaderboard.settings import LeaderboardSettings
-from services.leaderboard.writer import LANES, Writer
 from services.local.redis import RedisServer
-from tests.faults.play import leader, redis_in_use, rows
 from tests.faults.proofs import Bar, Proof
-from tests.system import eventually, serving
+from tests.faults.shown import leader, redis_in_use
+from tests.system import eventually, rows, serving
 
 pytestmark = pytest.mark.proof(6)
 
@@ -35,14 +35,14 @@ async def store(settings: LeaderboardSettings, groups: int, bar: Bar) -> None:
     transactions = Transactions(settings, settings.leaderboard_mysql_user, password, connections=LANES, first=PREPARE)
     numbers = count()
 
-    async def announce(_: BoardPeriod, __: Sequence[Change]) -> None:
+    async def apply_and_rank(_: Place, __: Sequence[StandingRow]) -> None:
         return None
 
-    async def ranks(_: BoardPeriod, __: Mapping[int, int]) -> Mapping[int, int]:
+    async def ranks(_: Place, __: Mapping[int, int]) -> Mapping[int, int]:
         return {}
 
     alone = settings.model_copy(update={"submission_group": 1})
-    writer = Writer(transactions, alone, MAIN, announce=announce, ranks=ranks, told=lambda _: None)
+    writer = Writer(transactions, alone, MAIN, apply_and_rank=apply_and_rank, ranks=ranks, told=lambda _: None)
 
     async def play(user_id: int) -> None:
         while (number := next(numbers)) < groups:
@@ -64,8 +64,8 @@ async def test_the_outbox_stays_bounded_without_redis_and_the_index_is_right_aft
 ) -> None:
     groups = rounds(300, MAX_NOTES + 1)
     most = groups - 1
-    monkeypatch.setattr("services.leaderboard.follower.MAX_NOTES", most)
-    monkeypatch.setattr("services.leaderboard.follower.ROUNDS_BETWEEN_COUNTS", rounds(2, ROUNDS_BETWEEN_COUNTS))
+    monkeypatch.setattr("services.leaderboard.index.follower.MAX_NOTES", most)
+    monkeypatch.setattr("services.leaderboard.index.follower.ROUNDS_BETWEEN_COUNTS", rounds(2, ROUNDS_BETWEEN_COUNTS))
     redis.kill()
     async with serving(create_app(on_redis)) as process:
         with proof.progress("groups", groups) as bar:

@@ -7,16 +7,17 @@ from typing import Any
 import httpx
 import pytest
 
-from services.leaderboard.index import keys
-from services.leaderboard.rankings import MAIN
-from services.leaderboard.rebuild import BATCH
-from services.leaderboard.scripting import Script
+from services.leaderboard.index.build import BATCH
+from services.leaderboard.index.connection import Script
+from services.leaderboard.index.layout import keys
+from services.leaderboard.rules.places import MAIN
 from services.leaderboard.settings import LeaderboardSettings
 from services.local.redis import RedisServer
 from tests.faults.conftest import MakeProcess
-from tests.faults.play import API, redis_in_use, submit
 from tests.faults.proofs import Proof
 from tests.faults.proxy import Fault, Proxy, proxying
+from tests.faults.shown import redis_in_use
+from tests.playing import API, submit
 from tests.ranked import put, random_standings
 from tests.system import Accounts
 

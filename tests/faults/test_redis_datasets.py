@@ -6,14 +6,16 @@ from pathlib import Path
 import httpx
 import pytest
 
-from services.leaderboard.index import keys
-from services.leaderboard.rankings import MAIN
+from services.leaderboard.index.layout import keys
+from services.leaderboard.rules.places import MAIN
 from services.leaderboard.settings import LeaderboardSettings
 from services.local.redis import RedisServer
 from tests.faults.conftest import MakeProcess
-from tests.faults.play import API, leader, redis_in_use, shows, submit
 from tests.faults.proofs import Proof
 from tests.faults.proxy import proxying
+from tests.faults.shown import leader, redis_in_use, shows
+from tests.playing import API, submit
+from tests.servers import pair
 from tests.system import Accounts, eventually
 
 pytestmark = pytest.mark.proof(3)
@@ -96,7 +98,7 @@ async def test_a_replica_that_lags_and_is_promoted_is_not_believed(
     on_redis: LeaderboardSettings,
     proof: Proof,
 ) -> None:
-    replica = RedisServer(tmp_path / "replica", secrets["REDIS_PASSWORD"])
+    replica = pair().redis(tmp_path / "replica", secrets["REDIS_PASSWORD"])
     replica.start()
     try:
         async with proxying("127.0.0.1", redis.port) as proxy, proxying("127.0.0.1", redis.port) as link:
@@ -104,7 +106,7 @@ async def test_a_replica_that_lags_and_is_promoted_is_not_believed(
             ada = accounts.new("Ada", 1)
             await submit(process, ada, 1)
             with replica.client() as client:
-                client.config_set("masterauth", secrets["REDIS_PASSWORD"])
+                client.config_set("masterauth", redis.admin_password)
                 client.replicaof("127.0.0.1", str(link.port))
 
                 async def has_it() -> bool:

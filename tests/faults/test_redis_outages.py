@@ -11,10 +11,11 @@ import pytest
 from services.leaderboard.settings import LeaderboardSettings
 from services.local.ports import free_port
 from services.local.redis import RedisServer
-from tests.faults.conftest import MakeProcess
-from tests.faults.play import API, leader, redis_in_use, shows, submit
+from tests.faults.conftest import MakeProcess, StartProcess
 from tests.faults.proofs import Proof
 from tests.faults.proxy import proxying
+from tests.faults.shown import leader, redis_in_use, shows
+from tests.playing import API, submit
 from tests.system import Accounts
 
 pytestmark = pytest.mark.proof(3)
@@ -250,3 +251,23 @@ def test_sigstop_is_what_hangs_it(redis: RedisServer) -> None:
     redis.resume()
     with redis.client() as client:
         assert client.ping()
+
+
+async def test_a_name_that_is_not_found_in_time_is_told_once_and_is_no_error_of_ours(
+    start_process: StartProcess, process: httpx.AsyncClient, on_redis: LeaderboardSettings, proof: Proof
+) -> None:
+    """The look-up ends when the connection has been given up, and nobody waits for it any more."""
+    service = await start_process(
+        redis_url="redis://no-such-host.invalid:6379/0", redis_timeout=0.0002, mysql_database=on_redis.mysql_database
+    )
+    await redis_in_use(process)
+
+    async with httpx.AsyncClient(base_url=service.url) as client:
+        for _ in range(20):
+            assert (await client.get(f"{API}/top")).status_code == 200
+            await asyncio.sleep(0.1)
+    told = service.log.read_text()
+    assert "never retrieved" not in told
+    assert told.count("redis unavailable") == 1
+    proof.did("reads while the name of Redis was not found", 20)
+    await proof.whole(on_redis)

@@ -8,16 +8,16 @@ from typing import Any
 import httpx
 import pytest
 
-from services.leaderboard import exports, player_writer
 from services.leaderboard.app import create_app
+from services.leaderboard.players import exports, writer
 from services.leaderboard.settings import LeaderboardSettings
 from services.local.stack import Stack
 from tests.faults.conftest import StartProcess
-from tests.faults.play import API, names, rows, submit
 from tests.faults.proofs import Proof
 from tests.faults.proxy import COMMIT, Fault, Proxy, proxying
-from tests.leaving import add_sessions
-from tests.system import Accounts, assert_problem, eventually, rows_are_awaited, serving
+from tests.faults.shown import names
+from tests.playing import API, add_sessions, submit
+from tests.system import Accounts, assert_problem, eventually, rows, rows_are_awaited, serving
 
 pytestmark = pytest.mark.proof(5)
 
@@ -49,7 +49,7 @@ async def test_whatever_becomes_of_a_commit_who_leaves_is_gone(
     after: bytes,
     proof: Proof,
 ) -> None:
-    monkeypatch.setattr(player_writer, "ERASED_AT_ONCE", 2)
+    monkeypatch.setattr(writer, "ERASED_AT_ONCE", 2)
     ada = accounts.new("Ada", 1)
     await submit(proxied, accounts.new("Bob", 2), 1)
     for score in range(5):

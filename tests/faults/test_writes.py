@@ -8,12 +8,12 @@ import httpx
 import pytest
 
 from services.leaderboard.app import create_app
-from services.leaderboard.ranking import Session, fold
+from services.leaderboard.rules.ranking import Session, fold
 from services.leaderboard.settings import LeaderboardSettings
-from tests.faults.play import rows, send
 from tests.faults.proofs import Proof
 from tests.faults.proxy import COMMIT, Fault, Proxy
-from tests.system import Accounts, assert_problem, eventually, rows_are_awaited, serving
+from tests.playing import send
+from tests.system import Accounts, assert_problem, eventually, rows, rows_are_awaited, serving
 
 pytestmark = pytest.mark.proof(5)
 

@@ -1,10 +1,12 @@
-"""What tests of the writer share."""
+"""What tests of the writer, and of what auth keeps, share."""
 
 from collections.abc import AsyncIterator
 
 import pytest
 
-from services.common.multistatement import Transactions
+from services.auth.settings import AuthSettings
+from services.common.mysql.database import Database
+from services.common.mysql.multistatement import Transactions
 from services.leaderboard.settings import LeaderboardSettings
 from tests.writing import Board, connect
 
@@ -21,3 +23,11 @@ async def board(transactions: Transactions, leaderboard_settings: LeaderboardSet
     board = Board(transactions, leaderboard_settings)
     yield board
     await board.writer.drain()
+
+
+@pytest.fixture
+async def database(auth_settings: AuthSettings, mysql: object) -> AsyncIterator[Database]:
+    """MySQL as the auth service sees it."""
+    database = Database(auth_settings, auth_settings.auth_mysql_user, auth_settings.auth_mysql_password.get_secret_value())
+    yield database
+    await database.dispose()

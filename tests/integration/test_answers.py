@@ -4,20 +4,21 @@ from typing import Any
 
 import pytest
 
-from services.common.multistatement import Transactions
-from services.leaderboard import answers
+from services.common.mysql.multistatement import Transactions
 from services.leaderboard.errors import TotalTooLarge
-from services.leaderboard.ranking import MAX_TOTAL
-from services.leaderboard.sessions import Submission
+from services.leaderboard.log import answers
+from services.leaderboard.log.sessions import Submission
+from services.leaderboard.rules.ranking import MAX_TOTAL
 from services.leaderboard.settings import LeaderboardSettings
-from tests.writing import Board, rows, session
+from tests.system import rows
+from tests.writing import Board, session
 
 KEPT = "SELECT answered_total, answered_rank FROM game_sessions WHERE submission_key LIKE 'c:%%' ORDER BY id"
 
 
 @pytest.fixture(autouse=True)
 def _not_soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(answers, "_SOON_SECONDS", 3600)
+    monkeypatch.setattr(answers, "SOON_SECONDS", 3600)
 
 
 @pytest.fixture
@@ -40,7 +41,7 @@ async def test_they_go_along_with_the_next_group(board: Board, mysql: Any) -> No
 async def test_they_go_alone_when_no_group_comes_and_before_the_process_leaves(
     board: Board, mysql: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(answers, "_AT_ONCE", 2)
+    monkeypatch.setattr(answers, "AT_ONCE", 2)
     stored = await board.store(*(keyed(user_id, user_id) for user_id in range(1, 6)))
     await board.writer.drain()
     assert rows(mysql, KEPT) == [(answer.total_score, answer.rank) for answer in stored]

@@ -5,9 +5,8 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.playing import API
 from tests.system import Accounts, assert_problem
-
-API = "/api/leaderboard"
 
 
 @pytest.fixture

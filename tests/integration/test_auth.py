@@ -60,7 +60,8 @@ async def test_of_many_registrations_of_one_name_at_once_one_succeeds(
     auth_settings: AuthSettings, mysql: Any, rounds: Callable[[int, int], int]
 ) -> None:
     many = rounds(60, 500)
-    async with serving(create_app(auth_settings.model_copy(update={"password_queue": many}))) as auth:
+    room = {"password_queue": many, "password_queue_per_address": many}
+    async with serving(create_app(auth_settings.model_copy(update=room))) as auth:
         answers = await asyncio.gather(*(register(auth, ["ada", "Ada", "ADA"][number % 3]) for number in range(many)))
     assert sorted(answer.status_code for answer in answers) == [201] + [409] * (many - 1)
     assert count(mysql, "SELECT COUNT(*) FROM users") == 1
@@ -126,7 +127,7 @@ async def test_a_bad_name_or_password_is_refused_with_its_place(
         b'{"username": "Ada", "password": "correct horse battery", "admin": true}',
         b'{"username": NaN, "password": "correct horse battery"}',
         b"\xff\xfe",
-        b"[" * 50_000,
+        b"[" * 5_000,
     ],
 )
 @pytest.mark.parametrize("path", ["/auth/register", "/auth/login"])

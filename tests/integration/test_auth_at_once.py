@@ -22,14 +22,14 @@ class Person:
         self._client = client
         self._random = random.Random(seed)
         self._refresh = ""
-        self._token: dict[str, str] = {}
+        self.token: dict[str, str] = {}
         self.answers: list[httpx.Response] = []
 
     async def act(self, times: int) -> None:
         for _ in range(times):
-            await self._random.choice([self._login, self._renew, self._renew, self._rename, self._end_others, self._end_any])()
+            await self._random.choice([self.login, self._renew, self._renew, self._rename, self._end_others, self._end_any])()
 
-    async def _send(self, method: str, path: str, **options: Any) -> httpx.Response:
+    async def send(self, method: str, path: str, **options: Any) -> httpx.Response:
         self._client.cookies.clear()
         answer = await self._client.request(method, path, **options)
         self.answers.append(answer)
@@ -37,26 +37,26 @@ class Person:
 
     def _keep(self, answer: httpx.Response) -> None:
         if answer.status_code == 200:
-            self._token, self._refresh = bearer(answer.json()["access_token"]), answer.cookies["refresh_token"]
+            self.token, self._refresh = bearer(answer.json()["access_token"]), answer.cookies["refresh_token"]
 
-    async def _login(self) -> None:
+    async def login(self) -> None:
         for name in NAMES:
-            self._keep(await self._send("POST", "/auth/login", json={"username": name, "password": PASSWORD}))
+            self._keep(await self.send("POST", "/auth/login", json={"username": name, "password": PASSWORD}))
 
     async def _renew(self) -> None:
-        self._keep(await self._send("POST", "/auth/refresh", headers={"Cookie": f"refresh_token={self._refresh}"}))
+        self._keep(await self.send("POST", "/auth/refresh", headers={"Cookie": f"refresh_token={self._refresh}"}))
 
     async def _rename(self) -> None:
         body = {"username": self._random.choice(NAMES)}
-        await self._send("PUT", "/auth/me/username", json=body, headers=self._token)
+        await self.send("PUT", "/auth/me/username", json=body, headers=self.token)
 
     async def _end_others(self) -> None:
-        await self._send("DELETE", "/auth/sessions", headers=self._token)
+        await self.send("DELETE", "/auth/sessions", headers=self.token)
 
     async def _end_any(self) -> None:
-        listed = await self._send("GET", "/auth/sessions", headers=self._token)
+        listed = await self.send("GET", "/auth/sessions", headers=self.token)
         for session in listed.json().get("sessions", [])[-2:]:
-            await self._send("DELETE", f"/auth/sessions/{session['session_id']}", headers=self._token)
+            await self.send("DELETE", f"/auth/sessions/{session['session_id']}", headers=self.token)
 
 
 async def test_whatever_meets_is_answered_and_no_session_outlives_the_account(auth_settings: AuthSettings, mysql: Any) -> None:
@@ -71,12 +71,12 @@ async def test_whatever_meets_is_answered_and_no_session_outlives_the_account(au
         assert count(mysql, "SELECT COUNT(*) FROM users") == 1
         # And once more, while the account is deleted under them.
         leaver = Person(one, 100)
-        await leaver._login()
-        gone = leaver._send("POST", "/auth/me/deletion", json={"password": PASSWORD}, headers=leaver._token)
+        await leaver.login()
+        gone = leaver.send("POST", "/auth/me/deletion", json={"password": PASSWORD}, headers=leaver.token)
         await asyncio.gather(*(person.act(2) for person in people[::2]), gone)
         if leaver.answers[-1].status_code != 204:  # somebody had ended the session before
-            await leaver._login()
-            await leaver._send("POST", "/auth/me/deletion", json={"password": PASSWORD}, headers=leaver._token)
+            await leaver.login()
+            await leaver.send("POST", "/auth/me/deletion", json={"password": PASSWORD}, headers=leaver.token)
         assert leaver.answers[-1].status_code == 204
         answers = [answer for person in (*people, leaver) for answer in person.answers]
     assert {answer.status_code for answer in answers} <= EXPECTED, [

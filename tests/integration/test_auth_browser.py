@@ -14,8 +14,8 @@ OURS = "http://service"
 
 
 def attributes(answer: httpx.Response) -> tuple[str, dict[str, str]]:
-    """The name of the one cookie that an answer sets, and its attributes."""
-    [header] = answer.headers.get_list("set-cookie")
+    """The name of the one refresh cookie that an answer sets, and its attributes."""
+    [header] = [each for each in answer.headers.get_list("set-cookie") if "refresh_token=" in each]
     name, *rest = (part.strip().partition("=") for part in header.split(";"))
     return name[0], {each.lower(): value for each, _, value in rest}
 

@@ -8,8 +8,8 @@ import httpx
 import jwt
 import pytest
 
+from services.auth.accounts.kept_names import MAX_KEPT
 from services.auth.app import create_app
-from services.auth.kept_names import MAX_KEPT
 from services.auth.settings import AuthSettings
 from tests.signing_in import Clock, count, login, refresh, register, sign_in
 from tests.system import PASSWORD, assert_problem, bearer, eventually, serving
@@ -179,3 +179,24 @@ async def test_no_account_keeps_more_names_than_the_bound(timed_auth: httpx.Asyn
     assert_problem(await rename(timed_auth, ada, "another"), 409, "too-many-names")
     assert count(mysql, "SELECT COUNT(*) FROM kept_usernames") == MAX_KEPT
     assert_problem(await register(timed_auth, "name1"), 409, "username-taken")
+
+
+@pytest.mark.parametrize("typed", ["admin", "Adm1n", "a.d.m.i.n", "ＭＯＤＥＲＡＴＯＲ"])
+async def test_a_reserved_name_is_nobodys_to_take(auth: httpx.AsyncClient, mysql: Any, typed: str) -> None:
+    refused = await register(auth, typed)
+    assert_problem(refused, 422, "invalid-request")
+    assert [error["pointer"] for error in refused.json()["errors"]] == ["#/username"]
+    assert "reserved" in refused.json()["detail"]
+    ada = await signed_up(auth, "Ada")
+    assert_problem(await rename(auth, ada, typed), 422, "invalid-request")
+    assert (await auth.get("/auth/me", headers=ada)).json()["username"] == "Ada"
+    assert count(mysql, "SELECT COUNT(*) FROM kept_usernames") == 0
+
+
+async def test_an_account_that_has_a_reserved_name_already_keeps_it(auth: httpx.AsyncClient, mysql: Any) -> None:
+    await signed_up(auth, "Ada")
+    with mysql.cursor() as cursor:
+        cursor.execute("UPDATE users SET username = 'Admin', username_canonical = 'admin'")
+    token, _ = await sign_in(auth, username="Admin")
+    assert (await rename(auth, token, "ADMIN")).status_code == 200
+    assert (await auth.get("/auth/me", headers=token)).json()["username"] == "ADMIN"

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.auth.callers import render
-from services.auth.families import AccountRecord
-from services.auth.hot import find
-from services.auth.schemas import Account
+from services.auth.http.hot import find
+from services.auth.http.schemas import Account
+from services.auth.sessions.callers import render
+from services.auth.sessions.families import AccountRecord
 from services.common.tokens import TokenVerifier
 from tests.system import AUDIENCE, ISSUER, Accounts, assert_problem, bearer, sign_up
 

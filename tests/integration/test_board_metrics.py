@@ -7,9 +7,8 @@ import httpx
 
 from services.leaderboard.app import create_app
 from services.leaderboard.settings import LeaderboardSettings
+from tests.playing import API
 from tests.system import Accounts, eventually, serving
-
-API = "/api/leaderboard"
 
 
 async def read(client: httpx.AsyncClient) -> dict[str, float]:

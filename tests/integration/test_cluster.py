@@ -3,35 +3,40 @@
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
 
 import pytest
 
 from services.leaderboard.app import create_app
-from services.leaderboard.repository import BoardPeriod
-from services.leaderboard.sessions import Change
+from services.leaderboard.rules.places import Place
+from services.leaderboard.rules.standings import StandingRow
 from services.leaderboard.settings import LeaderboardSettings
 from services.local.ports import free_port
 from services.local.redis import RedisServer
+from tests.playing import API
 from tests.ranked import indexing
+from tests.servers import pair
 from tests.system import Accounts, serving
 
-API = "/api/leaderboard"
 SLOTS = 16_384
 NODES = 3
 
 
-class ClusterNode(RedisServer):
-    """A Redis server in cluster mode."""
+@dataclass
+class Node:
+    """A Redis server in cluster mode. The nodes talk on ``bus_port``: by default 10,000 higher, which there need not be."""
 
-    def prepare(self) -> None:
-        super().prepare()
-        # By default the nodes talk on a port 10,000 higher, which there need not be.
-        self.bus_port = free_port()
-        path = self.folder / "redis.conf"
-        more = f"cluster-enabled yes\ncluster-config-file nodes.conf\ncluster-port {self.bus_port}\n"
-        path.write_text(path.read_text(encoding="utf-8") + more, encoding="utf-8")
+    server: RedisServer
+    bus_port: int
+
+
+def new_node(folder: Path, password: str) -> Node:
+    bus_port = free_port()
+    settings = {"cluster-enabled": "yes", "cluster-config-file": "nodes.conf", "cluster-port": bus_port}
+    return Node(pair().redis(folder, password, settings=settings), bus_port)
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = 20) -> None:
@@ -42,32 +47,33 @@ def wait_until(condition: Callable[[], bool], seconds: float = 20) -> None:
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory, secrets: Mapping[str, str]) -> Iterator[list[ClusterNode]]:
-    nodes = [ClusterNode(tmp_path_factory.mktemp("node"), secrets["REDIS_PASSWORD"]) for _ in range(NODES)]
+def cluster(tmp_path_factory: pytest.TempPathFactory, secrets: Mapping[str, str]) -> Iterator[list[RedisServer]]:
+    nodes = [new_node(tmp_path_factory.mktemp("node"), secrets["REDIS_PASSWORD"]) for _ in range(NODES)]
     with ExitStack() as stack:
         for node in nodes:
-            node.start()
-            stack.callback(node.stop)
-        clients: list[Any] = [stack.enter_context(node.client()) for node in nodes]
+            node.server.start()
+            stack.callback(node.server.stop)
+        clients: list[Any] = [stack.enter_context(node.server.client()) for node in nodes]
         for number, client in enumerate(clients):
             client.execute_command("CLUSTER ADDSLOTSRANGE", SLOTS * number // NODES, SLOTS * (number + 1) // NODES - 1)
-            clients[0].execute_command("CLUSTER MEET", nodes[number].host, nodes[number].port, nodes[number].bus_port)
+            node = nodes[number]
+            clients[0].execute_command("CLUSTER MEET", node.server.host, node.server.port, node.bus_port)
         wait_until(lambda: all(client.execute_command("CLUSTER INFO")["cluster_state"] == "ok" for client in clients))
         wait_until(lambda: all(len(client.execute_command("CLUSTER SHARDS")) == NODES for client in clients))
-        yield nodes
+        yield [node.server for node in nodes]
 
 
 @pytest.fixture
-def settings(leaderboard_settings: LeaderboardSettings, cluster: list[ClusterNode]) -> LeaderboardSettings:
+def settings(leaderboard_settings: LeaderboardSettings, cluster: list[RedisServer]) -> LeaderboardSettings:
     for node in cluster:
         with node.client() as client:
             client.flushall()
     return leaderboard_settings.model_copy(update={"redis_url": cluster[0].url, "redis_cluster": True, "redis_timeout": 1.0})
 
 
-async def test_every_board_is_whole_on_whichever_node_it_is(settings: LeaderboardSettings, cluster: list[ClusterNode]) -> None:
-    boards = [BoardPeriod(board, 0) for board in range(1, 13)]
-    rows = [Change(user_id, f"player{user_id}", user_id % 7, user_id, 1) for user_id in range(1, 301)]
+async def test_every_board_is_whole_on_whichever_node_it_is(settings: LeaderboardSettings, cluster: list[RedisServer]) -> None:
+    boards = [Place(board, 0) for board in range(1, 13)]
+    rows = [StandingRow(user_id, f"player{user_id}", user_id % 7, user_id, 1) for user_id in range(1, 301)]
     expected = [row.user_id for row in sorted(rows, key=lambda row: (-(row.score or 0), row.reached_session_id))]
     async with indexing(settings) as (index, reads):
         for at in boards:

@@ -9,10 +9,10 @@ from contextlib import asynccontextmanager
 import pytest
 import uvloop
 
-from services.common.database import Database
-from services.common.multistatement import Transaction, Transactions
-from services.common.problems import response_to
-from services.leaderboard.retries import is_away
+from services.common.http.problems import response_to
+from services.common.mysql.database import Database
+from services.common.mysql.multistatement import Transaction, Transactions
+from services.common.mysql.retries import is_away
 from services.leaderboard.settings import LeaderboardSettings
 
 # Of three such connections about one is gone before the driver looks at its socket.

@@ -21,7 +21,16 @@ from services.leaderboard.models import LeaderboardBase
 from services.local.stack import Stack
 
 TABLES = {
-    "auth": {"users", "kept_usernames", "refresh_families", "refresh_tokens", "audit_events", "password_attempts"},
+    "auth": {
+        "users",
+        "kept_usernames",
+        "refresh_families",
+        "refresh_tokens",
+        "audit_events",
+        "audit_addresses",
+        "export_leases",
+        "password_attempts",
+    },
     "leaderboard": {"boards", "players", "game_sessions", "standings", "outbox", "erasures", "erased_keys"},
 }
 
@@ -44,6 +53,13 @@ def connect(settings: MigrationSettings, account: str, password: SecretStr) -> "
         password=password.get_secret_value(),
         database=settings.mysql_database,
     )
+
+
+def migrating(settings: MigrationSettings) -> "pymysql.Connection[Any]":
+    """A connection of the account that changes the schema, each statement a transaction."""
+    connection = connect(settings, "migrate", settings.migrate_mysql_password)
+    connection.autocommit(True)
+    return connection
 
 
 def test_the_migrations_make_what_the_models_say(settings: MigrationSettings) -> None:
@@ -114,6 +130,27 @@ def test_who_is_signed_in_stays_so_when_sessions_become_rows_of_their_own(settin
         upgrade(settings)
 
 
+def test_of_sessions_that_go_on_it_is_known_that_the_password_was_given_when_they_began(settings: MigrationSettings) -> None:
+    upgrade(settings, "0007")
+    with connect(settings, "migrate", settings.migrate_mysql_password) as connection, connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO users (id, username, username_canonical, password_hash, created_at)"
+            " VALUES (7, 'Ada', 'ada', '', UTC_TIMESTAMP(6))"
+        )
+        cursor.execute(
+            "INSERT INTO refresh_families (id, user_id, created_at, last_used_at, expires_at, ends_at, address, user_agent)"
+            " VALUES (%s, 7, '2026-01-02 03:04:05.678', UTC_TIMESTAMP(6), UTC_TIMESTAMP(6), UTC_TIMESTAMP(6), '', '')",
+            (uuid.uuid4().bytes,),
+        )
+        connection.commit()
+        connection.autocommit(True)
+        upgrade(settings)
+        cursor.execute("SELECT COUNT(*), SUM(authenticated_at = created_at) FROM refresh_families")
+        assert cursor.fetchone() == (1, 1)
+        downgrade(settings, "0007")
+        upgrade(settings)
+
+
 @pytest.mark.parametrize("account", ["auth", "leaderboard"])
 def test_a_service_reads_its_own_tables_and_no_others(settings: MigrationSettings, account: str) -> None:
     upgrade(settings)
@@ -133,24 +170,100 @@ def test_a_service_reads_its_own_tables_and_no_others(settings: MigrationSetting
                 cursor.execute(statement)
 
 
-def test_the_audit_log_can_be_added_to_and_forget_addresses_and_nothing_else(settings: MigrationSettings) -> None:
-    upgrade(settings)
+REFUSED = (
+    "UPDATE audit_events SET user_id = 2",
+    "UPDATE audit_events SET event = 'logged_in'",
+    "UPDATE audit_events SET detail = NULL",
+    "UPDATE audit_events SET occurred_at = NOW(6)",
+    "UPDATE audit_events SET id = id + 1",
+    "DELETE FROM audit_events",
+    "TRUNCATE TABLE audit_events",
+    "INSERT INTO audit_events (id, event, occurred_at) VALUES (1000, 'logged_in', NOW(6))",
+    "INSERT INTO audit_events VALUES (1000, 'logged_in', 1, NULL, NOW(6))",
+    "INSERT INTO audit_events (event, occurred_at) VALUES ('logged_in', NOW(6)) ON DUPLICATE KEY UPDATE event = 'logged_in'",
+    "REPLACE INTO audit_events (event, occurred_at) VALUES ('logged_in', NOW(6))",
+    "UPDATE audit_addresses SET address = '::2'",
+    "TRUNCATE TABLE audit_addresses",
+)
+
+
+def the_log_is_added_to_and_nothing_else(settings: MigrationSettings) -> None:
+    """As the auth service's own account, on the server."""
     with connect(settings, "auth", settings.auth_mysql_password) as connection, connection.cursor() as cursor:
-        cursor.execute(
-            "INSERT INTO audit_events (event, user_id, address, occurred_at) VALUES ('registered', 1, '::1', NOW(6))"
-        )
-        cursor.execute("UPDATE audit_events SET address = NULL WHERE id = LAST_INSERT_ID()")
-        for statement in (
-            "UPDATE audit_events SET user_id = 2",
-            "UPDATE audit_events SET event = 'logged_in'",
-            "UPDATE audit_events SET detail = NULL",
-            "UPDATE audit_events SET occurred_at = NOW(6)",
-            "DELETE FROM audit_events",
-            "TRUNCATE TABLE audit_events",
-            "REPLACE INTO audit_events (id, event, occurred_at) VALUES (1, 'logged_in', NOW(6))",
-        ):
+        cursor.execute("INSERT INTO audit_events (event, user_id, occurred_at) VALUES ('registered', 1, NOW(6))")
+        cursor.execute("INSERT INTO audit_addresses (event_id, address, occurred_at) VALUES (LAST_INSERT_ID(), '::1', NOW(6))")
+        cursor.execute("SELECT id, event, user_id, detail, occurred_at FROM audit_events")
+        cursor.execute("DELETE FROM audit_addresses WHERE event_id = LAST_INSERT_ID()")
+        for statement in REFUSED:
             with pytest.raises(pymysql.err.OperationalError, match="denied"):
                 cursor.execute(statement)
+        connection.commit()
+
+
+def test_the_audit_log_can_be_added_to_and_forget_addresses_and_nothing_else(settings: MigrationSettings) -> None:
+    upgrade(settings)
+    the_log_is_added_to_and_nothing_else(settings)
+
+
+def test_what_was_granted_on_the_audit_log_before_is_taken_back(settings: MigrationSettings) -> None:
+    upgrade(settings, "0006")
+    with migrating(settings) as connection, connection.cursor() as cursor:
+        cursor.execute(f"GRANT SELECT, INSERT, UPDATE (address) ON `{settings.mysql_database}`.audit_events TO 'auth'@'%'")
+    upgrade(settings)
+    the_log_is_added_to_and_nothing_else(settings)
+
+
+def test_addresses_move_to_a_table_of_their_own_batch_by_batch_and_back(settings: MigrationSettings) -> None:
+    upgrade(settings, "0006")
+    before = "SELECT id, address FROM audit_events ORDER BY id"
+    now = "SELECT id, address FROM audit_events LEFT JOIN audit_addresses ON event_id = id ORDER BY id"
+    with migrating(settings) as connection, connection.cursor() as cursor:
+        cursor.executemany(
+            "INSERT INTO audit_events (event, address, occurred_at) VALUES ('logged_in', %s, NOW(6))",
+            [(None if number % 3 == 0 else f"192.0.2.{number}",) for number in range(11)],
+        )
+        for _ in range(11):  # two batches and a part of one
+            cursor.execute(
+                "INSERT INTO audit_events (event, address, occurred_at) SELECT event, address, NOW(6) FROM audit_events"
+            )
+        cursor.execute("DELETE FROM audit_events WHERE id BETWEEN 9000 AND 10500 OR id % 7 = 0")
+        cursor.execute(before)
+        expected = list(cursor.fetchall())
+        assert len(expected) > 15_000
+        upgrade(settings)
+        cursor.execute(now)
+        assert list(cursor.fetchall()) == expected
+        cursor.execute(
+            "SELECT COUNT(*) FROM audit_addresses AS a JOIN audit_events AS e"
+            " ON a.event_id = e.id AND a.occurred_at = e.occurred_at"
+        )
+        assert cursor.fetchone() == (sum(address is not None for _, address in expected),)
+        downgrade(settings, "0006")
+        cursor.execute(before)
+        assert list(cursor.fetchall()) == expected
+        upgrade(settings)
+        cursor.execute(now)
+        assert list(cursor.fetchall()) == expected
+
+
+def test_a_move_of_addresses_that_was_cut_short_goes_on(settings: MigrationSettings) -> None:
+    upgrade(settings)
+    downgrade(settings, "0006")
+    with migrating(settings) as connection, connection.cursor() as cursor:
+        for number in range(1, 5):
+            cursor.execute(
+                "INSERT INTO audit_events (event, address, occurred_at) VALUES ('logged_in', %s, NOW(6))",
+                (f"192.0.2.{number}",),
+            )
+        # As it is after the first of two batches: the table is there, and half of the rows.
+        cursor.execute(
+            "CREATE TABLE audit_addresses (event_id BIGINT UNSIGNED PRIMARY KEY, address VARCHAR(64) NOT NULL,"
+            " occurred_at DATETIME(6) NOT NULL, KEY ix_audit_addresses_occurred_at (occurred_at))"
+        )
+        cursor.execute("INSERT INTO audit_addresses SELECT id, address, occurred_at FROM audit_events ORDER BY id LIMIT 2")
+        upgrade(settings)
+        cursor.execute("SELECT address FROM audit_addresses ORDER BY event_id")
+        assert [address for (address,) in cursor.fetchall()] == [f"192.0.2.{number}" for number in range(1, 5)]
 
 
 def test_running_it_again_changes_the_passwords_to_those_of_the_settings(

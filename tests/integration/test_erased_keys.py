@@ -6,11 +6,12 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.leaderboard import erased_keys
 from services.leaderboard.errors import SessionErased
+from services.leaderboard.log import erased_keys
 from services.leaderboard.settings import LeaderboardSettings
 from tests.ranked import database_of
-from tests.writing import Board, rows, session
+from tests.system import rows
+from tests.writing import Board, session
 
 
 async def erase(

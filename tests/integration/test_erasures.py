@@ -8,14 +8,13 @@ from typing import Any
 import httpx
 import pytest
 
-from services.leaderboard import player_writer, players
 from services.leaderboard.app import create_app
-from services.leaderboard.check import check
-from services.leaderboard.players import Outcome
+from services.leaderboard.operate.check import check
+from services.leaderboard.players import changes, writer
+from services.leaderboard.players.changes import PlayerChange
 from services.leaderboard.settings import LeaderboardSettings
-from tests.leaving import get, own_database, play, remove, submit_by_key
-from tests.system import Accounts, Pause, assert_problem, eventually, rows_are_awaited, serving
-from tests.writing import rows
+from tests.playing import get, own_database, play, remove, send, submit
+from tests.system import Accounts, Pause, assert_problem, eventually, rows, rows_are_awaited, serving
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -25,14 +24,14 @@ async def test_a_late_repeat_of_an_erased_submission_brings_nobody_back(
 ) -> None:
     ada, bob = accounts.new("Ada", 1), accounts.new("Bob", 2)
     for player in (ada, bob):
-        assert (await submit_by_key(leaderboard, player, 5, "key")).status_code == 201
+        assert (await send(leaderboard, player, 5, "key")).status_code == 201
     await remove(leaderboard, ada)
     for score in (5, 6):
-        assert_problem(await submit_by_key(leaderboard, ada, score, "key"), 409, "session-erased")
+        assert_problem(await send(leaderboard, ada, score, "key"), 409, "session-erased")
     assert rows(mysql, "SELECT score, version FROM standings WHERE user_id = 1") == [(None, 2)]
     assert rows(mysql, "SELECT COUNT(*) FROM game_sessions WHERE user_id = 1") == [(0,)]
-    assert (await submit_by_key(leaderboard, bob, 5, "key")).headers["idempotent-replayed"] == "true"
-    assert (await submit_by_key(leaderboard, ada, 5, "another")).json()["total_score"] == 5
+    assert (await send(leaderboard, bob, 5, "key")).headers["idempotent-replayed"] == "true"
+    assert (await send(leaderboard, ada, 5, "another")).json()["total_score"] == 5
     [(digest,)] = rows(mysql, "SELECT digest FROM erased_keys")
     assert b"key" not in digest
 
@@ -44,7 +43,7 @@ async def test_very_many_sessions_are_erased_to_the_last(
     leaderboard_settings: LeaderboardSettings,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(player_writer, "ERASED_AT_ONCE", 5)
+    monkeypatch.setattr(writer, "ERASED_AT_ONCE", 5)
     ada, bob = accounts.new("Ada", 1), accounts.new("Bob", 2)
     for count in (4, 5, 6, 20):
         await play(leaderboard, bob, 1)
@@ -64,27 +63,27 @@ async def test_who_plays_while_their_sessions_are_being_erased_has_those_session
     leaderboard_settings: LeaderboardSettings,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(player_writer, "ERASED_AT_ONCE", 2)
-    pause, erase = Pause(), players.erase
+    monkeypatch.setattr(writer, "ERASED_AT_ONCE", 2)
+    pause, erase = Pause(), changes.erase
 
-    async def held(connection: Any, user_id: int, now: datetime, limit: int) -> Outcome:
+    async def held(connection: Any, user_id: int, now: datetime, limit: int) -> PlayerChange:
         await pause.here()
         return await erase(connection, user_id, now, limit)
 
-    monkeypatch.setattr(players, "erase", held)
+    monkeypatch.setattr(changes, "erase", held)
     ada = accounts.new("Ada", 1)
     await play(leaderboard, ada, 1, 2, 3)
-    assert (await submit_by_key(leaderboard, ada, 4, "key")).status_code == 201
+    assert (await send(leaderboard, ada, 4, "key")).status_code == 201
     leaving = asyncio.create_task(remove(leaderboard, ada))
     await pause.reached.wait()
     # Gone from the board, while two of the four sessions are still there.
     assert (await get(leaderboard, "top"))["top"] == []
     assert rows(mysql, "SELECT COUNT(*) FROM game_sessions") == [(2,)]
     assert await check(leaderboard_settings) == []
-    repeated = await submit_by_key(leaderboard, ada, 4, "key")
+    repeated = await send(leaderboard, ada, 4, "key")
     assert repeated.headers["idempotent-replayed"] == "true"
     assert (repeated.json()["total_score"], repeated.json()["rank"]) == (0, None)
-    [answer] = await play(leaderboard, ada, 7)
+    answer = await submit(leaderboard, ada, 7)
     assert (answer["total_score"], answer["rank"]) == (7, 1)
     assert await check(leaderboard_settings) == []
     pause.go_on.set()
@@ -92,7 +91,7 @@ async def test_who_plays_while_their_sessions_are_being_erased_has_those_session
     assert rows(mysql, "SELECT id, score FROM game_sessions") == [(answer["session_id"], 7)]
     assert rows(mysql, "SELECT score, sessions, reached_session_id FROM standings") == [(7, 1, answer["session_id"])]
     assert await check(leaderboard_settings) == []
-    assert_problem(await submit_by_key(leaderboard, ada, 4, "key"), 409, "session-erased")
+    assert_problem(await send(leaderboard, ada, 4, "key"), 409, "session-erased")
 
 
 @pytest.mark.parametrize("at_once", [2, 1000])
@@ -105,30 +104,30 @@ async def test_a_session_that_is_on_its_way_is_erased_too_or_counted_alone(
     at_once: int,
 ) -> None:
     """It has an id, less than that of others which are to be erased, and is committed after the player was removed."""
-    monkeypatch.setattr(player_writer, "ERASED_AT_ONCE", at_once)
+    monkeypatch.setattr(writer, "ERASED_AT_ONCE", at_once)
     held_up, ada = accounts.new("Held", 1), accounts.new("Ada", 2)
     await play(leaderboard, held_up, 1)
     await play(leaderboard, ada, 1)
     mysql.begin()
     rows(mysql, "SELECT * FROM standings WHERE user_id = 1 FOR UPDATE")
     async with serving(create_app(leaderboard_settings)) as other:
-        on_its_way = asyncio.gather(play(leaderboard, held_up, 1), play(leaderboard, ada, 10))
+        on_its_way = asyncio.gather(submit(leaderboard, held_up, 1), submit(leaderboard, ada, 10))
         await eventually(lambda: rows_are_awaited(mysql, 1))
         await play(other, ada, 100, 200, 300, 400)
-        pause, erase = Pause(), players.erase
+        pause, erase = Pause(), changes.erase
 
-        async def held(connection: Any, user_id: int, now: datetime, limit: int) -> Outcome:
+        async def held(connection: Any, user_id: int, now: datetime, limit: int) -> PlayerChange:
             await pause.here()
             return await erase(connection, user_id, now, limit)
 
-        monkeypatch.setattr(players, "erase", held)
+        monkeypatch.setattr(changes, "erase", held)
         leaving = asyncio.create_task(remove(other, ada))
         if at_once == 2:
             await pause.reached.wait()
         else:
             await leaving
         mysql.rollback()
-        _, [answer] = await on_its_way
+        _, answer = await on_its_way
         assert answer["total_score"] == 10  # counted after the removal, upon nothing
         pause.go_on.set()
         await leaving
@@ -152,9 +151,9 @@ async def test_an_erasure_that_was_left_over_is_finished_by_the_next_process(
         await play(leaderboard, player, *([1] * 7))
     async with own_database(leaderboard_settings) as database:
         for user_id in (1, 2):
-            outcome = await database.transaction(partial(players.remove, user_id=user_id, now=NOW, limit=2))
+            outcome = await database.transaction(partial(changes.remove, user_id=user_id, now=NOW, limit=2))
             assert (outcome.erased, outcome.pending) == (2, True)
-    [answer] = await play(leaderboard, bob, 5)
+    answer = await submit(leaderboard, bob, 5)
     assert rows(mysql, "SELECT user_id, COUNT(*) FROM game_sessions GROUP BY user_id") == [(1, 5), (2, 6)]
     async with serving(create_app(leaderboard_settings)) as next_one:
 
@@ -174,8 +173,8 @@ async def test_what_is_left_over_is_finished_a_batch_at_a_time(
         await play(leaderboard, accounts.new(user_id=user_id), *([1] * 4))
     async with own_database(leaderboard_settings) as database:
         for user_id in (1, 2, 3):
-            await database.transaction(partial(players.remove, user_id=user_id, now=NOW, limit=1))
-        erased = [await database.transaction(lambda connection: players.finish_erasures(connection, NOW, 4)) for _ in range(4)]
+            await database.transaction(partial(changes.remove, user_id=user_id, now=NOW, limit=1))
+        erased = [await database.transaction(lambda connection: changes.finish_erasures(connection, NOW, 4)) for _ in range(4)]
     assert erased == [4, 4, 1, 0]
     assert rows(mysql, "SELECT COUNT(*) FROM game_sessions") == [(0,)]
     assert rows(mysql, "SELECT COUNT(*) FROM erasures") == [(0,)]

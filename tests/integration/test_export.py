@@ -7,24 +7,16 @@ from typing import Any
 import httpx
 import pytest
 
-from services.leaderboard import exports
 from services.leaderboard.app import create_app
-from services.leaderboard.exports import Exports
-from services.leaderboard.schemas import Export
+from services.leaderboard.http.schemas import Export
+from services.leaderboard.players import exports
+from services.leaderboard.players.exports import Exports
 from services.leaderboard.settings import LeaderboardSettings
-from tests.leaving import add_sessions
+from tests.playing import API, add_sessions, play, submit
 from tests.ranked import database_of
 from tests.system import Accounts, eventually, serving
 
-API = "/api/leaderboard"
 NAME = 'Ada "the first" \\ é'
-
-
-async def play(client: httpx.AsyncClient, headers: dict[str, str], *scores: int, key: str | None = None) -> list[int]:
-    """Submit, and give the sessions' ids."""
-    named = headers | ({"Idempotency-Key": key} if key else {})
-    answers = [await client.post(f"{API}/submit", json={"score": score}, headers=named) for score in scores]
-    return [answer.json()["session_id"] for answer in answers]
 
 
 async def export(client: httpx.AsyncClient, headers: dict[str, str]) -> dict[str, Any]:
@@ -53,7 +45,7 @@ async def test_it_holds_the_player_the_standings_and_every_session(
     began = datetime.now(UTC)
     await play(leaderboard, accounts.new("Bob", 2), 9)
     ids = await play(leaderboard, ada, 5, 0)
-    ids += await play(leaderboard, ada, 7, key='"k\\')
+    ids.append((await submit(leaderboard, ada, 7, '"k\\'))["session_id"])
     await eventually(lambda: answer_is_kept(mysql, ids[2]))
     document = await export(leaderboard, ada)
     assert document["player"] == {"user_id": 1, "username": NAME}

@@ -12,10 +12,10 @@ import pytest
 from services.leaderboard.app import create_app
 from services.leaderboard.settings import LeaderboardSettings
 from services.local.ports import free_port
+from tests.playing import API
 from tests.ranked import put, random_standings, ranked
 from tests.system import Accounts, eventually, serving
 
-API = "/api/leaderboard"
 PLAYERS = 400
 
 

@@ -1,48 +1,30 @@
 """Guessing passwords: it is slowed down account by account, whoever guesses and from wherever, and tells nobody anything."""
 
 import asyncio
-import threading
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import httpx
 import pytest
 
-from services.auth import attempts
+from services.auth.accounts.users import UserRecord
 from services.auth.app import create_app
-from services.auth.audit import Event
-from services.auth.clients import Client
-from services.auth.errors import PasswordQueueFull, TooManyFailures
-from services.auth.passwords import Passwords
-from services.auth.repository import UserRecord
+from services.auth.audit.clients import Client
+from services.auth.audit.events import Event
+from services.auth.errors import PasswordQueueFull
+from services.auth.passwords import attempts
+from services.auth.passwords.hashing import Passwords
+from services.auth.passwords.verification import PasswordCheck
 from services.auth.settings import AuthSettings
-from services.auth.verification import PasswordCheck
 from services.common import upkeep
-from services.common.database import Database
+from services.common.mysql.database import Database
 from services.common.upkeep import Upkeep
-from tests.system import PASSWORD, assert_problem, bearer, serving
+from tests.signing_in import Clock
+from tests.system import PASSWORD, assert_problem, bearer, rows, serving
 
 WRONG = "wrong horse battery"
 CLIENT = Client("192.0.2.7", "a browser")
-
-
-class Clock:
-    """A clock that a test moves."""
-
-    def __init__(self) -> None:
-        self.now = datetime.now(UTC)
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def move(self, seconds: float) -> None:
-        self.now += timedelta(seconds=seconds)
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
 
 
 @pytest.fixture
@@ -51,13 +33,6 @@ async def auth(auth_settings: AuthSettings, mysql: object, clock: Clock) -> Asyn
     async with serving(create_app(auth_settings, clock)) as client:
         await client.post("/auth/register", json={"username": "Ada", "password": PASSWORD})
         yield client
-
-
-@pytest.fixture
-async def database(auth_settings: AuthSettings, mysql: object) -> AsyncIterator[Database]:
-    found = Database(auth_settings, auth_settings.auth_mysql_user, auth_settings.auth_mysql_password.get_secret_value())
-    yield found
-    await found.dispose()
 
 
 async def login(client: httpx.AsyncClient, password: str = WRONG, username: str = "Ada") -> httpx.Response:
@@ -69,12 +44,6 @@ async def fail(client: httpx.AsyncClient, times: int, username: str = "Ada") -> 
         assert_problem(await login(client, WRONG, username), 401, "invalid-credentials")
 
 
-def rows(connection: Any, statement: str) -> list[Any]:
-    with connection.cursor() as cursor:
-        cursor.execute(statement)
-        return list(cursor.fetchall())
-
-
 async def test_after_six_failures_not_even_the_right_password_is_looked_at_until_the_delay_is_over(
     auth: httpx.AsyncClient, clock: Clock
 ) -> None:
@@ -84,9 +53,9 @@ async def test_after_six_failures_not_even_the_right_password_is_looked_at_until
         assert_problem(answer, 429, "too-many-failures")
         assert answer.headers["retry-after"] == "5"
         assert answer.json()["detail"].endswith("Try again in 5 seconds.")
-    clock.move(4.999)
+    clock.advance(seconds=4.999)
     assert (await login(auth, PASSWORD)).headers["retry-after"] == "1"
-    clock.move(0.001)
+    clock.advance(seconds=0.001)
     assert (await login(auth, PASSWORD)).status_code == 200
 
 
@@ -103,7 +72,7 @@ async def test_the_delay_doubles_up_to_fifteen_minutes(auth: httpx.AsyncClient, 
         await fail(auth, 1)
         refused = await login(auth)
         delays.append(int(refused.headers["retry-after"]))
-        clock.move(delays[-1])
+        clock.advance(seconds=delays[-1])
     assert delays == [5, 10, 20, 40, 80, 160, 320, 640, 900, 900]
     assert refused.json()["detail"].endswith("Try again in 15 minutes.")
 
@@ -119,7 +88,7 @@ async def test_names_that_nobody_has_are_slowed_down_alike(auth: httpx.AsyncClie
         told[username] = answers
     assert [answer[0] for answer in told["Ada"]] == [401] * 6 + [429] * 3
     assert told["Ada"] == told["nobody"] == told["not a name!"]
-    clock.move(5)
+    clock.advance(seconds=5)
     assert_problem(await login(auth, WRONG, "NOBODY"), 401)
     assert_problem(await login(auth, WRONG, "nobody"), 429)  # the same name in another case is the same name
 
@@ -133,7 +102,7 @@ async def test_of_many_guesses_at_once_at_whatever_process_six_are_looked_at(
         statuses = sorted(answer.status_code for answer in answers)
         assert statuses == [401] * 6 + [429] * 34
         assert_problem(await login(auth, PASSWORD), 429)
-        clock.move(5)
+        clock.advance(seconds=5)
         assert (await login(other, PASSWORD)).status_code == 200
 
 
@@ -163,27 +132,43 @@ async def test_whoever_is_signed_in_stays_so_while_someone_else_guesses(auth: ht
     assert (await auth.post("/auth/refresh", headers={"Cookie": cookie})).status_code == 200
 
 
-async def test_wherever_the_password_is_asked_for_a_wrong_one_counts(auth: httpx.AsyncClient, clock: Clock) -> None:
-    me = bearer((await login(auth, PASSWORD)).json()["access_token"])
+async def test_what_asks_for_the_password_again_has_one_count_by_session(auth: httpx.AsyncClient, clock: Clock) -> None:
+    me, other = [bearer((await login(auth, PASSWORD)).json()["access_token"]) for _ in range(2)]
+    auth.cookies.clear()
     new = "another horse battery"
 
-    async def change(password: str) -> httpx.Response:
-        return await auth.put("/auth/me/password", json={"current_password": password, "new_password": new}, headers=me)
+    async def change(password: str, session: dict[str, str] = me) -> httpx.Response:
+        body = {"current_password": password, "new_password": new}
+        return await auth.put("/auth/me/password", json=body, headers=session)
 
     async def delete(password: str) -> httpx.Response:
         return await auth.post("/auth/me/deletion", json={"password": password}, headers=me)
 
-    for _ in range(2):
-        await fail(auth, 1)
+    for _ in range(3):
         assert_problem(await change(WRONG), 403, "wrong-password")
         assert_problem(await delete(WRONG), 403, "wrong-password")
-    for answer in (await login(auth, PASSWORD), await change(PASSWORD), await delete(PASSWORD)):
+    for answer in (await change(PASSWORD), await delete(PASSWORD)):
         assert_problem(answer, 429, "too-many-failures")
         assert answer.headers["retry-after"] == "5"
-    clock.move(5)
+    assert_problem(await change(WRONG, other), 403, "wrong-password")
+    await fail(auth, 5)
+    assert (await login(auth, PASSWORD)).status_code == 200
+    clock.advance(seconds=5)
     assert (await change(PASSWORD)).status_code == 204
-    await fail(auth, 5)  # the right one has cleared the count
-    assert (await login(auth, new)).status_code == 200
+    for _ in range(5):  # the right one has cleared the count
+        assert_problem(await change(WRONG), 403, "wrong-password")
+    assert (await delete(new)).status_code == 204
+
+
+async def test_strangers_guesses_do_not_delay_what_is_confirmed_in_a_session(auth: httpx.AsyncClient) -> None:
+    me = bearer((await login(auth, PASSWORD)).json()["access_token"])
+    auth.cookies.clear()
+    await fail(auth, 6)
+    assert_problem(await login(auth, PASSWORD), 429)
+    body = {"current_password": PASSWORD, "new_password": "another horse battery"}
+    assert (await auth.put("/auth/me/password", json=body, headers=me)).status_code == 204
+    auth.cookies.clear()
+    assert_problem(await login(auth, PASSWORD), 429)  # what is right there clears nothing here
 
 
 async def test_one_account_is_slowed_down_and_no_other(auth: httpx.AsyncClient) -> None:
@@ -212,23 +197,19 @@ async def test_the_log_tells_of_failures_and_once_of_a_delay_and_never_what_was_
         ("login_failed", None, 6),
     ]
     assert b"hunter2" not in b"".join(row[0] for row in rows(mysql, "SELECT account_key FROM password_attempts"))
-    clock.move(5)
+    clock.advance(seconds=5)
     await fail(auth, 1)
     await login(auth)
     assert rows(mysql, f"SELECT COUNT(*) FROM audit_events WHERE event = 'attempts_delayed' AND user_id = {user_id}") == [(2,)]
 
 
-async def test_another_name_of_an_account_gives_no_further_guesses(
-    database: Database, auth_settings: AuthSettings, clock: Clock
-) -> None:
-    hashing = Passwords(auth_settings)
-    check = PasswordCheck(database, hashing, auth_settings, clock)
-    user = UserRecord(7, "Ada", "ada", await hashing.hash(PASSWORD), clock.now)
-    for number in range(6):
-        assert await check.check(f"name{number}", user, WRONG, CLIENT, failed=Event.PASSWORD_REFUSED) is None
-    with pytest.raises(TooManyFailures):
-        await check.check("name7", user, PASSWORD, CLIENT, failed=Event.PASSWORD_REFUSED)
-    hashing.close()
+async def test_another_name_of_an_account_gives_no_further_guesses(auth: httpx.AsyncClient) -> None:
+    me = bearer((await login(auth, PASSWORD)).json()["access_token"])
+    auth.cookies.clear()
+    await fail(auth, 3)
+    assert (await auth.put("/auth/me/username", json={"username": "Countess"}, headers=me)).status_code == 200
+    await fail(auth, 3, "countess")
+    assert_problem(await login(auth, PASSWORD, "Countess"), 429)
 
 
 async def test_what_was_not_looked_at_for_lack_of_room_does_not_count(
@@ -237,19 +218,16 @@ async def test_what_was_not_looked_at_for_lack_of_room_does_not_count(
     settings = auth_settings.model_copy(update={"password_workers": 1, "password_queue": 0})
     hashing = Passwords(settings)
     check = PasswordCheck(database, hashing, settings, clock)
-    user = UserRecord(7, "Ada", "ada", await hashing.hash(PASSWORD), clock.now)
+    user = UserRecord(7, "Ada", "ada", await hashing.hash(PASSWORD, CLIENT), clock.now)
+    key = attempts.by_account(user.user_id)
     for _ in range(5):
-        assert await check.check("ada", user, WRONG, CLIENT, failed=Event.LOGIN_FAILED) is None
-    leave = threading.Event()
-    busy = asyncio.create_task(hashing._run(leave.wait))
-    await asyncio.sleep(0)  # let it take the only place
-    for _ in range(8):
-        with pytest.raises(PasswordQueueFull):
-            await check.check("ada", user, PASSWORD, CLIENT, failed=Event.LOGIN_FAILED)
-    leave.set()
-    await busy
+        assert await check.check(key, user, WRONG, CLIENT, failed=Event.LOGIN_FAILED) is None
+    async with hashing.turn(CLIENT), hashing.turn(CLIENT):
+        for _ in range(8):
+            with pytest.raises(PasswordQueueFull):
+                await check.check(key, user, PASSWORD, CLIENT, failed=Event.LOGIN_FAILED)
     assert rows(mysql, "SELECT failures FROM password_attempts") == [(5,)]
-    assert await check.check("ada", user, PASSWORD, CLIENT, failed=Event.LOGIN_FAILED) == PASSWORD
+    assert await check.check(key, user, PASSWORD, CLIENT, failed=Event.LOGIN_FAILED) == PASSWORD
     assert rows(mysql, "SELECT * FROM password_attempts") == []
     hashing.close()
 
@@ -260,7 +238,7 @@ async def test_failures_are_forgotten_in_time_batch_by_batch(
     monkeypatch.setattr(upkeep, "BATCH", 2)
     for number in range(5):
         await fail(auth, 1, f"nobody{number}")
-    clock.move(60)
+    clock.advance(seconds=60)
     await fail(auth, 1, "nobody4")
 
     async def forget(connection: Any, now: datetime, limit: int) -> int:

@@ -10,20 +10,10 @@ import pytest
 from services.leaderboard.app import create_app
 from services.leaderboard.settings import LeaderboardSettings
 from services.local.stack import Stack
-from tests.system import Accounts, assert_problem, eventually, serving
+from tests.playing import API, send
+from tests.system import Accounts, assert_problem, eventually, rows, serving
 
-API = "/api/leaderboard"
 KEY = "8e03978e-40d5-43dd-bc93-6894a57f9324"
-
-
-def rows(connection: Any, statement: str, *values: object) -> list[tuple[Any, ...]]:
-    with connection.cursor() as cursor:
-        cursor.execute(statement, values)
-        return list(cursor.fetchall())
-
-
-async def submit(client: httpx.AsyncClient, headers: dict[str, str], score: int, key: str = KEY) -> httpx.Response:
-    return await client.post(f"{API}/submit", json={"score": score}, headers={**headers, "Idempotency-Key": key})
 
 
 def replayed(response: httpx.Response) -> bool:
@@ -38,10 +28,10 @@ async def test_a_repeat_is_answered_with_the_first_session_and_counts_nothing(
     leaderboard: httpx.AsyncClient, accounts: Accounts, mysql: Any
 ) -> None:
     ada = accounts.new("Ada", 7)
-    first = await submit(leaderboard, ada, 30)
+    first = await send(leaderboard, ada, 30, KEY)
     assert not replayed(first)
     for _ in range(3):
-        again = await submit(leaderboard, ada, 30)
+        again = await send(leaderboard, ada, 30, KEY)
         assert replayed(again)
         assert again.json() == first.json()
     assert rows(mysql, "SELECT user_id, score FROM game_sessions") == [(7, 30)]
@@ -52,17 +42,17 @@ async def test_a_repeat_is_answered_as_it_was_first_whatever_has_happened_since(
     leaderboard: httpx.AsyncClient, leaderboard_settings: LeaderboardSettings, accounts: Accounts, mysql: Any
 ) -> None:
     ada, bob = accounts.new(), accounts.new()
-    first = await submit(leaderboard, ada, 30)
-    await submit(leaderboard, ada, 5, "another")
-    await submit(leaderboard, bob, 100)
-    again = await submit(leaderboard, ada, 30)
+    first = await send(leaderboard, ada, 30, KEY)
+    await send(leaderboard, ada, 5, "another")
+    await send(leaderboard, bob, 100, KEY)
+    again = await send(leaderboard, ada, 30, KEY)
     assert replayed(again)
     assert again.content == first.content
     assert (await leaderboard.get(f"{API}/rank/me", headers=ada)).json()["total_score"] == 35
     # Within moments MySQL knows what was answered, and so does every process.
     await eventually(lambda: _kept(mysql, 3))
     async with serving(create_app(leaderboard_settings)) as other:
-        elsewhere = await submit(other, ada, 30)
+        elsewhere = await send(other, ada, 30, KEY)
     assert replayed(elsewhere)
     assert elsewhere.content == first.content
 
@@ -76,7 +66,7 @@ async def test_what_was_answered_without_a_key_is_not_kept(
 ) -> None:
     ada = accounts.new()
     await leaderboard.post(f"{API}/submit", json={"score": 1}, headers=ada)
-    await submit(leaderboard, ada, 2)
+    await send(leaderboard, ada, 2, KEY)
     await eventually(lambda: _kept(mysql, 1))
     assert rows(mysql, "SELECT score, answered_total, answered_rank FROM game_sessions ORDER BY id") == [
         (1, None, None),
@@ -88,14 +78,14 @@ async def test_the_same_key_with_another_score_is_refused(
     leaderboard: httpx.AsyncClient, accounts: Accounts, mysql: Any
 ) -> None:
     ada = accounts.new()
-    await submit(leaderboard, ada, 30)
-    assert_problem(await submit(leaderboard, ada, 31), 422, "idempotency-key-reused")
+    await send(leaderboard, ada, 30, KEY)
+    assert_problem(await send(leaderboard, ada, 31, KEY), 422, "idempotency-key-reused")
     assert rows(mysql, "SELECT score FROM game_sessions") == [(30,)]
-    assert replayed(await submit(leaderboard, ada, 30))
+    assert replayed(await send(leaderboard, ada, 30, KEY))
 
 
 async def test_a_key_is_its_players_own(leaderboard: httpx.AsyncClient, accounts: Accounts, mysql: Any) -> None:
-    answers = [await submit(leaderboard, accounts.new(), score) for score in (1, 2)]
+    answers = [await send(leaderboard, accounts.new(), score, KEY) for score in (1, 2)]
     assert not any(replayed(answer) for answer in answers)
     assert rows(mysql, "SELECT COUNT(*) FROM game_sessions") == [(2,)]
 
@@ -139,15 +129,15 @@ async def test_every_visible_character_can_be_in_a_key_and_keys_differ_by_case(
     ada = accounts.new()
     visible = "".join(chr(code) for code in range(0x21, 0x7F))
     for key in (visible[:64], visible[-64:], "key", "KEY", '"key"'):
-        assert not replayed(await submit(leaderboard, ada, 1, key))
-        assert replayed(await submit(leaderboard, ada, 1, key))
+        assert not replayed(await send(leaderboard, ada, 1, key))
+        assert replayed(await send(leaderboard, ada, 1, key))
 
 
 async def test_repeats_that_come_at_the_same_time_are_one_session(
     leaderboard: httpx.AsyncClient, accounts: Accounts, mysql: Any
 ) -> None:
     ada = accounts.new()
-    answers = await asyncio.gather(*(submit(leaderboard, ada, 4) for _ in range(10)))
+    answers = await asyncio.gather(*(send(leaderboard, ada, 4, KEY) for _ in range(10)))
     assert sorted(replayed(answer) for answer in answers) == [False] + [True] * 9
     assert len({answer.json()["session_id"] for answer in answers}) == 1
     assert rows(mysql, "SELECT score, sessions, version FROM standings") == [(4, 1, 1)]
@@ -157,7 +147,7 @@ async def test_of_different_scores_that_come_at_the_same_time_with_one_key_one_i
     leaderboard: httpx.AsyncClient, accounts: Accounts, mysql: Any
 ) -> None:
     ada = accounts.new()
-    answers = await asyncio.gather(*(submit(leaderboard, ada, score) for score in range(5)))
+    answers = await asyncio.gather(*(send(leaderboard, ada, score, KEY) for score in range(5)))
     assert sorted(answer.status_code for answer in answers) == [201, 422, 422, 422, 422]
     [stored] = [answer.json() for answer in answers if answer.status_code == 201]
     assert rows(mysql, "SELECT id, score FROM game_sessions") == [(stored["session_id"], stored["total_score"])]
@@ -170,7 +160,7 @@ async def test_the_same_key_twenty_times_at_once_over_two_processes_is_one_sessi
             clients = [
                 await exits.enter_async_context(httpx.AsyncClient(base_url=service.url)) for service in stack.leaderboards
             ]
-            answers = await asyncio.gather(*(submit(clients[number % 2], player, 9) for number in range(20)))
+            answers = await asyncio.gather(*(send(clients[number % 2], player, 9, KEY) for number in range(20)))
         assert sorted(replayed(answer) for answer in answers) == [False] + [True] * 19
         assert {answer.json()["total_score"] for answer in answers} == {9}
         connection = stack.mysql.connect(database=stack.database, autocommit=True)
@@ -187,10 +177,10 @@ async def test_a_repeat_does_not_bring_a_removed_player_back(
     leaderboard: httpx.AsyncClient, accounts: Accounts, mysql: Any
 ) -> None:
     ada = accounts.new("Ada", 1)
-    first = (await submit(leaderboard, ada, 30)).json()
+    first = (await send(leaderboard, ada, 30, KEY)).json()
     with mysql.cursor() as cursor:
         cursor.execute("UPDATE standings SET score = NULL, version = version + 1 WHERE user_id = 1")
-    again = await submit(leaderboard, ada, 30)
+    again = await send(leaderboard, ada, 30, KEY)
     assert replayed(again)
     assert again.json() == {**first, "total_score": 0, "rank": None}
     assert rows(mysql, "SELECT score, version FROM standings") == [(None, 2)]
@@ -202,8 +192,9 @@ async def test_the_document_tells_all_of_it(leaderboard: httpx.AsyncClient) -> N
     [parameter] = operation["parameters"]
     assert (parameter["in"], parameter["name"]) == ("header", "Idempotency-Key")
     assert not parameter.get("required")
-    assert set(operation["responses"]) == {"201", "400", "401", "409", "413", "415", "422", "503"}
+    assert set(operation["responses"]) == {"201", "400", "401", "409", "413", "415", "422", "429", "503"}
     assert "Idempotent-Replayed" in operation["responses"]["201"]["headers"]
-    assert "Retry-After" in operation["responses"]["503"]["headers"]
+    for status in ("429", "503"):
+        assert "Retry-After" in operation["responses"][status]["headers"]
     for status, kind in (("400", "invalid-idempotency-key"), ("422", "idempotency-key-reused"), ("503", "queue-full")):
         assert f"urn:problem:{kind}" in operation["responses"][status]["description"]

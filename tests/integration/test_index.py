@@ -12,22 +12,25 @@ from hypothesis import strategies as st
 from redis import Redis
 from redis.exceptions import ResponseError
 
-from services.leaderboard.index import APPLY, IndexWriter, RankingIndex, keys, sort_key
-from services.leaderboard.pages import PageCache
-from services.leaderboard.ranking import MAX_TOTAL
-from services.leaderboard.rankings import MAIN
-from services.leaderboard.scripting import RedisConnection
-from services.leaderboard.sessions import Change
+from services.leaderboard.index.connection import RedisConnection
+from services.leaderboard.index.layout import keys, sort_key
+from services.leaderboard.index.pages import PageCache
+from services.leaderboard.index.reader import RankingIndex
+from services.leaderboard.index.writer import APPLY, IndexWriter
+from services.leaderboard.rules.places import MAIN
+from services.leaderboard.rules.ranking import MAX_TOTAL
+from services.leaderboard.rules.standings import StandingRow
 from services.leaderboard.settings import LeaderboardSettings
 from services.local.redis import RedisServer
 from tests.ranked import fill, indexing
+from tests.servers import pair
 
 PLAYERS, ORDER = keys(MAIN)
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory, secrets: Mapping[str, str]) -> Iterator[RedisServer]:
-    server = RedisServer(tmp_path_factory.mktemp("redis"), secrets["REDIS_PASSWORD"])
+    server = pair().redis(tmp_path_factory.mktemp("redis"), secrets["REDIS_PASSWORD"])
     server.start()
     yield server
     server.stop()
@@ -61,8 +64,8 @@ def reads(both: tuple[IndexWriter, RankingIndex]) -> RankingIndex:
     return both[1]
 
 
-def change(user_id: int, score: int | None, version: int = 1, *, reached: int = 0, name: str = "") -> Change:
-    return Change(user_id, name or f"player{user_id}", score, reached or user_id, version)
+def change(user_id: int, score: int | None, version: int = 1, *, reached: int = 0, name: str = "") -> StandingRow:
+    return StandingRow(user_id, name or f"player{user_id}", score, reached or user_id, version)
 
 
 async def top(reads: RankingIndex) -> list[tuple[int, int]] | None:
@@ -94,12 +97,12 @@ async def test_what_is_not_newer_is_refused(index: IndexWriter, reads: RankingIn
 
 
 async def test_a_change_is_answered_with_how_many_are_ahead_of_it(index: IndexWriter, reads: RankingIndex) -> None:
-    assert await reads.announce(MAIN, [change(1, 10)]) == [None]  # no index yet
+    assert await reads.apply_and_rank(MAIN, [change(1, 10)]) == [None]  # no index yet
     await fill(index, [change(1, 10, 5), change(2, 20, 5), change(3, 30, 5)])
     changes = [change(4, 30, 1), change(1, 25, 6), change(2, None, 6), change(5, 0, 1)]
-    assert await reads.announce(MAIN, changes) == [0, 2, None, 3]
+    assert await reads.apply_and_rank(MAIN, changes) == [0, 2, None, 3]
     # The index has a later, greater score of the player, who is not ahead of themselves.
-    assert await reads.announce(MAIN, [change(1, 10, 5), change(4, 30, 1)]) == [2, 0]
+    assert await reads.apply_and_rank(MAIN, [change(1, 10, 5), change(4, 30, 1)]) == [2, 0]
     assert await top(reads) == [(3, 30), (4, 30), (1, 25), (5, 0)]
 
 
@@ -321,7 +324,7 @@ async def test_who_asks_for_the_same_page_at_once_has_it_rendered_once(
 async def test_a_process_keeps_so_many_pages_and_no_more(
     settings: LeaderboardSettings, index: IndexWriter, reads: RankingIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("services.leaderboard.pages.MOST_PAGES", 3)
+    monkeypatch.setattr("services.leaderboard.index.pages.MOST_PAGES", 3)
     await fill(index, [change(1, 10)])
     cache = PageCache(settings, reads)
     for offset in range(10):

@@ -7,31 +7,11 @@ from typing import Any
 import httpx
 import pytest
 
-from services.leaderboard.ranking import MAX_SESSION_SCORE, MAX_TOTAL, Session, fold
-from tests.system import Accounts, assert_problem, eventually
+from services.leaderboard.rules.ranking import MAX_SESSION_SCORE, MAX_TOTAL, Session, fold
+from tests.playing import API, get, submit
+from tests.system import Accounts, assert_problem, eventually, rows
 
-API = "/api/leaderboard"
 Cursor = "pymysql.Connection[pymysql.cursors.Cursor]"
-
-
-def rows(connection: Any, statement: str, *values: object) -> list[tuple[Any, ...]]:
-    with connection.cursor() as cursor:
-        cursor.execute(statement, values)
-        return list(cursor.fetchall())
-
-
-async def submit(client: httpx.AsyncClient, headers: dict[str, str], score: int) -> dict[str, Any]:
-    response = await client.post(f"{API}/submit", json={"score": score}, headers=headers)
-    assert response.status_code == 201, response.text
-    answer: dict[str, Any] = response.json()
-    return answer
-
-
-async def top(client: httpx.AsyncClient, **query: int) -> dict[str, Any]:
-    response = await client.get(f"{API}/top", params=query)
-    assert response.status_code == 200, response.text
-    page: dict[str, Any] = response.json()
-    return page
 
 
 async def test_a_submission_is_answered_with_its_session_the_total_and_the_rank(
@@ -46,15 +26,15 @@ async def test_a_submission_is_answered_with_its_session_the_total_and_the_rank(
 
 
 async def test_the_board_shows_everyone_in_order_at_once(leaderboard: httpx.AsyncClient, accounts: Accounts) -> None:
-    assert await top(leaderboard) == {"top": [], "limit": 10, "offset": 0, "total_players": 0}
+    assert await get(leaderboard, "top") == {"top": [], "limit": 10, "offset": 0, "total_players": 0}
     for name, score in (("ada", 10), ("bob", 30), ("cleo", 20)):
         await submit(leaderboard, accounts.new(name), score)
-    page = await top(leaderboard, limit=2, offset=0)
+    page = await get(leaderboard, "top", limit=2, offset=0)
     assert [(p["rank"], p["username"], p["total_score"]) for p in page["top"]] == [(1, "bob", 30), (2, "cleo", 20)]
     assert page["total_players"] == 3
-    rest = await top(leaderboard, limit=2, offset=2)
+    rest = await get(leaderboard, "top", limit=2, offset=2)
     assert [(p["rank"], p["username"]) for p in rest["top"]] == [(3, "ada")]
-    assert (await top(leaderboard, limit=2, offset=3))["top"] == []
+    assert (await get(leaderboard, "top", limit=2, offset=3))["top"] == []
 
 
 async def test_equal_totals_share_a_rank_and_who_reached_it_first_stands_first(
@@ -66,10 +46,10 @@ async def test_equal_totals_share_a_rank_and_who_reached_it_first_stands_first(
         await submit(leaderboard, tokens[name], score)
     # ada reached 10 last; bob's later zero changed nothing.
     expected = [(1, "bob"), (1, "cleo"), (1, "ada"), (4, "dan"), (5, "eve")]
-    page = await top(leaderboard)
+    page = await get(leaderboard, "top")
     assert [(p["rank"], p["username"]) for p in page["top"]] == expected
     for offset in range(5):
-        window = await top(leaderboard, limit=2, offset=offset)
+        window = await get(leaderboard, "top", limit=2, offset=offset)
         assert [(p["rank"], p["username"]) for p in window["top"]] == expected[offset : offset + 2]
     for rank, name in expected:
         mine = (await leaderboard.get(f"{API}/rank/me", headers=tokens[name])).json()
@@ -87,7 +67,7 @@ async def test_before_the_first_session_there_is_no_rank(leaderboard: httpx.Asyn
 async def test_the_board_shows_the_name_that_the_last_token_carried(leaderboard: httpx.AsyncClient, accounts: Accounts) -> None:
     await submit(leaderboard, accounts.new("Before", 9), 1)
     await submit(leaderboard, accounts.new("After", 9), 1)
-    assert (await top(leaderboard))["top"][0]["username"] == "After"
+    assert (await get(leaderboard, "top"))["top"][0]["username"] == "After"
     assert (await leaderboard.get(f"{API}/rank/9")).json()["username"] == "After"
 
 
@@ -136,7 +116,7 @@ async def test_a_removed_player_is_nowhere_and_starts_anew(
     await submit(leaderboard, bob, 0)
 
     async def gone() -> bool:
-        page = await top(leaderboard)
+        page = await get(leaderboard, "top")
         return [(p["rank"], p["username"]) for p in page["top"]] == [(1, "bob")] and page["total_players"] == 1
 
     await eventually(gone)

@@ -8,14 +8,16 @@ import httpx
 import pytest
 
 from migrations.settings import MigrationSettings
-from services.leaderboard.ranking import ALL_TIME, MAIN_BOARD_ID, Session, Tally, fold
+from services.leaderboard.rules.places import ALL_TIME, MAIN_BOARD_ID
+from services.leaderboard.rules.ranking import Session, Tally, fold
 from services.local.errors import LocalError
 from services.local.mysql import ADMIN
 from services.local.seed.checking import check_agreement
 from services.local.seed.command import seed
 from services.local.seed.target import Target
 from services.local.stack import Stack
-from tests.system import Accounts
+from tests.playing import play
+from tests.system import Accounts, rows
 
 MySQL = Any  # pymysql.Connection, which is generic to the type checker alone
 
@@ -24,17 +26,6 @@ MySQL = Any  # pymysql.Connection, which is generic to the type checker alone
 def target(stack: Stack, migration_settings: MigrationSettings, secrets: Mapping[str, str], mysql: MySQL) -> Target:
     """The tests' own database, empty."""
     return Target(stack.mysql.host, stack.mysql.port, migration_settings.mysql_database, ADMIN, secrets["MYSQL_ADMIN_PASSWORD"])
-
-
-def rows(mysql: MySQL, statement: str) -> list[tuple[Any, ...]]:
-    with mysql.cursor() as cursor:
-        cursor.execute(statement)
-        return list(cursor.fetchall())
-
-
-async def play(client: httpx.AsyncClient, headers: dict[str, str], score: int) -> None:
-    response = await client.post("/api/leaderboard/submit", json={"score": score}, headers=headers)
-    assert response.status_code == 201, response.text
 
 
 def test_every_standing_is_the_fold_of_its_log(target: Target, mysql: MySQL) -> None:

@@ -8,11 +8,12 @@ from pathlib import Path
 import pymysql
 import pytest
 from redis import Redis
-from redis.exceptions import AuthenticationError, RedisError
+from redis.exceptions import AuthenticationError, NoPermissionError, RedisError
 
+from services.local import ROOT
 from services.local.errors import ProcessDied
 from services.local.mysql import MySqlServer
-from services.local.redis import RedisServer
+from services.local.redis import SERVICE_RIGHTS, SERVICE_USER, RedisServer
 
 
 @pytest.fixture
@@ -108,6 +109,49 @@ def test_redis_wants_its_password_and_keeps_nothing(redis_server: RedisServer, f
     assert not [path for path in folder.iterdir() if path.suffix in {".rdb", ".aof"}]
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        "FLUSHALL",
+        "FLUSHDB",
+        "CONFIG GET requirepass",
+        "KEYS *",
+        "SCAN 0",
+        "ACL LIST",
+        "SHUTDOWN",
+        "MONITOR",
+        "REPLICAOF NO ONE",
+        "FUNCTION LIST",
+        "SCRIPT FLUSH",
+        "CLUSTER RESET",
+        "PUBLISH news 1",
+        "GET others",
+        "SET others 1",
+        "EVAL return(redis.call('GET','others')) 0",
+        "EVAL return(redis.call('FLUSHALL')) 0",
+    ],
+)
+def test_the_services_user_reaches_its_own_keys_with_its_own_commands_and_no_more(
+    redis_server: RedisServer, command: str
+) -> None:
+    with redis_server.client() as administrator:
+        administrator.set("others", "kept")
+    with Redis.from_url(redis_server.url, username=SERVICE_USER, password="a-password") as service:
+        assert service.set("lb:{1:0}:mine", "1")
+        with pytest.raises(RedisError, match=r"permission|the script can't") as refused:
+            service.execute_command(*command.split(" "))
+        assert isinstance(refused.value, NoPermissionError) or command.startswith("EVAL")
+        assert service.get("lb:{1:0}:mine") == b"1"
+    with redis_server.client() as administrator:
+        assert administrator.get("others") == b"kept"
+
+
+def test_the_services_user_is_the_same_in_containers() -> None:
+    assert f"user {SERVICE_USER} on >$$(cat /run/secrets/redis_password) {SERVICE_RIGHTS}\n" in (
+        ROOT / "compose.yaml"
+    ).read_text(encoding="utf-8")
+
+
 def test_a_hung_redis_answers_nothing_until_it_is_resumed(redis_server: RedisServer) -> None:
     redis_server.suspend()
     with redis_server.client(timeout=0.2) as client, pytest.raises(RedisError):
@@ -140,7 +184,7 @@ def test_a_servers_socket_is_its_users_own_and_goes_with_it(
 
 def answer_through(server: MySqlServer | RedisServer) -> None:
     if isinstance(server, RedisServer):
-        with Redis.from_url(server.socket_url, password="a-password") as redis:
+        with Redis.from_url(server.socket_url, username=SERVICE_USER, password="a-password") as redis:
             assert redis.ping()
     else:
         with pymysql.connect(unix_socket=str(server.socket.get()), user="root", password="a-password") as connection:

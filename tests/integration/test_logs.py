@@ -11,10 +11,9 @@ import httpx
 import pytest
 
 from services.local.stack import Stack
+from tests.playing import API
 from tests.signing_in import COOKIE
 from tests.system import bearer, gateway_log_is_whole
-
-API = "/api/leaderboard"
 
 
 class Secrets:

@@ -1,12 +1,16 @@
 """Many logins at once: each is answered, with a token or with when to come back, and nobody else waits for them."""
 
 import asyncio
+import threading
+from typing import Any
 
 import httpx
+import pytest
+from argon2 import PasswordHasher
 
 from services.auth.app import create_app
 from services.auth.settings import AuthSettings
-from tests.system import PASSWORD, assert_problem, bearer, serving, sign_up
+from tests.system import PASSWORD, assert_problem, bearer, eventually, serving, sign_up
 
 NAMES = [f"player{number}" for number in range(24)]
 
@@ -41,3 +45,47 @@ async def test_each_of_many_logins_is_answered_200_or_503_and_who_is_signed_in_g
         for name, answer in zip(NAMES, answers, strict=True):
             if answer.status_code == 503:
                 assert (await login(name)).status_code == 200
+
+
+async def test_whatever_hashes_a_password_waits_in_the_one_queue(
+    auth: httpx.AsyncClient, auth_settings: AuthSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    me = bearer(await sign_up(auth, "Ada"))
+    go_on = threading.Event()
+    make = PasswordHasher.hash
+
+    def held(hasher: PasswordHasher, password: str, **options: Any) -> str:
+        if password.startswith("holds"):
+            go_on.wait(60)
+        return make(hasher, password, **options)
+
+    monkeypatch.setattr(PasswordHasher, "hash", held)
+    full = auth_settings.model_copy(update={"password_workers": 1, "password_queue": 0})
+    new = {"current_password": PASSWORD, "new_password": "another horse battery"}
+    async with serving(create_app(full)) as service:
+
+        async def ask(method: str, path: str, body: dict[str, str]) -> httpx.Response:
+            return await service.request(method, path, json=body, headers=me)
+
+        async def is_full() -> bool:
+            return (await ask("POST", "/auth/login", {"username": "Ada", "password": PASSWORD})).status_code == 503
+
+        # One hashes and one is the next.
+        bodies = [{"username": name, "password": f"holds a worker {name}"} for name in ("one", "two")]
+        holding = [asyncio.create_task(ask("POST", "/auth/register", body)) for body in bodies]
+        try:
+            await eventually(is_full)
+            for method, path, body in (
+                ("POST", "/auth/register", {"username": "Bob", "password": PASSWORD}),
+                ("POST", "/auth/login", {"username": "nobody", "password": PASSWORD}),
+                ("POST", "/auth/confirm", {"password": PASSWORD}),
+                ("PUT", "/auth/me/password", new),
+                ("POST", "/auth/me/deletion", {"password": PASSWORD}),
+            ):
+                answer = await ask(method, path, body)
+                assert_problem(answer, 503)
+                assert answer.json()["title"] == "Too many people are signing in right now", path
+        finally:
+            go_on.set()
+        assert [answer.status_code for answer in await asyncio.gather(*holding)] == [201, 201]
+        assert (await ask("POST", "/auth/confirm", {"password": PASSWORD})).status_code == 200

@@ -3,6 +3,7 @@
 What is done and not how long it took, so that no busy machine fails a test; `python -m tests.bench.timing` measures the time.
 """
 
+import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -28,13 +29,19 @@ class Watched:
         self._client = client
         self.work: list[str] = []
 
-    async def login(self, username: str, password: str = WRONG) -> tuple[list[str], tuple[int, dict[str, str], bytes]]:
+    async def login(
+        self, username: str, password: str = WRONG, cookie: str | None = None
+    ) -> tuple[list[str], tuple[int, dict[str, str], bytes]]:
         """What was done for a login, and the answer without what is never the same twice."""
-        return await self.send("/auth/login", username, password)
+        return await self.send("/auth/login", username, password, cookie)
 
-    async def send(self, path: str, username: str, password: str) -> tuple[list[str], tuple[int, dict[str, str], bytes]]:
+    async def send(
+        self, path: str, username: str, password: str, cookie: str | None = None
+    ) -> tuple[list[str], tuple[int, dict[str, str], bytes]]:
+        self._client.cookies.clear()
+        headers = {} if cookie is None else {"Cookie": cookie}
         with self._noting():
-            answer = await self._client.post(path, json={"username": username, "password": password})
+            answer = await self._client.post(path, json={"username": username, "password": password}, headers=headers)
         headers = {name: value for name, value in answer.headers.items() if name != "x-request-id"}
         return self.work, (answer.status_code, headers, answer.content)
 
@@ -98,6 +105,18 @@ async def test_so_does_what_no_password_can_be(watched: Watched, password: str) 
     known, unknown = await watched.login("Ada", password), await watched.login("nobody2", password)
     assert known == unknown
     assert known[0] == usual
+
+
+async def test_a_device_cookie_of_ones_own_tells_nothing_of_other_names(watched: Watched) -> None:
+    await watched.send("/auth/register", "Mallory", PASSWORD)
+    _, (_, headers, _) = await watched.login("Mallory", PASSWORD)
+    [cookie] = re.findall(r"device=[^;]+", headers["set-cookie"])
+    for number in range(9):
+        known, unknown = await watched.login("Ada", cookie=cookie), await watched.login("nobody", cookie=cookie)
+        assert known == unknown
+        assert known[1][0] == (401 if number < 6 else 429)
+    without = await watched.login("Ada"), await watched.login("nobody")
+    assert without == (known, unknown)
 
 
 async def test_during_a_delay_too_and_then_nothing_is_hashed(watched: Watched) -> None:

@@ -12,8 +12,8 @@ import uvicorn
 import uvloop
 from starlette.types import Receive, Scope, Send
 
-from services.common.one_write import EXTENSION, OneWriteProtocol
-from services.common.web import ConnectionRecycling
+from services.common.http.one_write import EXTENSION, OneWriteProtocol
+from services.common.http.web import ConnectionRecycling
 
 # Of Linux's struct tcp_info: how many segments with data came in (since 4.6).
 _DATA_SEGMENTS_IN = 152

@@ -10,7 +10,7 @@ import pytest
 from services.auth import operate
 from services.auth.operate import NoSuchAccount
 from services.auth.settings import AuthSettings
-from services.leaderboard.erase import erase
+from services.leaderboard.operate.erase import erase
 from services.leaderboard.settings import LeaderboardSettings
 from services.local.maintenance import maintain
 from services.local.stack import Stack
@@ -102,7 +102,7 @@ async def test_the_commands_find_the_system_that_runs_here(
         assert maintain("operate", stack.folder, env_file, service="auth", arguments=["end-sessions", "operated"]) == 0
         assert_problem(await client.get("/auth/me", headers=token), 401)
     assert maintain("operate", stack.folder, env_file, service="auth", arguments=["end-sessions", "nobody"]) == 1
-    assert maintain("erase", stack.folder, env_file, arguments=[str(user_id)]) == 0
+    assert maintain("operate.erase", stack.folder, env_file, arguments=[str(user_id)]) == 0
     said = capfd.readouterr()
     assert said.out == f"Sessions of operated that have ended: 1\nNothing is kept of player {user_id} any more\n"
     assert said.err == "nobody is called nobody\n"

@@ -10,20 +10,21 @@ import httpx
 import pytest
 from redis import Redis
 
-from services.common.database import Database
+from services.common.mysql.database import Database
 from services.leaderboard.app import create_app
-from services.leaderboard.check import check
-from services.leaderboard.index import keys
-from services.leaderboard.rankings import MAIN
-from services.leaderboard.rebuild import BATCH, Lost, build, rebuild
-from services.leaderboard.sessions import Change
+from services.leaderboard.index.build import BATCH, Lost, build
+from services.leaderboard.index.layout import keys
+from services.leaderboard.operate.check import check
+from services.leaderboard.operate.rebuild import rebuild
+from services.leaderboard.rules.places import MAIN
+from services.leaderboard.rules.standings import StandingRow
 from services.leaderboard.settings import LeaderboardSettings
 from services.local.maintenance import maintain
 from services.local.stack import Stack
+from tests.playing import API
 from tests.ranked import database_of, put, random_standings
 from tests.system import Accounts, Pause, eventually, serving
 
-API = "/api/leaderboard"
 PLAYERS = 2 * BATCH + 100
 EARLY, LATE = 7, PLAYERS - 7
 """Players of the first batch and of the last."""
@@ -42,7 +43,7 @@ def redis(stack: Stack) -> Any:
 async def service(leaderboard_settings: LeaderboardSettings, mysql: Any) -> AsyncIterator[httpx.AsyncClient]:
     """A service, with its index, on many players."""
     put(mysql, random_standings(PLAYERS, Random(9)))
-    put(mysql, [Change(user_id, "player", 1000, 10**6 + user_id, 3) for user_id in (EARLY, LATE)])
+    put(mysql, [StandingRow(user_id, "player", 1000, 10**6 + user_id, 3) for user_id in (EARLY, LATE)])
     async with serving(create_app(leaderboard_settings)) as client:
         await in_use(client)
         yield client
@@ -150,7 +151,7 @@ async def test_after_a_restore_of_the_database_a_note_has_everything_read_again(
     service: httpx.AsyncClient, leaderboard_settings: LeaderboardSettings, mysql: Any
 ) -> None:
     rows = [
-        Change(user_id, "restored", 5, user_id, 1) for user_id in range(1, PLAYERS + 1)
+        StandingRow(user_id, "restored", 5, user_id, 1) for user_id in range(1, PLAYERS + 1)
     ]  # versions older than the index has
     with mysql.cursor() as cursor:
         cursor.execute("TRUNCATE TABLE game_sessions")
@@ -178,7 +179,7 @@ async def test_after_a_restore_of_the_database_a_note_has_everything_read_again(
 async def test_the_check_tells_what_differs(
     leaderboard_settings: LeaderboardSettings, mysql: Any, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("services.leaderboard.check.SETTLING_SECONDS", 0.2)
+    monkeypatch.setattr("services.leaderboard.operate.check.SETTLING_SECONDS", 0.2)
     assert await check(leaderboard_settings) == []
     with mysql.cursor() as cursor:
         cursor.execute("UPDATE standings SET score = score + 1 WHERE user_id = %s", (EARLY,))
@@ -210,6 +211,6 @@ async def test_the_tools_wait_for_mysql_longer_than_a_request_may(leaderboard_se
 def test_the_tools_find_the_system_that_runs_here(stack: Stack, secrets: dict[str, str], tmp_path: Path, capfd: Any) -> None:
     env_file = tmp_path / ".env"
     env_file.write_text("".join(f"{name}={value}\n" for name, value in secrets.items()))
-    assert maintain("rebuild", stack.folder, env_file) == 0
-    assert maintain("check", stack.folder, env_file) == 0
+    assert maintain("operate.rebuild", stack.folder, env_file) == 0
+    assert maintain("operate.check", stack.folder, env_file) == 0
     assert "Everything agrees" in capfd.readouterr().out

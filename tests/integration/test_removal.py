@@ -1,21 +1,21 @@
 """A player leaves the board: their name and sessions are erased, ranks close up, and a later session starts anew."""
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import timedelta
 from typing import Any
 
 import httpx
 import pytest
 
-from services.leaderboard import player_writer, players
 from services.leaderboard.app import create_app
-from services.leaderboard.check import check
+from services.leaderboard.operate.check import check
+from services.leaderboard.players import writer
 from services.leaderboard.settings import LeaderboardSettings
-from tests.leaving import API, get, play, remove
-from tests.system import Accounts, Pause, assert_problem, eventually, serving
-from tests.writing import rows
+from tests.faults.proxy import Fault, proxying
+from tests.playing import API, get, play, remove, submit
+from tests.system import Accounts, assert_problem, eventually, rows, serving
 
-NOW = datetime(2026, 1, 1, tzinfo=UTC)
+LOCKS = b"FOR UPDATE"
 
 
 async def test_nothing_of_a_removed_player_is_left_and_ranks_close_up(
@@ -53,11 +53,25 @@ async def test_a_later_session_starts_anew(leaderboard: httpx.AsyncClient, accou
     await play(leaderboard, ada, 5, 9)
     await play(leaderboard, bob, 3)
     await remove(leaderboard, ada)
-    [answer] = await play(leaderboard, ada, 3)
+    answer = await submit(leaderboard, ada, 3)
     assert (answer["total_score"], answer["rank"]) == (3, 1)
     standing = rows(mysql, "SELECT score, sessions, reached_session_id, version FROM standings WHERE user_id = 1")
     assert standing == [(3, 1, answer["session_id"], 4)]
     assert [row["user_id"] for row in (await get(leaderboard, "top"))["top"]] == [2, 1]  # who had three points first
+
+
+@pytest.mark.parametrize("age", [timedelta(seconds=310), timedelta(days=30), None])
+async def test_nobody_leaves_whose_password_was_not_given_in_the_last_five_minutes(
+    leaderboard: httpx.AsyncClient, accounts: Accounts, age: timedelta | None
+) -> None:
+    ada = accounts.new("Ada", 1, password_age=age)
+    await play(leaderboard, ada, 5)  # all else needs none
+    refused = await leaderboard.delete(f"{API}/me", headers=ada)
+    assert_problem(refused, 401, "insufficient-user-authentication")
+    assert refused.headers["www-authenticate"] == 'Bearer error="insufficient_user_authentication", max_age=300'
+    assert (await get(leaderboard, "rank/1"))["total_score"] == 5
+    await remove(leaderboard, accounts.new("Ada", 1, password_age=timedelta(seconds=290)))
+    assert_problem(await leaderboard.get(f"{API}/rank/1"), 404)
 
 
 async def test_leaving_twice_is_leaving_once(leaderboard: httpx.AsyncClient, accounts: Accounts, mysql: Any) -> None:
@@ -79,23 +93,18 @@ async def test_who_plays_for_the_first_time_while_they_leave_has_that_session_co
     accounts: Accounts,
     mysql: Any,
     leaderboard_settings: LeaderboardSettings,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """There was nothing to lock: so what is there a moment later is not looked at."""
-    pause, lock = Pause(), players._lock
-
-    async def held(*arguments: Any) -> Any:
-        locked = await lock(*arguments)
-        await pause.here()
-        return locked
-
-    monkeypatch.setattr(players, "_lock", held)
     ada = accounts.new("Ada", 1)
-    leaving = asyncio.create_task(remove(leaderboard, ada))
-    await pause.reached.wait()
-    [answer] = await play(leaderboard, ada, 5)
-    pause.go_on.set()
-    await leaving
+    async with proxying(leaderboard_settings.mysql_host, leaderboard_settings.mysql_port) as proxy:
+        behind = leaderboard_settings.model_copy(update={"mysql_port": proxy.port})
+        async with serving(create_app(behind)) as leaderboard_behind:
+            proxy.strike(Fault.DELAYED, b"", after=LOCKS)  # whatever comes after the lock
+            leaving = asyncio.create_task(remove(leaderboard_behind, ada))
+            await proxy.struck.wait()
+            answer = await submit(leaderboard, ada, 5)
+            proxy.release()
+            await leaving
     assert await get(leaderboard, "rank/me", ada) == {"user_id": 1, "username": "Ada", "total_score": 5, "rank": 1}
     assert rows(mysql, "SELECT id FROM game_sessions") == [(answer["session_id"],)]
     assert await check(leaderboard_settings) == []
@@ -115,7 +124,7 @@ async def test_leaving_and_playing_at_the_same_time_leaves_each_standing_the_fol
     leaderboard_settings: LeaderboardSettings,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(player_writer, "ERASED_AT_ONCE", 3)
+    monkeypatch.setattr(writer, "ERASED_AT_ONCE", 3)
     people = [accounts.new(user_id=user_id) for user_id in range(1, 6)]
 
     async def plays(client: httpx.AsyncClient) -> None:
@@ -140,7 +149,7 @@ async def test_the_check_tells_of_sessions_that_outlived_their_player(
     leaderboard: httpx.AsyncClient, accounts: Accounts, mysql: Any, leaderboard_settings: LeaderboardSettings
 ) -> None:
     ada = accounts.new("Ada", 1)
-    [answer] = await play(leaderboard, ada, 5)
+    answer = await submit(leaderboard, ada, 5)
     [kept] = rows(mysql, "SELECT * FROM game_sessions")
     await remove(leaderboard, ada)
     rows(mysql, f"INSERT INTO game_sessions VALUES ({','.join(['%s'] * len(kept))})", *kept)

@@ -1,18 +1,14 @@
 """A player's new name."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 import httpx
 
-from services.leaderboard.check import check
+from services.leaderboard.operate.check import check
 from services.leaderboard.settings import LeaderboardSettings
-from tests.leaving import API, get, play, remove
-from tests.system import Accounts
-from tests.writing import rows
-
-NOW = datetime(2026, 1, 1, tzinfo=UTC)
+from tests.playing import API, get, play, remove
+from tests.system import Accounts, rows
 
 
 def names(page: dict[str, Sequence[dict[str, Any]]]) -> list[str]:

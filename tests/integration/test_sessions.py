@@ -7,9 +7,8 @@ import httpx
 import pytest
 
 from services.leaderboard import cursors
+from tests.playing import API, play
 from tests.system import Accounts, assert_problem
-
-API = "/api/leaderboard"
 
 
 async def page(client: httpx.AsyncClient, headers: dict[str, str], **query: object) -> dict[str, Any]:
@@ -17,11 +16,6 @@ async def page(client: httpx.AsyncClient, headers: dict[str, str], **query: obje
     assert response.status_code == 200, response.text
     answer: dict[str, Any] = response.json()
     return answer
-
-
-async def play(client: httpx.AsyncClient, headers: dict[str, str], *scores: int) -> list[int]:
-    """Submit, and give the sessions' ids."""
-    return [(await client.post(f"{API}/submit", json={"score": s}, headers=headers)).json()["session_id"] for s in scores]
 
 
 async def test_before_the_first_there_are_none(leaderboard: httpx.AsyncClient, accounts: Accounts) -> None:

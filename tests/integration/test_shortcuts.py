@@ -7,12 +7,12 @@ import httpx
 import pytest
 
 from services.leaderboard.app import create_app
-from services.leaderboard.hot import find
-from services.leaderboard.rankings import Rankings
+from services.leaderboard.http.hot import find
+from services.leaderboard.reads import Reads
 from services.leaderboard.settings import LeaderboardSettings
+from tests.playing import API
 from tests.system import Accounts, assert_problem, serving
 
-API = "/api/leaderboard"
 # Headers that differ from one answer to the next, or tell that a body was sent at once.
 OF_ITS_OWN = {"x-request-id"}
 
@@ -134,7 +134,7 @@ async def test_a_fault_of_ours_on_the_way_is_a_problem_is_counted_and_reaches_th
     async def fails(*_: object) -> Never:
         raise LookupError("a secret of the inside")
 
-    monkeypatch.setattr(Rankings, "rank", fails)
+    monkeypatch.setattr(Reads, "rank", fails)
     app = create_app(leaderboard_settings)
     async with serving(app) as client:
         with pytest.raises(LookupError):  # as the server sees it, which logs it

@@ -9,15 +9,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from services.common.multistatement import Transactions
-from services.common.problems import ServiceUnavailable
+from services.common.http.problems import ServiceUnavailable
+from services.common.mysql.multistatement import Transactions
 from services.leaderboard.errors import KeyReused, QueueFull, TotalTooLarge
-from services.leaderboard.ranking import MAX_TOTAL, Session, fold
-from services.leaderboard.sessions import Change
+from services.leaderboard.log.writer import Submitted
+from services.leaderboard.rules.ranking import MAX_TOTAL, Session, fold
+from services.leaderboard.rules.standings import StandingRow
 from services.leaderboard.settings import LeaderboardSettings
-from services.leaderboard.writer import Submitted
-from tests.system import eventually, rows_are_awaited
-from tests.writing import Board, connect, rows, session
+from tests.system import eventually, rows, rows_are_awaited
+from tests.writing import Board, connect, session
 
 
 async def test_a_group_is_one_transaction_and_a_players_sessions_in_it_are_one_change(board: Board, mysql: Any) -> None:
@@ -38,7 +38,7 @@ async def test_redis_is_handed_the_rows_as_the_commit_left_them(board: Board, my
     await board.store(session(1, 0), session(2, 3, username="bob"), session(1, 4, username="after"))
     [_, changes] = board.redis.heard
     assert changes == [
-        Change(*row)
+        StandingRow(*row)
         for row in rows(
             mysql,
             "SELECT user_id, username, score, reached_session_id, version FROM standings JOIN players USING (user_id)"

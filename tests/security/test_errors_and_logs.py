@@ -8,8 +8,8 @@ import httpx
 import pytest
 
 from services.auth.app import create_app as create_auth
-from services.auth.service import AuthService
 from services.auth.settings import AuthSettings
+from services.auth.signing import AuthService
 from services.local.stack import Stack
 from tests.security.wire import CLOSE, HOST, exchange
 from tests.system import PASSWORD, assert_problem, gateway_log_is_whole

@@ -1,20 +1,16 @@
 """The gateway under attack: what is not published, headers that lie, messages of two readings, limits to be slipped past."""
 
-import asyncio
 import re
 import socket
 import sys
-from collections import Counter
-from contextlib import ExitStack, closing
-from itertools import cycle, islice
-from pathlib import Path
+from contextlib import ExitStack
 
 import httpx
 import pytest
 
 from services.local.stack import Stack
 from tests.security.wire import CLOSE, HOST, exchange, get
-from tests.system import PASSWORD, bearer, sign_up
+from tests.system import PASSWORD, resident
 
 JSON = b"Content-Type: application/json\r\n"
 POST = b"POST /auth/login HTTP/1.1\r\n" + HOST + JSON
@@ -196,9 +192,10 @@ def test_no_request_becomes_another_protocol(gateway_url: str, headers: bytes) -
 
 
 def test_a_head_that_is_too_large_is_refused(gateway_url: str) -> None:
-    assert exchange(gateway_url, get(b"/auth/me", b"X-A: " + b"a" * 70_000)).statuses == [431]
+    for size in (16_384, 70_000):
+        assert exchange(gateway_url, get(b"/auth/me", b"X-A: " + b"a" * size)).statuses == [431]
     # What fits is left to the service, which says what is wrong with it.
-    assert exchange(gateway_url, get(b"/auth/me", b"Authorization: Bearer " + b"a" * 16_384)).statuses == [401]
+    assert exchange(gateway_url, get(b"/auth/me", b"Authorization: Bearer " + b"a" * 8192)).statuses == [401]
 
 
 async def test_a_client_cannot_say_that_it_came_by_tls_or_from_elsewhere(gateway_url: str) -> None:
@@ -218,12 +215,6 @@ async def test_a_client_cannot_say_that_it_came_by_tls_or_from_elsewhere(gateway
     assert "strict-transport-security" not in answer.headers
 
 
-def resident(pid: int) -> int:
-    """The memory that a process holds, in MiB."""
-    [line] = [each for each in Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines() if each.startswith("VmRSS")]
-    return int(line.split()[1]) // 1024
-
-
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_bodies_that_never_end_hold_little_of_the_gateways_memory(stack: Stack) -> None:
     head = b"POST /api/leaderboard/submit HTTP/1.1\r\n" + HOST + JSON + b"Content-Length: 200001\r\n\r\n"
@@ -235,65 +226,3 @@ def test_bodies_that_never_end_hold_little_of_the_gateways_memory(stack: Stack) 
             connection.sendall(head + bytes(200_000))
         assert exchange(stack.gateway_url, get(b"/auth/health/live")).statuses == [200]
         assert resident(stack.gateway.pid) - before < 60, "they sent 76 MiB, and more is held until it is collected"
-
-
-SPELLINGS = [
-    b"/auth/login",
-    b"/auth/logi%6e",
-    b"/%61uth/login",
-    b"/auth//login",
-    b"//auth/login?x=1",
-    b"/auth/me/../login",
-    b"/auth/me/%2e%2e/login",
-    b"http://elsewhere.example/auth/login",
-]
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="asks from another address of the loopback network")
-def test_no_spelling_and_no_header_slips_past_the_limit_of_guesses(gateway_url: str) -> None:
-    """All of them fill one bucket, that of the address the connection comes from: 100 at once, 20 a second."""
-
-    def guess(number: int, path: bytes) -> bytes:
-        lies = b"X-Forwarded-For: 192.0.2.%d\r\nX-Real-Ip: 192.0.2.%d\r\n" % (number % 250, number % 250)
-        return b"POST " + path + b" HTTP/1.1\r\n" + HOST + JSON + lies + b"Content-Length: 2\r\n\r\n[]"
-
-    spelt = list(islice(cycle(SPELLINGS), 320))
-    sent = b"".join(guess(number, path) for number, path in enumerate(spelt)) + get(b"/")
-    statuses = exchange(gateway_url, sent, source="127.0.0.2").statuses
-    assert len(statuses) == len(spelt) + 1
-    limited = Counter(path for path, status in zip(spelt, statuses, strict=False) if status == 429)
-    assert set(limited) == set(SPELLINGS)
-    assert sum(limited.values()) > 100
-    assert exchange(gateway_url, guess(0, b"/auth/login").replace(HOST, HOST + CLOSE)).statuses == [422], (
-        "nobody else is kept out"
-    )
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="asks from another address of the loopback network")
-@pytest.mark.parametrize(
-    ("method", "path", "source"),
-    [
-        (b"POST", b"/auth/register", "127.0.0.3"),
-        (b"PUT", b"/auth/me/password", "127.0.0.4"),
-        (b"POST", b"/auth/me/deletion", "127.0.0.5"),
-    ],
-)
-def test_whatever_costs_a_hash_is_limited_by_address(gateway_url: str, method: bytes, path: bytes, source: str) -> None:
-    message = method + b" " + path + b" HTTP/1.1\r\n" + HOST + JSON + b"Content-Length: 2\r\n\r\n[]"
-    statuses = Counter(exchange(gateway_url, message * 160 + get(b"/"), source=source).statuses)
-    assert statuses.total() == 161
-    assert statuses[429] > 20
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="asks from another address of the loopback network")
-async def test_nobody_has_more_than_five_exports_written_at_once(stack: Stack) -> None:
-    transport = httpx.AsyncHTTPTransport(local_address="127.0.0.6")
-    async with httpx.AsyncClient(base_url=stack.gateway_url, transport=transport) as client:
-        owner = bearer(await sign_up(client, "exporter"))
-        with closing(stack.mysql.connect(database=stack.database)) as connection, connection.cursor() as cursor:
-            cursor.execute("LOCK TABLES game_sessions WRITE")  # an export waits, as for a client that reads slowly
-            exports = [asyncio.create_task(client.get("/api/leaderboard/me/export", headers=owner)) for _ in range(6)]
-            [refused], waiting = await asyncio.wait(exports, return_when=asyncio.FIRST_COMPLETED)
-            assert (await refused).status_code == 429
-            cursor.execute("UNLOCK TABLES")
-            assert [answer.status_code for answer in await asyncio.gather(*waiting)] == [200] * 5

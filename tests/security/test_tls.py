@@ -34,9 +34,9 @@ class TlsGateway(Gateway):
 
     def prepare(self) -> None:
         super().prepare()
-        configuration = yaml.safe_load(self._configuration.read_text(encoding="utf-8"))
+        configuration = yaml.safe_load(self.configuration_file.read_text(encoding="utf-8"))
         configuration["entryPoints"][PUBLISHED_ENTRY_POINT]["http"]["tls"] = {}
-        self._configuration.write_text(yaml.safe_dump(configuration), encoding="utf-8")
+        self.configuration_file.write_text(yaml.safe_dump(configuration), encoding="utf-8")
 
     def is_ready(self) -> bool:
         connection = HTTPSConnection(self.address, self.port, timeout=5, context=trusting())
@@ -54,9 +54,9 @@ class ProxiedGateway(Gateway):
 
     def prepare(self) -> None:
         super().prepare()
-        configuration = yaml.safe_load(self._configuration.read_text(encoding="utf-8"))
+        configuration = yaml.safe_load(self.configuration_file.read_text(encoding="utf-8"))
         configuration["entryPoints"][PUBLISHED_ENTRY_POINT]["forwardedHeaders"] = {"trustedIPs": [LOOPBACK]}
-        self._configuration.write_text(yaml.safe_dump(configuration), encoding="utf-8")
+        self.configuration_file.write_text(yaml.safe_dump(configuration), encoding="utf-8")
 
     def environment(self) -> Mapping[str, str]:
         return {**super().environment(), "PROXIES": "1"}

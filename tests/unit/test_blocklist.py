@@ -4,8 +4,8 @@ import tracemalloc
 
 import pytest
 
-from services.auth import blocklist, passwords
-from services.auth.passwords import InvalidPassword
+from services.auth.passwords import blocklist, rules
+from services.auth.passwords.rules import InvalidPassword
 
 LINES = blocklist.LIST.read_bytes().splitlines()
 
@@ -29,7 +29,7 @@ def test_what_is_not_in_the_list_is_not_found(password: str) -> None:
 )
 def test_a_common_password_is_refused_in_any_case_and_width(password: str) -> None:
     with pytest.raises(InvalidPassword, match="so many people"):
-        passwords.new_password(password, 8)
+        rules.new_password(password, 8)
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_a_common_password_is_refused_in_any_case_and_width(password: str) -> No
 )
 def test_a_password_made_of_a_name_is_refused(name: str, password: str) -> None:
     with pytest.raises(InvalidPassword, match="made of your name"):
-        passwords.new_password(password, 8, [name])
+        rules.new_password(password, 8, [name])
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_a_password_made_of_a_name_is_refused(name: str, password: str) -> None:
     ],
 )
 def test_a_password_that_only_holds_a_name_is_welcome(name: str, password: str) -> None:
-    passwords.new_password(password, 8, [name])
+    rules.new_password(password, 8, [name])
 
 
 def test_a_look_up_takes_no_memory_to_speak_of() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.auth.clients import MAX_USER_AGENT, Client
+from services.auth.audit.clients import MAX_USER_AGENT, Client
 
 
 @pytest.mark.parametrize(

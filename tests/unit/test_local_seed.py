@@ -7,8 +7,8 @@ from random import Random
 
 import pytest
 
-from services.auth.usernames import Username
-from services.leaderboard.ranking import MAX_SESSION_SCORE
+from services.auth.accounts.usernames import Username
+from services.leaderboard.rules.ranking import MAX_SESSION_SCORE
 from services.local.seed.names import canonical, gamer_names
 from services.local.seed.population import WEEKS, Population, populate
 

@@ -4,13 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.leaderboard import ranking, rendering
-from services.leaderboard.pages import RenderedPage
-from services.leaderboard.ranking import MAX_TOTAL
-from services.leaderboard.repository import PlayerScore
-from services.leaderboard.routes import names_page
-from services.leaderboard.schemas import OwnRank, PlayerRank, PlayersAround, RankedPlayer, TopPage
-from services.leaderboard.standings import Neighbours
+from services.leaderboard.http.rankings import names_page
+from services.leaderboard.http.schemas import OwnRank, PlayerRank, PlayersAround, RankedPlayer, TopPage
+from services.leaderboard.index.pages import RenderedPage
+from services.leaderboard.rules import ranking
+from services.leaderboard.rules.ranking import MAX_TOTAL
+from services.leaderboard.rules.standings import Neighbours, PlayerScore
+from services.leaderboard.standings import rendering
 
 NAMES = st.text(st.characters(exclude_categories=["Cs"]), max_size=32) | st.sampled_from(
     ['"', "\\", "é", "日本", "</script>", "\x7f"]

@@ -4,22 +4,29 @@ import asyncio
 import os
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.auth import passwords
+from services.auth.audit.clients import Client
 from services.auth.errors import PasswordQueueFull
-from services.auth.passwords import NICENESS, InvalidPassword, Passwords
+from services.auth.passwords import rules
+from services.auth.passwords.hashing import NICENESS, Passwords
+from services.auth.passwords.rules import InvalidPassword
 from services.auth.settings import AuthSettings
+from tests.system import eventually
 
+CLIENT = Client("192.0.2.7", "a browser")
 SETTINGS = AuthSettings.model_construct(
     argon2_time_cost=1,
     argon2_memory_kib=64,
     argon2_parallelism=1,
     password_workers=1,
     password_queue=1,
+    password_queue_per_address=32,
     password_queue_seconds=10.0,
 )
 
@@ -28,7 +35,7 @@ SETTINGS = AuthSettings.model_construct(
     "password", ["83910274", "x" * 128, "𝛑" * 128, "pass word with spaces", "café au lait", "密码密码密码密码"]
 )
 def test_any_characters_make_a_password(password: str) -> None:
-    passwords.new_password(password, 8)
+    rules.new_password(password, 8)
 
 
 @pytest.mark.parametrize(
@@ -37,57 +44,78 @@ def test_any_characters_make_a_password(password: str) -> None:
 )
 def test_length_is_counted_after_nfkc_and_control_characters_are_refused(password: str) -> None:
     with pytest.raises(InvalidPassword):
-        passwords.new_password(password, 8)
+        rules.new_password(password, 8)
 
 
 @given(st.text(max_size=200))
 def test_the_normal_form_is_stable_or_refused(text: str) -> None:
     try:
-        normal = passwords.normalize(text)
+        normal = rules.normalize(text)
     except InvalidPassword:
         return
-    assert passwords.normalize(normal) == normal
+    assert rules.normalize(normal) == normal
 
 
-async def test_the_right_password_and_only_it_is_verified() -> None:
-    pool = Passwords(SETTINGS)
-    stored = await pool.hash("right")
-    assert await pool.verify(stored, "right")
-    assert not await pool.verify(stored, "wrong")
-    assert not await pool.verify(None, "nobody has this password")
-    assert not await pool.verify("not a hash", "right")
-    pool.close()
+@pytest.fixture
+def passwords() -> Iterator[Passwords]:
+    """One worker, so that two requests have turns at once: one hashes, and one is the next."""
+    found = Passwords(SETTINGS)
+    yield found
+    found.close()
 
 
-async def test_what_is_beyond_the_queue_is_told_at_once_and_a_caller_that_leaves_gives_its_place_back() -> None:
-    pool = Passwords(SETTINGS.model_copy(update={"argon2_time_cost": 300}))
-    running = asyncio.create_task(pool.hash("one"))
-    waiting = asyncio.create_task(pool.hash("two"))
-    await asyncio.sleep(0)  # let both begin
-    with pytest.raises(PasswordQueueFull):
-        await pool.hash("three")
-    waiting.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await waiting
-    after = asyncio.create_task(pool.hash("four"))
-    assert await running
+async def test_the_right_password_and_only_it_is_verified(passwords: Passwords) -> None:
+    stored = await passwords.hash("right", CLIENT)
+    async with passwords.turn(CLIENT) as turn:
+        assert await turn.verify(stored, "right")
+        assert not await turn.verify(stored, "wrong")
+        assert not await turn.verify(None, "nobody has this password")
+        assert not await turn.verify("not a hash", "right")
+
+
+async def test_what_is_beyond_the_queue_is_told_at_once_and_a_caller_that_leaves_gives_its_place_back(
+    passwords: Passwords,
+) -> None:
+    async with passwords.turn(CLIENT), passwords.turn(CLIENT):
+        waiting = asyncio.create_task(passwords.hash("waits", CLIENT))
+        await asyncio.sleep(0)  # let it take the only place
+        with pytest.raises(PasswordQueueFull):
+            await passwords.hash("too many", CLIENT)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        after = asyncio.create_task(passwords.hash("after", CLIENT))
+        await asyncio.sleep(0)
     assert await after
-    pool.close()
 
 
-async def test_what_waits_too_long_for_a_worker_is_told_so() -> None:
-    pool = Passwords(SETTINGS.model_copy(update={"argon2_time_cost": 300, "password_queue_seconds": 0.001}))
-    running = asyncio.create_task(pool.hash("one"))
+async def test_a_turn_whose_caller_has_gone_ends_when_its_thread_is_done() -> None:
+    """A thread cannot be stopped. A turn that ended before would let in more than the workers can do."""
+    slow = Passwords(SETTINGS.model_copy(update={"argon2_time_cost": 300, "password_queue": 0}))
+    gone = [asyncio.create_task(slow.hash("slow", CLIENT)) for _ in range(2)]
     await asyncio.sleep(0)
+    for task in gone:
+        task.cancel()
+    await asyncio.wait(gone)
     with pytest.raises(PasswordQueueFull):
-        await pool.hash("two")
-    assert await running
-    pool.close()
+        await slow.hash("too early", CLIENT)
+
+    async def has_room() -> bool:
+        with suppress(PasswordQueueFull):
+            async with slow.turn(CLIENT), slow.turn(CLIENT):
+                return True
+        return False
+
+    await eventually(has_room)
+    slow.close()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a thread has no priority of its own")
 async def test_hashing_leaves_the_processor_to_the_loop_first() -> None:
     pool = Passwords(SETTINGS)
-    niceness = await pool._run(lambda: os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
-    assert niceness == min(19, os.getpriority(os.PRIO_PROCESS, 0) + NICENESS)
+    before = set(threading.enumerate())
+    await pool.hash("password", CLIENT)
+    threads = [thread.native_id for thread in set(threading.enumerate()) - before if thread.native_id is not None]
+    niceness = [os.getpriority(os.PRIO_PROCESS, thread) for thread in threads]
+    assert niceness == [min(19, os.getpriority(os.PRIO_PROCESS, 0) + NICENESS)]
     pool.close()

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.leaderboard.ranking import Session, Tally, fold, ranks
+from services.leaderboard.rules.ranking import Session, Tally, fold, ranks
 
 scores = st.integers(0, 3) | st.integers(0, 10**9)
 

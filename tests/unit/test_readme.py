@@ -42,6 +42,8 @@ def test_a_setting_has_the_default_and_the_owners_that_the_table_says(name: str)
     if field.default is PydanticUndefined and field.default_factory is None:
         assert default == "secret"
         assert field.annotation is SecretStr
+    elif len({SETTINGS[owner].model_fields[name.lower()].default for owner in having}) > 1:
+        assert default == ", ".join(f"{owner} {SETTINGS[owner].model_fields[name.lower()].default}" for owner in having)
     elif field.default is None:
         assert default == "none"
     elif field.default_factory is not None:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from services.auth.audit import Event
+from services.auth.audit.events import Event
 from services.auth.settings import AuthSettings
 from services.leaderboard.settings import LeaderboardSettings
 from services.local import ROOT

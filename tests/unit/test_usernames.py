@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.auth.usernames import MAX_LENGTH, InvalidUsername, Username
+from services.auth.accounts.usernames import MAX_LENGTH, InvalidUsername, Username
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from typing import Any
 
 from pymysql.connections import Connection
 
-from services.leaderboard.ranking import ALL_TIME, MAIN_BOARD_ID
+from services.leaderboard.rules.places import ALL_TIME, MAIN_BOARD_ID
 
 
 @dataclass(frozen=True)

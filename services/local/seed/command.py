@@ -12,7 +12,7 @@ from pymysql.connections import Connection
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from services.leaderboard.ranking import MAIN_BOARD_ID
+from services.leaderboard.rules.places import MAIN_BOARD_ID
 from services.local.errors import LocalError
 from services.local.seed.checking import Agreement, check_agreement
 from services.local.seed.loading import Advance, add_accounts, add_sessions, add_standings

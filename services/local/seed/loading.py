@@ -17,7 +17,7 @@ import pymysql
 from pymysql.connections import Connection
 from pymysql.cursors import Cursor
 
-from services.leaderboard.ranking import ALL_TIME, MAIN_BOARD_ID
+from services.leaderboard.rules.places import ALL_TIME, MAIN_BOARD_ID
 from services.local.seed.names import canonical, gamer_names
 from services.local.seed.population import Population
 

@@ -12,7 +12,7 @@ from typing import Any
 import pymysql
 from pymysql.connections import Connection
 
-from services.common.database import driver_address
+from services.common.mysql.database import driver_address
 from services.local import ROOT
 from services.local.errors import LocalError
 from services.local.mysql import ADMIN

@@ -1,0 +1,82 @@
+"""SQL of accounts. That of sessions is in families.py."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import delete, insert, literal, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.auth.accounts.usernames import Username
+from services.auth.errors import UsernameTaken
+from services.auth.models import User
+from services.common.mysql.database import error_code
+
+USER_COLUMNS = User.id, User.username, User.username_canonical, User.password_hash, User.created_at
+_DUPLICATE_KEY = 1062
+
+
+@dataclass(frozen=True, slots=True)
+class UserRecord:
+    user_id: int
+    username: str
+    canonical: str
+    password_hash: str
+    created_at: datetime
+
+
+async def add_user(connection: AsyncConnection, username: Username, password_hash: str, now: datetime) -> int:
+    """Store a user and give its id. Raises UsernameTaken.
+
+    The unique key decides, not a look-up before: of two at once, exactly one gets the name.
+    """
+    statement = insert(User).values(
+        username=username.display, username_canonical=username.canonical, password_hash=password_hash, created_at=now
+    )
+    async with _name_may_be_taken(username):
+        return (await connection.execute(statement)).lastrowid
+
+
+async def rename_user(connection: AsyncConnection, user_id: int, username: Username) -> None:
+    """Give a user another name. Raises UsernameTaken, as add_user does."""
+    statement = update(User).where(User.id == user_id).values(username=username.display, username_canonical=username.canonical)
+    async with _name_may_be_taken(username):
+        await connection.execute(statement)
+
+
+@asynccontextmanager
+async def _name_may_be_taken(username: Username) -> AsyncIterator[None]:
+    try:
+        yield
+    except IntegrityError as error:
+        if error_code(error) != _DUPLICATE_KEY:
+            raise
+        raise UsernameTaken(f"{username.display} is taken. Choose another name.") from None
+
+
+async def delete_user(connection: AsyncConnection, user_id: int) -> None:
+    """Delete a user, and with it every session; what is kept of its name says no more whose it was."""
+    await connection.execute(delete(User).where(User.id == user_id))
+
+
+async def find_user_by_name(connection: AsyncConnection, canonical: str) -> UserRecord | None:
+    """The user who has the name. A row is read also if nobody has: that takes as long, so a login's time does not tell."""
+    always = select(literal(1)).subquery()
+    found = select(*USER_COLUMNS).select_from(always.outerjoin(User, User.username_canonical == canonical))
+    row = (await connection.execute(found)).one()
+    return None if row.id is None else UserRecord(*row)
+
+
+async def lock_user(connection: AsyncConnection, user_id: int) -> UserRecord | None:
+    """The user as it is now and will be until this transaction ends: whoever else wants to change it waits."""
+    row = (await connection.execute(select(*USER_COLUMNS).where(User.id == user_id).with_for_update())).one_or_none()
+    return UserRecord(*row) if row else None
+
+
+async def set_password_hash(connection: AsyncConnection, user_id: int, stored: str, replacement: str) -> None:
+    """Replace a hash, unless the password was changed meanwhile."""
+    await connection.execute(
+        update(User).where(User.id == user_id, User.password_hash == stored).values(password_hash=replacement)
+    )

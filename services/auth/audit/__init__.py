@@ -1,0 +1,1 @@
+"""The audit log, and the clients that its events come from."""

@@ -1,0 +1,118 @@
+"""HTTP of an account that is signed in."""
+
+from fastapi import Request, Response
+
+from services.auth.errors import (
+    CrossSiteRequest,
+    PasswordQueueFull,
+    TooManyEvents,
+    TooManyFailures,
+    TooManyNames,
+    UsernameTaken,
+    WrongPassword,
+)
+from services.auth.http.cookies import clear_device_cookie, clear_refresh_cookie, set_device_cookie
+from services.auth.http.dependencies import (
+    Caller,
+    Confirming,
+    DeletionRequest,
+    KnownCallers,
+    OwnAccount,
+    PasswordChange,
+    Sender,
+    UsernameChange,
+    new_router,
+)
+from services.auth.http.schemas import (
+    AccessToken,
+    Account,
+    Confirmation,
+    Deletion,
+    NewPassword,
+    NewUsername,
+)
+from services.common.http.problems import (
+    BodyTooLarge,
+    InvalidRequest,
+    Problem,
+    ServiceUnavailable,
+    Unauthenticated,
+    UnsupportedMediaType,
+    documented,
+)
+from services.common.http.requests import JSON, body_schema
+
+router = new_router("account")
+
+# What a route may answer that reads a body, and one that asks for the password.
+_BODY: tuple[type[Problem], ...] = (BodyTooLarge, UnsupportedMediaType, InvalidRequest)
+_PASSWORD: tuple[type[Problem], ...] = (CrossSiteRequest, WrongPassword, TooManyFailures, PasswordQueueFull)
+
+
+@router.get("/me", summary="Who I am", response_model=Account, responses=documented(Unauthenticated, ServiceUnavailable))
+async def me(caller: Caller, callers: KnownCallers) -> Response:
+    return Response(await callers.account(caller), media_type=JSON, headers={"Cache-Control": "no-store"})
+
+
+@router.post(
+    "/confirm",
+    summary="Give my password again",
+    description="Answers with an access token of this session whose `auth_time` is now. What is grave asks for one whose "
+    "`auth_time` is not older than 5 minutes, and answers 401 `insufficient_user_authentication` else (RFC 9470). Wrong "
+    "passwords are counted by session, together with those of the other routes that ask for the password again.",
+    responses=documented(Unauthenticated, *_PASSWORD, TooManyEvents, *_BODY, ServiceUnavailable),
+    openapi_extra=body_schema({JSON: Confirmation}),
+)
+async def confirm(caller: Caller, confirmation: Confirming, account: OwnAccount, sender: Sender) -> AccessToken:
+    token, lifetime = await account.confirm(caller, confirmation.password, sender)
+    return AccessToken(access_token=token, expires_in=int(lifetime.total_seconds()))
+
+
+@router.put(
+    "/me/password",
+    status_code=204,
+    summary="Change my password",
+    description="Ends every other session. The leaderboard service does not ask whether a session goes on: access tokens of "
+    "those are good there until they expire, 15 minutes by default.",
+    responses=documented(Unauthenticated, *_PASSWORD, TooManyEvents, *_BODY, ServiceUnavailable),
+    openapi_extra=body_schema({JSON: NewPassword}),
+)
+async def change_password(
+    caller: Caller, change: PasswordChange, account: OwnAccount, sender: Sender, request: Request, response: Response
+) -> None:
+    device = await account.change_password(caller, change.current_password, change.new_password, sender)
+    set_device_cookie(request, response, device)
+
+
+@router.put(
+    "/me/username",
+    summary="Change my name",
+    description="Answers with an access token that carries the new name; other sessions carry it when they are renewed. The "
+    "board shows it after the next submission, or after `PUT /api/leaderboard/me`. The old name is kept for 30 days: its owner "
+    "may take it back, and nobody else may have it. Of names that were given up ten are kept; then this one stays until the "
+    "oldest is free.",
+    responses=documented(Unauthenticated, UsernameTaken, TooManyNames, TooManyEvents, *_BODY, ServiceUnavailable),
+    openapi_extra=body_schema({JSON: NewUsername}),
+)
+async def change_username(caller: Caller, change: UsernameChange, account: OwnAccount, sender: Sender) -> AccessToken:
+    token, lifetime = await account.change_username(caller, change.username, sender)
+    return AccessToken(access_token=token, expires_in=int(lifetime.total_seconds()))
+
+
+@router.post(
+    "/me/deletion",
+    status_code=204,
+    summary="Delete my account",
+    description="Deletes the account and its sessions for good, and clears the cookies. Its name is nobody's for 30 days. What "
+    "the leaderboard keeps is erased by `DELETE /api/leaderboard/me`: ask for that first. To it an access "
+    "token that is left is good until it expires, 15 minutes by default. The audit log keeps that there was an "
+    "account of this number and what happened to it, without its name.",
+    responses=documented(Unauthenticated, *_PASSWORD, *_BODY, ServiceUnavailable),
+    openapi_extra=body_schema({JSON: Deletion}),
+)
+async def delete_account(
+    caller: Caller, deletion: DeletionRequest, account: OwnAccount, sender: Sender, request: Request, response: Response
+) -> None:
+    await account.delete(caller, deletion.password, sender)
+    clear_refresh_cookie(request, response)
+    clear_device_cookie(request, response)

@@ -1,0 +1,142 @@
+"""What the auth service's routes are handed."""
+
+import uuid
+from typing import Annotated
+
+from fastapi import APIRouter, Cookie, Depends, Path, Request, Response
+from pydantic import ValidationError
+
+from services.auth.account import AccountService
+from services.auth.audit.clients import Client
+from services.auth.devices import SessionService
+from services.auth.errors import CrossSiteRequest
+from services.auth.exports import AccountExports
+from services.auth.http.cookies import (
+    PLAIN_DEVICE_NAME,
+    PLAIN_NAME,
+    PREFIX,
+    SECURE_DEVICE_NAME,
+    SECURE_NAME,
+    carries_refresh_cookie,
+    is_secure,
+    require_own_page,
+)
+from services.auth.http.schemas import Confirmation, Credentials, Deletion, NewAccount, NewPassword, NewUsername, PasswordForm
+from services.auth.sessions.callers import Callers
+from services.auth.signing import AuthService
+from services.common.http.authentication import authenticated
+from services.common.http.problems import UnsupportedMediaType, documented
+from services.common.http.requests import JSON, content_type, invalid, json_body, parse_json
+from services.common.tokens import Principal
+
+FORM = "application/x-www-form-urlencoded"
+_MAX_REFRESH_TOKEN = 256
+
+
+# Async, like all of these: FastAPI runs what is not in a thread, which costs more than most requests.
+async def _service(request: Request) -> AuthService:
+    service: AuthService = request.app.state.service
+    return service
+
+
+async def _account(request: Request) -> AccountService:
+    account: AccountService = request.app.state.account
+    return account
+
+
+async def _exports(request: Request) -> AccountExports:
+    exports: AccountExports = request.app.state.exports
+    return exports
+
+
+async def _sessions(request: Request) -> SessionService:
+    sessions: SessionService = request.app.state.sessions
+    return sessions
+
+
+async def _guard(request: Request, response: Response) -> None:
+    """No answer is for caches, and no request that a browser adds the cookie to is for other sites. Raises CrossSiteRequest."""
+    if carries_refresh_cookie(request):
+        require_own_page(request)
+    response.headers["Cache-Control"] = "no-store"
+
+
+async def own_page(request: Request) -> None:
+    """Dependency of what hands out the cookie or takes it back. Raises CrossSiteRequest.
+
+    It need not carry one: another site's form could sign a visitor in as somebody else, who would read what they do, or out.
+    """
+    require_own_page(request)
+
+
+async def _refresh_token(
+    request: Request,
+    secure: Annotated[
+        str | None,
+        Cookie(alias=SECURE_NAME, max_length=_MAX_REFRESH_TOKEN, description="over https: set by login and refresh, HttpOnly"),
+    ] = None,
+    plain: Annotated[
+        str | None, Cookie(alias=PLAIN_NAME, max_length=_MAX_REFRESH_TOKEN, description="over http: the same, for development")
+    ] = None,
+) -> str | None:
+    return secure if is_secure(request) else plain
+
+
+async def _device_cookie(
+    request: Request,
+    secure: Annotated[
+        str | None,
+        Cookie(alias=SECURE_DEVICE_NAME, description="over https: set by login, HttpOnly; one that is not good is ignored"),
+    ] = None,
+    plain: Annotated[str | None, Cookie(alias=PLAIN_DEVICE_NAME, description="over http: the same, for development")] = None,
+) -> str | None:
+    return secure if is_secure(request) else plain
+
+
+async def _callers(request: Request) -> Callers:
+    callers: Callers = request.app.state.callers
+    return callers
+
+
+async def _client(request: Request) -> Client:
+    # uvicorn has put the address there that the gateway tells, if it is the gateway that connects.
+    return Client.of(request.client.host if request.client else None, request.headers.get("user-agent", ""))
+
+
+async def _read_login(request: Request) -> Credentials:
+    """JSON, or the OAuth2 password form. Raises UnsupportedMediaType or InvalidRequest."""
+    match content_type(request):
+        case media_type if media_type == JSON:
+            return parse_json(Credentials, await request.body())
+        case media_type if media_type == FORM:
+            async with request.form(max_fields=16, max_files=0) as form:
+                try:
+                    sent = PasswordForm.model_validate({name: value for name, value in form.items() if value})
+                except ValidationError as error:
+                    raise invalid(error) from None
+            return Credentials(username=sent.username, password=sent.password)
+        case _:
+            raise UnsupportedMediaType(f"Send the body as {JSON} or {FORM}.")
+
+
+Service = Annotated[AuthService, Depends(_service)]
+KnownCallers = Annotated[Callers, Depends(_callers)]
+Caller = Annotated[Principal, Depends(authenticated)]
+Sender = Annotated[Client, Depends(_client)]
+Registration = Annotated[NewAccount, Depends(json_body(NewAccount))]
+PasswordChange = Annotated[NewPassword, Depends(json_body(NewPassword))]
+UsernameChange = Annotated[NewUsername, Depends(json_body(NewUsername))]
+Confirming = Annotated[Confirmation, Depends(json_body(Confirmation))]
+DeletionRequest = Annotated[Deletion, Depends(json_body(Deletion))]
+Login = Annotated[Credentials, Depends(_read_login)]
+RefreshToken = Annotated[str | None, Depends(_refresh_token)]
+KnownDevice = Annotated[str | None, Depends(_device_cookie)]
+OwnAccount = Annotated[AccountService, Depends(_account)]
+Exports = Annotated[AccountExports, Depends(_exports)]
+Sessions = Annotated[SessionService, Depends(_sessions)]
+SessionId = Annotated[uuid.UUID, Path(description="a session's id, as `/auth/sessions` gives it")]
+
+
+def new_router(tag: str) -> APIRouter:
+    """A router of this service, whose routes are guarded alike."""
+    return APIRouter(prefix=PREFIX, tags=[tag], dependencies=[Depends(_guard)], responses=documented(CrossSiteRequest))

@@ -1,0 +1,46 @@
+"""HTTP of a user's sessions, which a person knows as devices."""
+
+from services.auth.errors import TooManyEvents
+from services.auth.http.dependencies import Caller, Sender, SessionId, Sessions, new_router
+from services.auth.http.schemas import OwnSessions, Session
+from services.common.http.problems import InvalidRequest, NotFound, ServiceUnavailable, Unauthenticated, documented
+
+_ENDED = (
+    "An ended session's refresh token is refused from then on, and its access token by this service. The leaderboard service "
+    "does not ask whether a session goes on: there the access token is good until it expires, 15 minutes by default."
+)
+
+router = new_router("sessions")
+
+
+@router.get(
+    "/sessions",
+    summary="Where I am signed in",
+    description="One session for each login that has not ended, newest use first.",
+    responses=documented(Unauthenticated, ServiceUnavailable),
+)
+async def list_sessions(caller: Caller, sessions: Sessions) -> OwnSessions:
+    found = await sessions.list_own(caller)
+    return OwnSessions(sessions=[Session.of(each, caller.session_id) for each in found])
+
+
+@router.delete(
+    "/sessions",
+    status_code=204,
+    summary="Sign out everywhere else",
+    description=f"Ends every session but this one. {_ENDED}",
+    responses=documented(Unauthenticated, TooManyEvents, ServiceUnavailable),
+)
+async def end_other_sessions(caller: Caller, sender: Sender, sessions: Sessions) -> None:
+    await sessions.end_others(caller, sender)
+
+
+@router.delete(
+    "/sessions/{session_id}",
+    status_code=204,
+    summary="Sign out one session",
+    description=f"Ends one of the caller's sessions. {_ENDED}",
+    responses=documented(Unauthenticated, NotFound, InvalidRequest, TooManyEvents, ServiceUnavailable),
+)
+async def end_session(session_id: SessionId, caller: Caller, sender: Sender, sessions: Sessions) -> None:
+    await sessions.end(caller, session_id, sender)

@@ -1,0 +1,67 @@
+"""HTTP of an account's export, which is written while it is sent."""
+
+import json
+from collections.abc import AsyncGenerator, Sequence
+from json.encoder import encode_basestring
+
+from fastapi import Response
+from pydantic import BaseModel
+
+from services.auth.audit.clients import Client
+from services.auth.audit.events import AuditRecord
+from services.auth.errors import ExportUnderWay, TooManyEvents
+from services.auth.exports import AccountData, AccountExports
+from services.auth.http.dependencies import Caller, Exports, Sender, new_router
+from services.auth.http.schemas import Account, AccountExport, KeptUsername, Session
+from services.common.http.problems import ServiceUnavailable, Unauthenticated, documented
+from services.common.http.streams import JSONStream
+from services.common.tokens import Principal
+
+router = new_router("account")
+
+
+@router.get(
+    "/me/export",
+    summary="All that is kept of me here",
+    description="As one document, which is written while it is sent. Should the connection end before the document does, ask "
+    "again. One export at a time, and 60 a minute. The leaderboard's part is at `/api/leaderboard/me/export`.",
+    response_model=AccountExport,
+    responses={
+        **documented(Unauthenticated, ExportUnderWay, TooManyEvents, ServiceUnavailable),
+        200: {"headers": {"Content-Disposition": {"description": "a file to keep", "schema": {"type": "string"}}}},
+    },
+)
+async def export(caller: Caller, exports: Exports, sender: Sender) -> Response:
+    headers = {"Cache-Control": "no-store", "Content-Disposition": 'attachment; filename="account.json"'}
+    return await JSONStream.begin(_document(exports, caller, sender), headers)
+
+
+async def _document(exports: AccountExports, caller: Principal, client: Client) -> AsyncGenerator[bytes, None]:
+    """The document (`AccountExport`) in pieces, each of whole values."""
+    async with exports.begin(caller, client) as export:
+        before = _head(export.data, caller)
+        async for page in export.pages():
+            yield before + ",".join(map(_event, page)).encode()
+            before = b","
+        yield before.removesuffix(b",") + b"]}"
+
+
+def _head(data: AccountData, caller: Principal) -> bytes:
+    account = Account(user_id=data.user.user_id, username=data.user.username, created_at=data.user.created_at)
+    sessions = [Session.of(each, caller.session_id) for each in data.sessions]
+    names = [KeptUsername(username=each.username, kept_until=each.kept_until) for each in data.kept_names]
+    return (
+        f'{{"account":{account.model_dump_json()},"sessions":{_array(sessions)},"kept_usernames":{_array(names)},"events":['
+    ).encode()
+
+
+def _array(models: Sequence[BaseModel]) -> str:
+    return f"[{','.join(each.model_dump_json() for each in models)}]"
+
+
+def _event(record: AuditRecord) -> str:
+    """`AccountEvent`. Written straight from what was read, since there may be 100,000."""
+    time = record.occurred_at.isoformat().replace("+00:00", "Z")
+    address = "null" if record.address is None else encode_basestring(record.address)
+    detail = json.dumps(record.detail, ensure_ascii=False, separators=(",", ":"))
+    return f'{{"event":{encode_basestring(record.event)},"occurred_at":"{time}","address":{address},"detail":{detail}}}'

@@ -1,0 +1,161 @@
+"""What the auth service is sent and what it answers, one schema a direction."""
+
+import uuid
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from services.auth.accounts import usernames
+from services.auth.passwords import rules
+from services.auth.sessions.families import SessionRecord
+
+
+class Credentials(BaseModel):
+    """A username and a password, as typed. What no account can have is only wrong."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    username: str = Field(max_length=256, description="case and width make no difference", examples=["Ada"])
+    password: str = Field(max_length=1024, examples=["correct horse battery"])
+
+
+_NewName = Annotated[
+    str,
+    Field(
+        max_length=256,
+        description="3 to 32 letters, digits and `_ - .` that RFC 8265 (UsernameCaseMapped) allows together, "
+        "counted in Unicode's form NFC; case and width make no other name",
+        examples=["Ada"],
+        json_schema_extra={"minLength": usernames.MIN_LENGTH, "maxLength": usernames.MAX_LENGTH},
+    ),
+]
+_NewPassword = Annotated[
+    str,
+    Field(
+        max_length=1024,
+        description="8 to 128 characters, any but control characters, counted in Unicode's form NFKC; "
+        "none of the most common passwords, and none that is made of the username",
+        examples=["correct horse battery"],
+        json_schema_extra={"minLength": 8, "maxLength": rules.MAX_LENGTH},
+    ),
+]
+
+
+class NewAccount(Credentials):
+    """The username and the password of a new account, held to their rules by usernames.py and rules.py."""
+
+    username: _NewName
+    password: _NewPassword
+
+
+class NewPassword(BaseModel):
+    """Another password, and the one that it replaces."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    current_password: str = Field(max_length=1024, examples=["correct horse battery"])
+    new_password: _NewPassword
+
+
+class NewUsername(BaseModel):
+    """Another name, held to the rules of a new account's."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    username: _NewName
+
+
+class Deletion(BaseModel):
+    """The password, without which nobody deletes an account."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    password: str = Field(max_length=1024, examples=["correct horse battery"])
+
+
+class Confirmation(BaseModel):
+    """The password, typed again in a session that goes on."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    password: str = Field(max_length=1024, examples=["correct horse battery"])
+
+
+class PasswordForm(BaseModel):
+    """The OAuth2 password form (RFC 6749, section 4.3.2), as Swagger's Authorize sends it."""
+
+    grant_type: Literal["password"] = "password"
+    username: str = Field(max_length=256)
+    password: str = Field(max_length=1024)
+
+
+class Registered(BaseModel):
+    user_id: int
+    username: str
+
+
+class AccessToken(BaseModel):
+    """RFC 6749, section 5.1. The refresh token travels in a cookie."""
+
+    access_token: str
+    token_type: Literal["Bearer"] = "Bearer"  # noqa: S105 - the type's name
+    expires_in: int = Field(description="seconds until the access token expires")
+
+
+class Account(BaseModel):
+    user_id: int
+    username: str
+    created_at: datetime
+
+
+class Session(BaseModel):
+    """A login that goes on: a browser, a game, a device."""
+
+    session_id: uuid.UUID
+    created_at: datetime = Field(description="when its login was")
+    last_used_at: datetime = Field(description="when it was renewed last")
+    address: str = Field(description="where that came from; empty: not known", examples=["203.0.113.7"])
+    user_agent: str = Field(description="what the client calls itself; anybody can write anything there")
+    current: bool = Field(description="whether it is the one that asks")
+
+    @classmethod
+    def of(cls, record: SessionRecord, current: uuid.UUID) -> "Session":
+        """A session as its owner is shown it, who asks in the session ``current``."""
+        return cls(
+            session_id=record.session_id,
+            created_at=record.created_at,
+            last_used_at=record.last_used_at,
+            address=record.address,
+            user_agent=record.user_agent,
+            current=record.session_id == current,
+        )
+
+
+class OwnSessions(BaseModel):
+    sessions: list[Session]
+
+
+class KeptUsername(BaseModel):
+    """A name that was given up, and that its owner may take back."""
+
+    username: str
+    kept_until: datetime
+
+
+class AccountEvent(BaseModel):
+    """Something that happened to the account."""
+
+    event: str
+    occurred_at: datetime
+    address: str | None = Field(description="where that came from; null: not known, or forgotten since")
+    detail: dict[str, Any] | None
+
+
+class AccountExport(BaseModel):
+    """All that the auth service keeps of a person, but the hashes of password and tokens."""
+
+    account: Account
+    sessions: list[Session]
+    kept_usernames: list[KeptUsername]
+    events: list[AccountEvent]

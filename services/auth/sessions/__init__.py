@@ -1,0 +1,1 @@
+"""Sessions as they are stored, and the tokens that stand for them."""

@@ -1,0 +1,59 @@
+"""Issuing tokens: access tokens (RFC 9068) and opaque refresh tokens (RFC 9700, section 4.14.2)."""
+
+import hashlib
+import secrets
+import uuid
+from datetime import datetime, timedelta
+from typing import Any
+
+import jwt
+
+from services.common.tokens import ALGORITHM, TOKEN_TYPE, KeyRing
+
+_REFRESH_BYTES = 32
+
+
+class AccessTokenIssuer:
+    """Signs access tokens with the first of the live keys."""
+
+    def __init__(self, keys: KeyRing, issuer: str, audience: str, lifetime: timedelta) -> None:
+        self._kid = keys.signing_kid
+        self._key = keys.keys[self._kid]
+        self._issuer = issuer
+        self._audience = audience
+        self.lifetime = lifetime
+
+    def issue(
+        self, user_id: int, username: str, session_id: uuid.UUID, now: datetime, auth_time: datetime | None = None
+    ) -> str:
+        """An access token that speaks for the user, in this session, from ``now`` until the lifetime is over.
+
+        The auth service looks at the session each time. Others never ask: to them the token is good until it expires, also
+        when the session has ended.
+
+        ``auth_time``: when the session's password was given last, where there is one.
+        """
+        claims: dict[str, Any] = {
+            "iss": self._issuer,
+            "aud": self._audience,
+            "sub": str(user_id),
+            "name": username,
+            "sid": str(session_id),
+            "iat": now,
+            "nbf": now,
+            "exp": now + self.lifetime,
+            "jti": uuid.uuid4().hex,
+        }
+        if auth_time is not None:
+            claims["auth_time"] = int(auth_time.timestamp())
+        return jwt.encode(claims, self._key, ALGORITHM, headers={"kid": self._kid, "typ": TOKEN_TYPE})
+
+
+def new_refresh_token() -> str:
+    """A refresh token: 256 random bits, so that neither it nor its hash can be guessed."""
+    return secrets.token_urlsafe(_REFRESH_BYTES)
+
+
+def refresh_token_hash(token: str) -> bytes:
+    """What is stored of a refresh token. A fast hash is enough for 256 random bits."""
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()

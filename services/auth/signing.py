@@ -1,0 +1,212 @@
+"""The use cases of signing up, in and out."""
+
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.auth.accounts import kept_names, reserved_names, users
+from services.auth.accounts.usernames import InvalidUsername, Username
+from services.auth.accounts.users import UserRecord
+from services.auth.audit import events
+from services.auth.audit.clients import Client
+from services.auth.audit.events import Event
+from services.auth.errors import InvalidCredentials, InvalidRefreshToken
+from services.auth.passwords import attempts, rules
+from services.auth.passwords.device_cookies import DeviceCookie, DeviceCookies
+from services.auth.passwords.hashing import Passwords
+from services.auth.passwords.verification import PasswordCheck
+from services.auth.sessions import families
+from services.auth.sessions.families import Lifetimes
+from services.auth.sessions.tokens import AccessTokenIssuer, new_refresh_token, refresh_token_hash
+from services.common.http.problems import FieldError, InvalidRequest
+from services.common.mysql.database import Database
+
+# A hash that changed between its check and the login is checked again: another login may only have renewed it.
+_LOGIN_ATTEMPTS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """What a login or a refresh gives: an access token, and the refresh token that follows the one used.
+
+    A login gives a device cookie as well.
+    """
+
+    access_token: str
+    expires_in: int
+    refresh_token: str
+    refresh_expires_in: int
+    device: DeviceCookie | None = None
+
+
+class AuthService:
+    """Signing up, in, on and out: accounts begin here, and sessions begin, go on and end."""
+
+    def __init__(
+        self,
+        database: Database,
+        passwords: Passwords,
+        check: PasswordCheck,
+        issuer: AccessTokenIssuer,
+        devices: DeviceCookies,
+        *,
+        lifetimes: Lifetimes,
+        sessions_per_user: int,
+        password_min_length: int,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._database = database
+        self._passwords = passwords
+        self._check = check
+        self._issuer = issuer
+        self._devices = devices
+        self._lifetimes = lifetimes
+        self._sessions_per_user = sessions_per_user
+        self._password_min_length = password_min_length
+        self._clock = clock
+
+    async def register(self, username: str, password: str, client: Client) -> tuple[int, str]:
+        """Make an account; gives its id and its name. Raises InvalidRequest, UsernameTaken or PasswordQueueFull."""
+        errors = []
+        try:
+            name = Username.parse(username)
+        except InvalidUsername as error:
+            errors.append(FieldError(detail=f"{error}", pointer="#/username"))
+        else:
+            if reserved_names.is_reserved(name):
+                errors.append(FieldError(detail=reserved_names.REFUSAL, pointer="#/username"))
+        try:
+            normal = rules.new_password(password, self._password_min_length, [username])
+        except rules.InvalidPassword as error:
+            errors.append(FieldError(detail=f"{error}", pointer="#/password"))
+        if errors:
+            raise InvalidRequest("; ".join(each.detail for each in errors), errors=errors)
+        stored = await self._passwords.hash(normal, client)
+        now = self._clock()
+
+        async def add(connection: AsyncConnection) -> int:
+            await kept_names.require_free(connection, name, now)
+            user_id = await users.add_user(connection, name, stored, now)
+            await kept_names.require_free(connection, name, now)
+            await events.record(connection, Event.REGISTERED, client, user_id=user_id, now=now)
+            return user_id
+
+        return await self._database.transaction(add), name.display
+
+    async def login(self, username: str, password: str, client: Client, device_cookie: str | None = None) -> SignedIn:
+        """Begin a session. Raises InvalidCredentials, TooManyFailures or PasswordQueueFull.
+
+        ``device_cookie``: what an earlier login gave this browser, if there was one.
+        """
+        try:
+            account = Username.parse(username).canonical
+        except InvalidUsername:
+            account = None
+        for _ in range(_LOGIN_ATTEMPTS):
+            user = await self._find_by_name(account)
+            count = self._count_of(username if account is None else account, user, device_cookie)
+            normal = await self._check.check(count, user, password, client, failed=Event.LOGIN_FAILED)
+            if user is None or normal is None:
+                break
+            stale = self._passwords.needs_rehash(user.password_hash)
+            rehashed = await self._passwords.hash(normal, client) if stale else None
+            signed_in = await self._begin(user, rehashed, client)
+            if signed_in is not None:
+                return signed_in
+        raise InvalidCredentials("The username or the password is wrong.")
+
+    async def refresh(self, token: str | None, client: Client) -> SignedIn:
+        """Rotate a refresh token. Raises InvalidRefreshToken; a token that was used before ends its session."""
+        if token is None:
+            raise InvalidRefreshToken("You are signed out. Sign in to go on.")
+        token_hash = refresh_token_hash(token)
+        signed_in = await self._database.transaction(lambda connection: self._rotate(connection, token_hash, client))
+        if signed_in is None:
+            # A transaction of its own, committed before the refusal, which must not undo it.
+            await self._database.transaction(lambda connection: self._end_reused(connection, token_hash, client))
+            raise InvalidRefreshToken("Your session has ended. Sign in again.")
+        return signed_in
+
+    async def logout(self, token: str | None, client: Client) -> None:
+        """End the token's session. Nothing happens where there is none: signed out is what was asked for."""
+        if token is None:
+            return
+        token_hash = refresh_token_hash(token)
+
+        async def end(connection: AsyncConnection) -> None:
+            now = self._clock()
+            found = await families.find_family(connection, token_hash)
+            if found and await families.end_family(connection, *found, now):
+                user_id, session_id = found
+                await events.record(connection, Event.LOGGED_OUT, client, user_id=user_id, now=now, session_id=str(session_id))
+
+        await self._database.transaction(end)
+
+    def _count_of(self, tried: str, user: UserRecord | None, device_cookie: str | None) -> bytes:
+        device = self._devices.find_device(device_cookie, user, self._clock())
+        if user is None:
+            return attempts.by_name(tried)
+        return attempts.by_account(user.user_id) if device is None else attempts.by_device(user.user_id, device)
+
+    async def _find_by_name(self, canonical: str | None) -> UserRecord | None:
+        if canonical is None:
+            return None
+        async with self._database.reading() as connection:
+            return await users.find_user_by_name(connection, canonical)
+
+    async def _begin(self, checked: UserRecord, rehashed: str | None, client: Client) -> SignedIn | None:
+        """Begin a session of the user whose password was right; None when it has changed since, or the user is gone."""
+
+        async def begin(connection: AsyncConnection) -> SignedIn | None:
+            user = await users.lock_user(connection, checked.user_id)
+            if user is None or user.password_hash != checked.password_hash:
+                return None
+            if rehashed is not None:
+                await users.set_password_hash(connection, user.user_id, user.password_hash, rehashed)
+            now = self._clock()
+            session_id, expires_at = await families.begin_family(
+                connection, user.user_id, client, now, self._lifetimes, self._sessions_per_user
+            )
+            await events.record(connection, Event.LOGGED_IN, client, user_id=user.user_id, now=now, session_id=str(session_id))
+            signed_in = await self._sign_in(connection, user, session_id, now, expires_at, authenticated_at=now)
+            return replace(signed_in, device=self._devices.issue(user.user_id, rehashed or user.password_hash, now))
+
+        return await self._database.transaction(begin)
+
+    async def _rotate(self, connection: AsyncConnection, token_hash: bytes, client: Client) -> SignedIn | None:
+        now = self._clock()
+        used = await families.use_token(connection, token_hash, client, now, self._lifetimes)
+        if used is None:
+            return None
+        return await self._sign_in(
+            connection, used.user, used.session_id, now, used.expires_at, authenticated_at=used.authenticated_at
+        )
+
+    async def _end_reused(self, connection: AsyncConnection, token_hash: bytes, client: Client) -> None:
+        now = self._clock()
+        found = await families.find_family(connection, token_hash, used=True)
+        if found and await families.end_family(connection, *found, now):
+            user_id, session_id = found
+            await events.record(connection, Event.REFRESH_REUSED, client, user_id=user_id, now=now, session_id=str(session_id))
+
+    async def _sign_in(
+        self,
+        connection: AsyncConnection,
+        user: UserRecord,
+        session_id: uuid.UUID,
+        now: datetime,
+        expires_at: datetime,
+        *,
+        authenticated_at: datetime,
+    ) -> SignedIn:
+        token = new_refresh_token()
+        await families.add_token(connection, session_id, refresh_token_hash(token), now, expires_at)
+        return SignedIn(
+            self._issuer.issue(user.user_id, user.username, session_id, now, auth_time=authenticated_at),
+            int(self._issuer.lifetime.total_seconds()),
+            token,
+            int((expires_at - now).total_seconds()),
+        )

@@ -1,0 +1,84 @@
+"""Reading request bodies: the content type first, then the bytes, straight into a model."""
+
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from itertools import islice
+from typing import Any, TypeVar
+
+from fastapi import Request
+from pydantic import BaseModel, BeforeValidator, ValidationError
+from pydantic_core import from_json
+
+from services.common.http.problems import (
+    MOST_ERRORS,
+    FieldError,
+    InvalidRequest,
+    UnsupportedMediaType,
+    field_errors,
+    invalid_request,
+    pointer,
+)
+
+M = TypeVar("M", bound=BaseModel)
+
+JSON = "application/json"
+_DECIMAL = re.compile(r"-?[0-9]{1,20}")
+
+
+def content_type(request: Request) -> str:
+    """The media type of the body, lower case, without parameters."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def parse_json(model: type[M], body: bytes) -> M:
+    """The model that ``body`` holds. Raises InvalidRequest, naming each fault and its place."""
+    try:
+        return model.model_validate_json(body)
+    except ValidationError as error:
+        if error.error_count() > MOST_ERRORS:
+            raise _far_from_valid(model, body, error.error_count()) from None
+        raise invalid(error) from None
+
+
+def invalid(error: ValidationError) -> InvalidRequest:
+    """What a failed validation tells the client."""
+    return invalid_request(field_errors(error))
+
+
+def _far_from_valid(model: type[BaseModel], body: bytes, faults: int) -> InvalidRequest:
+    """What is told of a body with thousands of faults. Its errors are not made: a body of 64 KiB took 0.1 s."""
+    document = from_json(body, cache_strings=False)
+    unknown = islice((name for name in document if name not in model.model_fields), MOST_ERRORS)
+    errors = [FieldError(detail="There is no such member", pointer=pointer([name])) for name in unknown]
+    return InvalidRequest(f"The body has {faults:,} faults.", errors=errors)
+
+
+def json_body(model: type[M]) -> Callable[[Request], Awaitable[M]]:
+    """A dependency that reads the body as JSON into ``model``. Raises UnsupportedMediaType or InvalidRequest.
+
+    FastAPI's own body parameter answers 422 to a wrong content type and 400 to bytes that are not UTF-8, and decodes
+    twice. Document the body with ``openapi_extra=body_schema({JSON: model})``.
+    """
+
+    async def read(request: Request) -> M:
+        if content_type(request) != JSON:
+            raise UnsupportedMediaType(f"Send the body as {JSON}.")
+        return parse_json(model, await request.body())
+
+    return read
+
+
+def _decimal(value: object) -> object:
+    if isinstance(value, str) and not _DECIMAL.fullmatch(value):
+        raise ValueError("Input should be a whole number in decimal digits")
+    return value
+
+
+DECIMAL = BeforeValidator(_decimal)
+"""Marks an integer in a path or a query: pydantic alone would read " 1", "+1", "1_0" and "1.0" too. Stands after its bounds."""
+
+
+def body_schema(models: Mapping[str, type[BaseModel]]) -> dict[str, Any]:
+    """The OpenAPI ``requestBody`` of a route that reads one of ``models``, by media type."""
+    content = {media_type: {"schema": model.model_json_schema()} for media_type, model in models.items()}
+    return {"requestBody": {"required": True, "content": content}}

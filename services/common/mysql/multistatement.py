@@ -1,0 +1,140 @@
+"""Transactions whose statements travel together: a round trip costs more than most statements do.
+
+MySQL runs several statements that come in one packet one after the other, until one fails, and answers each. SQLAlchemy reads
+the first answer only, so this is the driver itself, with the driver's own pool, and SQLAlchemy's errors.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, NamedTuple, TypeVar
+from weakref import WeakSet
+
+import aiomysql
+import pymysql
+from sqlalchemy.exc import DBAPIError
+
+from services.common.mysql.database import SESSION, CommitUnknown, connecting, driver_address
+from services.common.settings import MySQLSettings
+
+T = TypeVar("T")
+
+_RECYCLE_SECONDS = 1800
+# With these the server ends the connection: it is being shut down, somebody killed the connection, or it was idle too long.
+_ENDED = (1053,), (1927,), (4031,)
+
+
+class Result(NamedTuple):
+    """What one statement was answered with."""
+
+    rows: Sequence[Any]
+    affected_rows: int
+    insert_id: int
+
+
+class Transaction:
+    """One open transaction."""
+
+    def __init__(self, connection: aiomysql.Connection) -> None:
+        self._connection = connection
+
+    async def send(self, *statements: str) -> list[Result]:
+        """Run ``statements`` in one round trip and give each one's result.
+
+        Nothing is bound here: a statement must hold no value but numbers and hexadecimal literals of our own making.
+
+        Raises the error of the first that fails; those before it have been run then, those after it have not.
+        """
+        cursor = await self._connection.cursor()
+        await cursor.execute(";".join(statements))
+        results: list[Result] = []
+        more = True
+        while more:
+            rows = await cursor.fetchall() if cursor.description else ()
+            results.append(Result(rows, cursor.rowcount, cursor.lastrowid))
+            more = await cursor.nextset()
+        return results
+
+
+class Transactions:
+    """MySQL as one service's account sees it, READ COMMITTED, on at most ``connections`` connections.
+
+    ``first``: statements that each connection begins with, which prepare others perhaps.
+    """
+
+    def __init__(
+        self, settings: MySQLSettings, account: str, password: str, *, connections: int, first: Sequence[str] = ()
+    ) -> None:
+        self._timeout = settings.mysql_timeout
+        self._connections = connections
+        self._options = {
+            **driver_address(settings.mysql_host, settings.mysql_port),
+            "db": settings.mysql_database,
+            "user": account,
+            "password": password,
+            "charset": "utf8mb4",
+            "connect_timeout": min(3, int(settings.mysql_timeout) or 1),
+            "init_command": f"{SESSION}; SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
+        }
+        self._pool: aiomysql.Pool | None = None
+        self._first = first
+        self._begun: WeakSet[aiomysql.Connection] = WeakSet()
+
+    async def attempt(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
+        """Run ``work`` in a transaction and commit it, once.
+
+        Raises what ``work`` raises, and DBAPIError or TimeoutError when MySQL refuses or does not answer in time: then
+        nothing was stored. Raises CommitUnknown when it was the COMMIT that was not answered.
+        """
+        if self._pool is None:
+            # Its connections are opened when they are needed; here, since it belongs to the loop that runs.
+            self._pool = aiomysql.Pool(
+                0, self._connections, False, _RECYCLE_SECONDS, asyncio.get_running_loop(), **self._options
+            )
+        committing = lost = False
+        try:
+            async with asyncio.timeout(self._timeout), self._connection(self._pool) as connection:
+                try:
+                    transaction = Transaction(connection)
+                    if self._first and connection not in self._begun:
+                        await transaction.send(*self._first)
+                        self._begun.add(connection)
+                    result = await work(transaction)
+                    committing = True
+                    await connection.commit()
+                except BaseException:
+                    lost = connection.closed
+                    connection.close()  # so that the server rolls back, whatever state this is in
+                    raise
+        except (pymysql.MySQLError, TimeoutError, OSError) as error:
+            if committing:
+                raise CommitUnknown from error
+            if isinstance(error, pymysql.MySQLError):
+                raise _wrapped(error, lost) from error
+            raise
+        return result
+
+    @staticmethod
+    @asynccontextmanager
+    async def _connection(pool: aiomysql.Pool) -> AsyncIterator[aiomysql.Connection]:
+        with connecting():
+            connection = await pool.acquire()
+        try:
+            yield connection
+        finally:
+            await pool.release(connection)
+
+    async def dispose(self) -> None:
+        """Close every connection."""
+        if self._pool is not None:
+            self._pool.terminate()
+            await self._pool.wait_closed()
+
+
+def _wrapped(error: pymysql.MySQLError, lost: bool) -> Exception:
+    """As SQLAlchemy raises it, so that whoever handles errors of the database handles these."""
+    invalidated = lost or error.args[:1] in _ENDED
+    wrapped: Exception = DBAPIError.instance(
+        None, None, error, pymysql.Error, hide_parameters=True, connection_invalidated=invalidated
+    )
+    return wrapped

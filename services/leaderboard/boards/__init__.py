@@ -1,0 +1,1 @@
+"""Boards: what they count and how."""

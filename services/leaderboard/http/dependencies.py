@@ -1,0 +1,79 @@
+"""What the leaderboard service's routes are handed, and how they hand on what is JSON already."""
+
+import re
+from time import time
+from typing import Annotated
+
+from fastapi import Depends, Path, Query, Request, Response
+
+from services.common.http.authentication import authenticated, require_recent_password
+from services.common.http.requests import DECIMAL, JSON, json_body
+from services.common.tokens import MAX_USER_ID, Principal
+from services.leaderboard.errors import InvalidKey
+from services.leaderboard.http.schemas import ScoreSubmission
+from services.leaderboard.players.exports import Exports
+from services.leaderboard.reads import Reads
+from services.leaderboard.writes import Writes
+
+PREFIX = "/api/leaderboard"
+MAX_OFFSET = 2**31 - 1
+IDEMPOTENCY_KEY = "Idempotency-Key"
+KEY_PATTERN = "^[!-~]{1,64}$"
+IDEMPOTENCY_KEY_FORM = re.compile(r"[!-~]{1,64}")
+
+
+# Async, like all of these: FastAPI runs what is not in a thread, which costs more than most requests.
+async def _writes(request: Request) -> Writes:
+    writes: Writes = request.app.state.writes
+    return writes
+
+
+async def _idempotency_key(request: Request) -> str | None:
+    """What the client calls this submission by, taken as it is. draft-ietf-httpapi-idempotency-key-header, section 2.
+
+    FastAPI's own header parameter would answer 422 to a bad one, and take the last of several.
+    """
+    keys = request.headers.getlist(IDEMPOTENCY_KEY)
+    if not keys:
+        return None
+    if len(keys) > 1 or not IDEMPOTENCY_KEY_FORM.fullmatch(keys[0]):
+        raise InvalidKey(f"Send one {IDEMPOTENCY_KEY} of 1 to 64 visible ASCII characters, or none.")
+    return keys[0]
+
+
+async def _reads(request: Request) -> Reads:
+    reads: Reads = request.app.state.reads
+    return reads
+
+
+async def _exports(request: Request) -> Exports:
+    exports: Exports = request.app.state.exports
+    return exports
+
+
+Caller = Annotated[Principal, Depends(authenticated)]
+
+
+async def _recent_caller(caller: Caller) -> Principal:
+    """The caller, whose password was given lately: for what cannot be undone. Raises PasswordTooOld."""
+    require_recent_password(caller, time())
+    return caller
+
+
+Writing = Annotated[Writes, Depends(_writes)]
+Reading = Annotated[Reads, Depends(_reads)]
+Exporting = Annotated[Exports, Depends(_exports)]
+RecentCaller = Annotated[Principal, Depends(_recent_caller)]
+Submission = Annotated[ScoreSubmission, Depends(json_body(ScoreSubmission))]
+Key = Annotated[str | None, Depends(_idempotency_key)]
+Limit = Annotated[int, Query(ge=1, le=100, description="players on the page, at most"), DECIMAL]
+Offset = Annotated[int, Query(ge=0, le=MAX_OFFSET, description="players before the page"), DECIMAL]
+Radius = Annotated[int, Query(ge=1, le=50, description="players on either side, at most"), DECIMAL]
+Sessions = Annotated[int, Query(ge=1, le=100, description="sessions on the page, at most"), DECIMAL]
+Cursor = Annotated[str | None, Query(max_length=64, description="`next_cursor` of the page before")]
+UserId = Annotated[int, Path(ge=1, le=MAX_USER_ID), DECIMAL]
+
+
+def rendered(body: bytes, status: int = 200) -> Response:
+    """An answer that is JSON already. It is right at once or not at all, so nobody on the way may keep it."""
+    return Response(body, status, media_type=JSON, headers={"Cache-Control": "no-store"})

@@ -1,0 +1,86 @@
+"""HTTP of submitting a game session."""
+
+from fastapi import APIRouter, Response
+
+from services.common.http.problems import (
+    BodyTooLarge,
+    InvalidRequest,
+    ServiceUnavailable,
+    Unauthenticated,
+    UnsupportedMediaType,
+    documented,
+)
+from services.common.http.requests import JSON, body_schema
+from services.leaderboard.errors import InvalidKey, KeyReused, QueueFull, SessionErased, TooManySubmissions, TotalTooLarge
+from services.leaderboard.http.dependencies import (
+    IDEMPOTENCY_KEY,
+    KEY_PATTERN,
+    PREFIX,
+    Caller,
+    Key,
+    Submission,
+    Writing,
+    rendered,
+)
+from services.leaderboard.http.schemas import (
+    ScoreSubmission,
+    SubmittedSession,
+)
+
+REPLAYED = "Idempotent-Replayed"
+
+router = APIRouter(prefix=PREFIX, tags=["leaderboard"])
+
+
+@router.post(
+    "/submit",
+    status_code=201,
+    summary="Submit a game session's score",
+    description="With an `Idempotency-Key` it can be sent again when no answer came: what a player sends with the same key "
+    "is the same session. A repeat is answered as the session was first, and with `Idempotent-Replayed: true`; with the total "
+    "and the rank of now if it comes before the first answer was kept, which takes moments. A repeat of a session that its "
+    "player has had erased is refused (409) for 30 days. Without a key each request is a session. Of one player 100 sessions "
+    "are stored at once, and 20 a second after that. More are refused (429), but never the repeat of one that is stored.",
+    response_model=SubmittedSession,
+    responses={
+        **documented(
+            Unauthenticated,
+            InvalidKey,
+            TotalTooLarge,
+            SessionErased,
+            BodyTooLarge,
+            UnsupportedMediaType,
+            InvalidRequest,
+            KeyReused,
+            TooManySubmissions,
+            ServiceUnavailable,
+            QueueFull,
+        ),
+        201: {
+            "description": "The session is stored and counted",
+            "headers": {
+                REPLAYED: {
+                    "description": "present if the session was stored before, with the same key",
+                    "schema": {"type": "string", "enum": ["true"]},
+                }
+            },
+        },
+    },
+    openapi_extra={
+        **body_schema({JSON: ScoreSubmission}),
+        "parameters": [
+            {
+                "name": IDEMPOTENCY_KEY,
+                "in": "header",
+                "description": "what the client calls this submission by, for example a UUID: 1 to 64 visible ASCII characters",
+                "schema": {"type": "string", "pattern": KEY_PATTERN},
+            }
+        ],
+    },
+)
+async def submit(caller: Caller, key: Key, submission: Submission, writes: Writing) -> Response:
+    body, replayed = await writes.submit(caller, submission.score, key)
+    answer = rendered(body, 201)
+    if replayed:
+        answer.headers[REPLAYED] = "true"
+    return answer

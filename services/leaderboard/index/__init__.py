@@ -1,0 +1,1 @@
+"""The ranking index in Redis, its pages, and what keeps both true."""

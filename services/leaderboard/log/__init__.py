@@ -1,0 +1,1 @@
+"""The log: game sessions, stored in groups and counted exactly once."""

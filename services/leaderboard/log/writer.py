@@ -1,0 +1,262 @@
+"""The writer: submissions that come at the same time share one transaction, and each is counted exactly once.
+
+A session has a key, and is stored with an INSERT that does nothing when it is there already. So a transaction of which it
+is not known whether it was committed is run again, whole, until it is: never looked up, since its COMMIT may still be on
+its way, while the INSERT waits for it.
+"""
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
+from time import monotonic
+from typing import NamedTuple
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+from services.common.gather import Gather, GatherClosed, GatherCut, GatherFull
+from services.common.http.problems import ServiceUnavailable
+from services.common.mysql.database import CommitUnknown, reason
+from services.common.mysql.multistatement import Transactions
+from services.common.mysql.retries import Retries, is_away
+from services.leaderboard.errors import KeyReused, QueueFull, SessionErased, TotalTooLarge
+from services.leaderboard.log import sessions, submission_keys
+from services.leaderboard.log.answers import Answers
+from services.leaderboard.log.sessions import Answer, SessionsErased, Stored, Submission, TotalsTooLarge
+from services.leaderboard.rules.places import Place
+from services.leaderboard.rules.standings import StandingRow
+from services.leaderboard.settings import LeaderboardSettings
+
+log = structlog.get_logger(__name__)
+
+ApplyAndRank = Callable[[Place, Sequence[StandingRow]], Awaitable[list[int | None] | None]]
+"""Tells Redis how standings are now. None when Redis could not be told, which it does not raise; else how many others are ahead
+of each, None where Redis does not say."""
+Ranks = Callable[[Place, Mapping[int, int]], Awaitable[Mapping[int, int]]]
+"""The rank that each of these players has with this score, among the others as they are now."""
+
+# Two: while MySQL writes one group to the disk, the next is being put together, or told to Redis. With 32 players at once a
+# process stored a third to two thirds more with two than with one.
+LANES = 2
+# A group costs MySQL and this process as much as some sixteen sessions in it do.
+_WORTH = 16
+# What a process that is asked to end still gives to what it has accepted. The server waits longer for the answers.
+DRAIN_SECONDS = 8.0
+
+
+class Submitted(NamedTuple):
+    """What a submission became, with the player's total and rank after that. Replayed, they are those that were told first.
+
+    Of a player who was removed since it is 0, without a rank. Nor has it one if it cannot be told just now.
+    """
+
+    session_id: int
+    total_score: int
+    rank: int | None
+    replayed: bool
+
+
+class _Asked(NamedTuple):
+    submission: Submission
+    at: float
+
+
+class Writer:
+    """One process's writer, for one board and period.
+
+    ``told`` is given the outbox's note of each change that Redis has heard of.
+    """
+
+    def __init__(
+        self,
+        transactions: Transactions,
+        settings: LeaderboardSettings,
+        at: Place,
+        *,
+        apply_and_rank: ApplyAndRank,
+        ranks: Ranks,
+        told: Callable[[int], None],
+    ) -> None:
+        self._transactions = transactions
+        self._timeout = settings.mysql_timeout
+        self._at = at
+        self._apply_and_rank = apply_and_rank
+        self._ranks = ranks
+        self._told = told
+        self._leave_by: float | None = None
+        self.groups = self.sessions = 0
+        """How many groups there were, and how many submissions of them are stored, repeats included."""
+        self._answers = Answers(transactions)
+        self._gather: Gather[_Asked, Submitted] = Gather(
+            self._write,
+            most=settings.submission_group,
+            queue=settings.submission_queue,
+            lanes=LANES,
+            worth=_WORTH,
+            keep=True,
+        )
+
+    @property
+    def waiting(self) -> int:
+        """How many submissions wait to be stored."""
+        return self._gather.waiting
+
+    async def submit(self, submission: Submission) -> Submitted:
+        """Store ``submission``, also if the caller does not wait for it.
+
+        Raises TotalTooLarge, KeyReused, SessionErased, QueueFull and ServiceUnavailable.
+        """
+        try:
+            return await self._gather.ask(_Asked(submission, monotonic()))
+        except GatherFull:
+            raise QueueFull("More sessions wait to be stored than may. This one was not stored: send it again.") from None
+        except GatherClosed:
+            raise ServiceUnavailable("The service is being stopped. The session was not stored: send it again.") from None
+        except GatherCut:
+            detail = "The service is being stopped, and the database has not answered. With the same key it can be sent again."
+            raise ServiceUnavailable(detail) from None
+
+    def leave(self) -> None:
+        """The process is asked to end: what reaches it is still stored, and who waits is answered before the server leaves."""
+        self._leave_by = monotonic() + DRAIN_SECONDS
+        self._leaving = asyncio.create_task(self._drain_in_time())
+
+    async def drain(self) -> None:
+        """Refuse new submissions, and return when all that were accepted are stored, or were given their time to be."""
+        leave_by = monotonic() + DRAIN_SECONDS if self._leave_by is None else self._leave_by
+        await self._gather.drain(max(0.0, leave_by - monotonic()))
+        with suppress(TimeoutError):
+            async with asyncio.timeout(max(0.0, leave_by - monotonic())):
+                await self._answers.drain()
+
+    async def _drain_in_time(self) -> None:
+        await asyncio.sleep(DRAIN_SECONDS)
+        await self.drain()
+
+    async def _write(self, asked: list[_Asked]) -> list[Submitted | BaseException]:
+        """One group: the transaction, then Redis, then the ranks."""
+        oldest = monotonic() - self._timeout
+        # The same session may have been sent more than once at the same time: the first is stored, the others find it so.
+        firsts: dict[tuple[int, bytes], Submission] = {}
+        for each in asked:
+            if each.at >= oldest:
+                firsts.setdefault(each.submission.identity, each.submission)
+        outcomes = _Group(self._transactions, self._at, self._timeout, self._answers)
+        await outcomes.store(list(firsts.values()))
+        self.groups += 1
+        self.sessions += len(outcomes.stored)
+        standings = outcomes.standings
+        ranks = await self._find_ranks(list(standings.values()), outcomes.notes)
+        answers: list[Submitted | BaseException] = []
+        for submission in (each.submission for each in asked):
+            first = firsts.get(submission.identity)
+            if first is None:
+                answers.append(ServiceUnavailable("The session waited too long and was not stored: send it again."))
+            elif first in outcomes.errors:
+                answers.append(outcomes.errors[first])
+            elif (stored := outcomes.stored[first]).score != submission.score:
+                answers.append(KeyReused(f"Another session was sent with this key: one that scored {stored.score}."))
+            else:
+                total = standings[submission.user_id].score
+                answer = Answer(total or 0, None if total is None else ranks.get(submission.user_id))
+                if total is not None and submission_keys.is_clients(submission.key):
+                    answer = self._answers.keep(stored, answer)
+                replayed = stored.replayed or submission is not first
+                answers.append(Submitted(stored.session_id, answer.total_score, answer.rank, replayed))
+        return answers
+
+    async def _find_ranks(self, standings: Sequence[StandingRow], notes: Iterable[int]) -> Mapping[int, int]:
+        """Tell Redis of the commit, and find how the players rank after it.
+
+        Whatever goes wrong, the sessions are stored, so their answers say that, if need be without a rank: an error would have
+        them sent again. What Redis could not be told, the outbox remembers.
+        """
+        if not standings:
+            return {}
+        try:
+            aheads = await self._apply_and_rank(self._at, standings)
+            if aheads is not None:
+                for note in notes:
+                    self._told(note)
+            ranks = {each.user_id: 1 + ahead for each, ahead in zip(standings, aheads or (), strict=False) if ahead is not None}
+            scores = {each.user_id: each.score for each in standings if each.score is not None}
+            if len(ranks) < len(scores):
+                return await self._ranks(self._at, scores)
+        except Exception:
+            log.exception("could not tell redis of a change, or read ranks")
+            return {}
+        else:
+            return ranks
+
+
+class _Group:
+    """A group on its way into MySQL: what became of each member, over as many transactions as it takes."""
+
+    def __init__(self, transactions: Transactions, at: Place, timeout: float, answers: Answers) -> None:
+        self._transactions = transactions
+        self._at = at
+        self._timeout = timeout
+        self._answers = answers
+        self._began = monotonic()
+        self.stored: dict[Submission, Stored] = {}
+        self.standings: dict[int, StandingRow] = {}
+        self.errors: dict[Submission, BaseException] = {}
+        self.notes: list[int] = []
+        # Ids of transactions whose outcome is not known. Each attempt has its own, so that a later one can tell what an
+        # earlier one has stored, and counted, from what it has stored itself.
+        self._unknown: set[bytes] = set()
+
+    async def store(self, members: Sequence[Submission]) -> None:
+        """Store all of ``members``: together, unless that fails because of one of them, then one by one."""
+        try:
+            await self._store_together(members)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is the answer to those whose fault it is
+            if is_away(error):
+                # Each alone would fail as well, and wait as long.
+                self._give_up(members, error)
+            elif len(members) == 1:
+                self.errors[members[0]] = error
+            else:
+                log.warning("storing a group of sessions one by one", sessions=len(members), error=str(error))
+                for member in members:
+                    if monotonic() - self._began > self._timeout:
+                        self._give_up([member], error)
+                    else:
+                        await self.store([member])
+
+    def _give_up(self, members: Sequence[Submission], error: Exception) -> None:
+        log.warning("sessions not stored", sessions=len(members), error=reason(error))
+        self.errors |= dict.fromkeys(members, ServiceUnavailable("The database did not answer. Try again in a moment."))
+
+    async def _store_together(self, members: Sequence[Submission]) -> None:
+        retries = Retries(self._timeout, began=self._began, unknown=bool(self._unknown))
+        while members:
+            group_id = os.urandom(16)
+            try:
+                with self._answers.travelling() as answers:
+                    work = partial(
+                        sessions.store, at=self._at, group=members, group_id=group_id, earlier=self._unknown, answers=answers
+                    )
+                    outcome = await self._transactions.attempt(work)
+            except TotalsTooLarge as refused:
+                for member, total in refused.totals.items():
+                    detail = f"A total stays below 2^53; with {member.score} more this one would be {total}."
+                    self.errors[member] = TotalTooLarge(detail)
+                members = [member for member in members if member not in refused.totals]
+            except SessionsErased as refused:
+                detail = "This is a repeat of a session that its player has had erased. It is not stored again."
+                self.errors |= {member: SessionErased(detail) for member in refused.submissions}
+                members = [member for member in members if member not in refused.submissions]
+            except (CommitUnknown, SQLAlchemyError, TimeoutError, OSError) as error:
+                if isinstance(error, CommitUnknown):
+                    self._unknown.add(group_id)
+                await retries.after(error)
+            else:
+                self.stored |= zip(members, outcome.stored, strict=True)
+                # Of a group that is stored one by one, the last that was stored of a player says how they stand.
+                self.standings |= outcome.standings
+                if outcome.note is not None:
+                    self.notes.append(outcome.note)
+                return

@@ -1,0 +1,39 @@
+"""What Prometheus is told of the board, beside its requests: whether Redis is used, and how submissions are stored."""
+
+from collections.abc import Iterable
+
+from prometheus_client import Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from services.leaderboard.index.follower import Follower
+from services.leaderboard.log.writer import Writer
+from services.leaderboard.reads import Reads
+
+
+class BoardMetrics(Collector):
+    """One process's, read when they are asked for: requests do nothing for them but count."""
+
+    def __init__(self, follower: Follower, rankings: Reads, writer: Writer) -> None:
+        self._follower = follower
+        self._rankings = rankings
+        self._writer = writer
+
+    def collect(self) -> Iterable[Metric]:
+        yield GaugeMetricFamily(
+            "leaderboard_index_in_use",
+            "1 while ranks and pages are read from Redis, 0 while MySQL answers instead.",
+            int(self._follower.in_use),
+        )
+        yield CounterMetricFamily(
+            "leaderboard_mysql_answers",
+            "Ranks, pages and neighbours that MySQL was asked for instead.",
+            self._rankings.from_mysql,
+        )
+        yield GaugeMetricFamily("leaderboard_sessions_waiting", "Submissions that wait to be stored.", self._writer.waiting)
+        yield CounterMetricFamily(
+            "leaderboard_groups", "Groups of submissions, each a transaction unless one was refused.", self._writer.groups
+        )
+        yield CounterMetricFamily(
+            "leaderboard_sessions", "Submissions in them that are stored, repeats included.", self._writer.sessions
+        )

@@ -1,0 +1,82 @@
+"""Everything that is kept of a player, as one JSON document that is written while it is sent.
+
+Read a page at a time, each over a connection of its own: neither memory nor a connection is held for a client that reads
+slowly.
+"""
+
+from collections.abc import AsyncGenerator, Sequence
+from datetime import datetime
+from json.encoder import encode_basestring
+
+from sqlalchemy import Row, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.common.mysql.database import Database
+from services.leaderboard.boards.definitions import list_places
+from services.leaderboard.log import submission_keys
+from services.leaderboard.models import Board, GameSession, Player, Standing
+
+PAGE = 1000
+
+_Session = Row[int, bytes, int, datetime, int | None, int | None]
+
+
+class Exports:
+    """Reads exports."""
+
+    def __init__(self, reads: Database) -> None:
+        self._reads = reads
+
+    async def export(self, user_id: int) -> AsyncGenerator[bytes, None]:
+        """The document (`Export`) in pieces, each of whole values. Raises what reading from MySQL raises, at any piece."""
+        async with self._reads.reading() as connection:
+            head = await _head(connection, user_id)
+            rows = await _list_sessions(connection, user_id, 0)
+        yield head + _sessions(rows)
+        while len(rows) == PAGE:
+            async with self._reads.reading() as connection:
+                rows = await _list_sessions(connection, user_id, rows[-1].id)
+            if rows:
+                yield b"," + _sessions(rows)
+        yield b"]}"
+
+
+async def _head(connection: AsyncConnection, user_id: int) -> bytes:
+    name: str | None = await connection.scalar(select(Player.username).where(Player.user_id == user_id))
+    player = "null" if name is None else f'{{"user_id":{user_id},"username":{encode_basestring(name)}}}'
+    standings = []
+    for at in await list_places(connection):
+        found = await connection.execute(
+            select(Board.name, Standing.score, Standing.sessions)
+            .join(Board, Board.id == Standing.board_id)
+            .where(Standing.board_id == at.board_id, Standing.period_id == at.period_id, Standing.user_id == user_id)
+        )
+        for board, score, sessions in found:
+            total = "null" if score is None else score
+            standings.append(
+                f'{{"board":{encode_basestring(board)},"period_id":{at.period_id},"total_score":{total},"sessions":{sessions}}}'
+            )
+    return f'{{"player":{player},"standings":[{",".join(standings)}],"sessions":['.encode()
+
+
+async def _list_sessions(connection: AsyncConnection, user_id: int, after: int) -> Sequence[_Session]:
+    session = GameSession
+    sent = session.id, session.submission_key, session.score, session.submitted_at
+    page = select(*sent, session.answered_total, session.answered_rank)
+    page = page.where(session.user_id == user_id, session.id > after).order_by(session.id).limit(PAGE)
+    return (await connection.execute(page)).all()
+
+
+def _sessions(rows: Sequence[_Session]) -> bytes:
+    return ",".join(map(_session, rows)).encode()
+
+
+def _session(row: _Session) -> str:
+    name = submission_keys.find_name(row.submission_key)
+    key = "null" if name is None else encode_basestring(name)
+    time = f"{row.submitted_at:%Y-%m-%dT%H:%M:%S.%f}Z"
+    total, rank = ("null" if value is None else value for value in (row.answered_total, row.answered_rank))
+    return (
+        f'{{"session_id":{row.id},"score":{row.score},"submitted_at":"{time}","idempotency_key":{key},'
+        f'"answered_total":{total},"answered_rank":{rank}}}'
+    )

@@ -1,0 +1,1 @@
+"""Standings as MySQL has them, and as answers."""

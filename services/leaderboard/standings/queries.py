@@ -1,0 +1,118 @@
+"""SQL that reads standings: pages, ranks and neighbours, and the rows that the ranking index is made of. And own sessions."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.leaderboard.models import Player, Standing
+from services.leaderboard.rules.places import Place
+from services.leaderboard.rules.standings import Neighbours, PlayerScore
+
+
+async def list_scores(connection: AsyncConnection, at: Place, user_ids: Collection[int]) -> list[PlayerScore]:
+    """Names and scores of those of these players who are ranked."""
+    statement = (
+        select(Standing.user_id, Player.username, Standing.score)
+        .join(Player, Player.user_id == Standing.user_id)
+        .where(*at_place(at), Standing.user_id.in_(sorted(user_ids)), Standing.score.is_not(None))
+    )
+    return _players(await connection.execute(statement))
+
+
+async def count_ahead(connection: AsyncConnection, at: Place, score: int) -> int:
+    """How many players are strictly ahead of ``score``."""
+    return await count(connection, *at_place(at), Standing.score > score)
+
+
+async def count_players(connection: AsyncConnection, at: Place) -> int:
+    """How many players are ranked."""
+    return await count(connection, *at_place(at), Standing.score.is_not(None))
+
+
+async def list_page(connection: AsyncConnection, at: Place, limit: int, offset: int) -> list[PlayerScore]:
+    """Players in board order. The order's index alone finds them; only their names are looked up in `players`."""
+    page = (
+        _PLACE.where(*at_place(at), Standing.score.is_not(None))
+        .order_by(Standing.score.desc(), Standing.reached_session_id)
+        .limit(limit)
+        .offset(offset)
+        .subquery()
+    )
+    statement = (
+        select(page.c.user_id, Player.username, page.c.score)
+        .join(Player, Player.user_id == page.c.user_id)
+        .order_by(page.c.score.desc(), page.c.reached_session_id)
+    )
+    return _players(await connection.execute(statement))
+
+
+async def find_neighbours(connection: AsyncConnection, at: Place, user_id: int, radius: int) -> Neighbours | None:
+    """A player between up to ``radius`` others on either side, or None if they never played or were removed.
+
+    Those of the same score and those of another are read apart: each is then one range of the order's index, and not more
+    of it is read than is shown, however many share a score.
+    """
+    found = await connection.execute(_PLACE.where(*at_place(at), Standing.user_id == user_id, Standing.score.is_not(None)))
+    own = found.one_or_none()
+    if own is None:
+        return None
+    better, worse = Standing.score > own.score, Standing.score < own.score
+    earlier, later = (
+        (Standing.score == own.score) & each
+        for each in (Standing.reached_session_id < own.reached_session_id, Standing.reached_session_id > own.reached_session_id)
+    )
+    before = await _nearest(connection, at, (earlier, better), radius, upwards=True)
+    after = await _nearest(connection, at, (later, worse), radius, upwards=False)
+    rows = [*reversed(before), own, *after]
+    named = {player.user_id: player for player in await list_scores(connection, at, [row.user_id for row in rows])}
+    players = [named[row.user_id] for row in rows]
+    place = await count(connection, *at_place(at), better) + await count(connection, *at_place(at), earlier)
+    return Neighbours(players, place - len(before), await count_ahead(connection, at, players[0].score))
+
+
+async def _nearest(
+    connection: AsyncConnection, at: Place, ranges: Sequence[ColumnElement[bool]], limit: int, *, upwards: bool
+) -> list[Row[int, int | None, int]]:
+    score, reached = Standing.score, Standing.reached_session_id
+    order = (score.asc(), reached.desc()) if upwards else (score.desc(), reached.asc())
+    rows: list[Row[int, int | None, int]] = []
+    for each in ranges:
+        if len(rows) < limit:
+            rows += await connection.execute(_PLACE.where(*at_place(at), each).order_by(*order).limit(limit - len(rows)))
+    return rows
+
+
+async def count(connection: AsyncConnection, *where: ColumnElement[bool]) -> int:
+    count: int = (await connection.execute(select(func.count()).select_from(Standing).where(*where))).scalar_one()
+    return count
+
+
+def _players(rows: object) -> list[PlayerScore]:
+    return [PlayerScore(*row) for row in rows]  # type: ignore[attr-defined]
+
+
+def at_place(at: Place) -> tuple[ColumnElement[bool], ...]:
+    return Standing.board_id == at.board_id, Standing.period_id == at.period_id
+
+
+_PLACE = select(Standing.user_id, Standing.score, Standing.reached_session_id)
+_COUNT_AHEAD = "SELECT %s, COUNT(*) FROM standings WHERE board_id = %s AND period_id = %s AND score > %s AND user_id <> %s"
+
+
+async def count_ahead_of_each(connection: AsyncConnection, at: Place, scores: Mapping[int, int]) -> dict[int, int]:
+    """How many others are strictly ahead of each player with this score, all at one moment.
+
+    Others: the player's own total may have grown since, and nobody is ahead of themselves.
+    """
+    counted = [(user_id, at.board_id, at.period_id, score, user_id) for user_id, score in scores.items()]
+    if not counted:
+        return {}
+    statement = " UNION ALL ".join([_COUNT_AHEAD] * len(counted))
+    rows: Sequence[tuple[Any, ...]] = (await connection.exec_driver_sql(statement, _flat(counted))).all()
+    return {row[0]: row[1] for row in rows}
+
+
+def _flat(rows: Iterable[tuple[Any, ...]]) -> tuple[Any, ...]:
+    return tuple(value for row in rows for value in row)

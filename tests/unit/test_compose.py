@@ -1,0 +1,39 @@
+"""compose.yaml: every setting of a service can be set there, and nothing is published beyond this machine by itself."""
+
+from typing import Any
+
+import pytest
+import yaml
+from pydantic import SecretStr
+
+from services.auth.settings import AuthSettings
+from services.common.settings import ServiceSettings
+from services.leaderboard.settings import LeaderboardSettings
+from services.local import ROOT
+
+# What compose.yaml itself decides: where things are, which accounts there are, and that code does not change.
+DECIDED = {"redis_user", "mysql_port", "mysql_database", "auth_mysql_user", "leaderboard_mysql_user", "redis_cluster", "reload"}
+
+
+@pytest.fixture(scope="module")
+def compose() -> Any:
+    return yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize(("service", "settings"), [("auth", AuthSettings), ("leaderboard", LeaderboardSettings)])
+def test_every_setting_can_be_set(compose: Any, service: str, settings: type[ServiceSettings]) -> None:
+    told = compose["services"][service]["environment"]
+    known = {
+        name.upper() for name, field in settings.model_fields.items() if SecretStr not in (field.annotation, *_parts(field))
+    }
+    assert known - told.keys() == {name.upper() for name in DECIDED} & known
+    assert told.keys() - known == {"SECRETS_DIR"}
+
+
+def _parts(field: Any) -> tuple[Any, ...]:
+    return getattr(field.annotation, "__args__", ())
+
+
+def test_the_gateway_is_published_to_this_machine_alone_and_nothing_else_is(compose: Any) -> None:
+    published = {name: service["ports"] for name, service in compose["services"].items() if "ports" in service}
+    assert published == {"gateway": ["${BIND_ADDRESS:-127.0.0.1}:${PORT:-8080}:8080"]}
