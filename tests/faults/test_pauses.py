@@ -159,7 +159,11 @@ async def test_a_follower_that_holds_an_old_state_brings_no_removed_player_back(
         cursor.execute("INSERT INTO outbox (changed) VALUES ('[[1, 0, 1]]')")
     await pause.reached.wait()  # one follower has read Ada's standing, and has not told it yet
     assert (await second.delete(f"{API}/me", headers=ada)).status_code == 204
-    assert await names(first) == await names(second) == ["Bob"]
+
+    async def gone() -> bool:
+        return await names(first) == await names(second) == ["Bob"]
+
+    await eventually(gone)
     pause.go_on.set()
     proof.did("followers held with an old state")
     proof.find("players who returned")

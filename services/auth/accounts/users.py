@@ -4,8 +4,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import delete, insert, literal, select, update
+from sqlalchemy import delete, func, insert, literal, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -16,6 +17,8 @@ from services.common.mysql.database import error_code
 
 USER_COLUMNS = User.id, User.username, User.username_canonical, User.password_hash, User.created_at
 _DUPLICATE_KEY = 1062
+# As long as those of a user.
+_NOBODY, _NO_HASH = "nobody_here", "x" * 97
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +65,22 @@ async def delete_user(connection: AsyncConnection, user_id: int) -> None:
 
 
 async def find_user_by_name(connection: AsyncConnection, canonical: str) -> UserRecord | None:
-    """The user who has the name. A row is read also if nobody has: that takes as long, so a login's time does not tell."""
+    """The user who has the name.
+
+    Nobody is read and made into a record too, in the place of a user who is not there, so that a login's time does not tell.
+    """
     always = select(literal(1)).subquery()
-    found = select(*USER_COLUMNS).select_from(always.outerjoin(User, User.username_canonical == canonical))
-    row = (await connection.execute(found)).one()
-    return None if row.id is None else UserRecord(*row)
+    columns = (
+        User.id,
+        func.coalesce(User.username, _NOBODY),
+        func.coalesce(User.username_canonical, _NOBODY),
+        func.coalesce(User.password_hash, _NO_HASH),
+        func.coalesce(User.created_at, func.utc_timestamp(6)),
+    )
+    found = select(*columns).select_from(always.outerjoin(User, User.username_canonical == canonical))
+    row: Any = (await connection.execute(found)).one()
+    record = UserRecord(*row)
+    return None if row[0] is None else record
 
 
 async def lock_user(connection: AsyncConnection, user_id: int) -> UserRecord | None:

@@ -7,7 +7,7 @@ strangers do not add to.
 
 import math
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
 
@@ -46,23 +46,21 @@ class PasswordCheck:
         attempt = Attempt(count, uuid.uuid4().bytes)
         # One attempt at a time: of right passwords that come at once, none finds the others counted as wrong.
         async with self._hashing.turn(client, attempt.key) as turn:
-            await self._count(attempt, user, client)
+            begins_delay = await self._count(attempt)
             normal = await self._verify(turn, user, typed)
-            await self._database.transaction(partial(self._conclude, attempt, user, client, None if normal else failed))
+            # A delay is noted where it begins. Noted with the first attempt that it turns away, it would take longer for a name
+            # that somebody has: its event has a place in an index of its own.
+            found = [] if normal else [failed, *([Event.ATTEMPTS_DELAYED] if begins_delay else [])]
+            await self._database.transaction(partial(self._conclude, attempt, user, client, found))
             return normal
 
-    async def _count(self, attempt: Attempt, user: UserRecord | None, client: Client) -> None:
+    async def _count(self, attempt: Attempt) -> bool:
+        """Count an attempt as failed; gives whether a delay begins with it if it is. Raises TooManyFailures during one."""
         now = self._clock()
-
-        async def count(connection: AsyncConnection) -> attempts.Count:
-            counted = await attempts.count(connection, attempt, self._delays, now)
-            if counted.refusals == 1:  # once a delay: a flood must not fill the log
-                await events.record(connection, Event.ATTEMPTS_DELAYED, client, user_id=user.user_id if user else None, now=now)
-            return counted
-
-        counted = await self._database.transaction(count)
+        counted = await self._database.transaction(lambda connection: attempts.count(connection, attempt, self._delays, now))
         if not counted.admitted:
             raise TooManyFailures(max(1, math.ceil((counted.delayed_until - now).total_seconds())))
+        return counted.delayed_until > now
 
     async def _verify(self, turn: Turn, user: UserRecord | None, typed: str) -> str | None:
         try:
@@ -74,9 +72,10 @@ class PasswordCheck:
         return normal if await turn.verify(user.password_hash if user else None, normal) else None
 
     async def _conclude(
-        self, attempt: Attempt, user: UserRecord | None, client: Client, failed: Event | None, connection: AsyncConnection
+        self, attempt: Attempt, user: UserRecord | None, client: Client, found: Sequence[Event], connection: AsyncConnection
     ) -> None:
-        if failed is None:
+        """Clear the count where nothing wrong was found, else note it."""
+        if not found:
             await attempts.clear(connection, attempt)
-        else:
-            await events.record(connection, failed, client, user_id=user.user_id if user else None, now=self._clock())
+        for event in found:
+            await events.record(connection, event, client, user_id=user.user_id if user else None, now=self._clock())

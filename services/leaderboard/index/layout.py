@@ -53,7 +53,7 @@ def parse_score(kept: str | bytes) -> int:
     """The score that the sorted set orders by this."""
     try:
         return -int(kept)
-    except ValueError:  # newer servers write 5e+15; a double all the same, and exact
+    except ValueError:  # a server may write an exponent; a double all the same, and exact
         return -int(float(kept))
 
 
