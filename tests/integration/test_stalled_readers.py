@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
 import pytest
@@ -46,7 +46,7 @@ class Application:
 
 
 @asynccontextmanager
-async def serving(application: Application) -> AsyncIterator[tuple[int, uvicorn.Server]]:
+async def serving(application: Callable[..., Awaitable[None]]) -> AsyncIterator[tuple[int, uvicorn.Server]]:
     config = uvicorn.Config(application, http=Impatient, port=0, lifespan="off", log_config=None)
     server = uvicorn.Server(config)
     with socket.socket() as listener:
@@ -113,3 +113,53 @@ async def test_a_reader_that_is_slow_is_waited_for() -> None:
                     assert data
                     received += len(data)
             assert application.finished.is_set()
+
+
+class Endless:
+    """Answers a request for `/` at once, and any other for as long as its client stays."""
+
+    def __init__(self) -> None:
+        self.began = 0
+        self.left = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.began += 1
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        if scope["path"] != "/":
+            leaving = asyncio.create_task(self._leave(receive))
+            while not leaving.done():
+                await send({"type": "http.response.body", "body": PIECE, "more_body": True})
+                await asyncio.sleep(0.01)
+        await send({"type": "http.response.body", "body": b""})
+
+    async def _leave(self, receive: Receive) -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        self.left += 1
+
+
+@pytest.mark.parametrize("answered_before", [0, 1, 3])
+@pytest.mark.parametrize("waiting", [0, 1, 3])
+@pytest.mark.parametrize("stalls", [False, True], ids=["leaves", "stalls"])
+async def test_the_request_that_is_being_answered_is_told_whatever_was_sent_after_it(
+    answered_before: int, waiting: int, stalls: bool
+) -> None:
+    application = Endless()
+    async with serving(application) as (port, server):
+        with connect(port) as connection:
+            endless = GET.replace(b"/ ", b"/endless ", 1)
+            await asyncio.get_running_loop().sock_sendall(connection, GET * answered_before + endless + GET * waiting)
+
+            async def is_begun() -> bool:
+                return application.began == answered_before + 1
+
+            await eventually(is_begun, 5)
+            if not stalls:
+                connection.close()
+
+            async def is_told() -> bool:
+                return application.left == 1 and not server.server_state.connections
+
+            await eventually(is_told, 10)
+            # What waited behind it was not begun for nobody.
+            assert application.began == answered_before + 1

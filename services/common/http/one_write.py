@@ -30,6 +30,8 @@ class OneWriteProtocol(HttpToolsProtocol):
 
     _raw: asyncio.Transport
     _stalled: asyncio.TimerHandle | None = None
+    _answered: RequestResponseCycle | None = None
+    """The request that is being answered, or was last. `cycle` is the one that came last: a client may send several ahead."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self._raw = transport
@@ -41,6 +43,10 @@ class OneWriteProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_watching()
         super().connection_lost(exc)
+        # uvicorn tells the request that came last.
+        if self._answered is not None and not self._answered.response_complete:
+            self._answered.disconnected = True
+            self._answered.message_event.set()
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -79,8 +85,15 @@ class OneWriteProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         super().on_headers_complete()
+        if self._answered is None or self._answered.response_complete:
+            self._answered = self.cycle
         # What answers the request has not begun yet: it is a task.
         self.scope["extensions"] = {EXTENSION: partial(self.answer, self.cycle)}  # type: ignore[dict-item]
+
+    def on_response_complete(self) -> None:
+        if self.pipeline:
+            self._answered = self.pipeline[-1][0]
+        super().on_response_complete()
 
     def answer(self, cycle: RequestResponseCycle, status: int, headers: Headers, own: tuple[bytes, bytes], body: bytes) -> bool:
         """Send a whole answer at once, instead of two messages, which cost more than the write. It is in no access log.
