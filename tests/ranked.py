@@ -40,9 +40,12 @@ def put(mysql: Any, rows: Iterable[StandingRow]) -> None:
     with mysql.cursor() as cursor:
         cursor.executemany("REPLACE INTO players (user_id, username) VALUES (%s, %s)", [(r.user_id, r.username) for r in rows])
         cursor.executemany(
-            "REPLACE INTO standings (board_id, period_id, user_id, score, sessions, reached_session_id, version) "
-            "VALUES (1, 0, %s, %s, %s, %s, %s)",
-            [(row.user_id, row.score, int(row.score is not None), row.reached_session_id, row.version) for row in rows],
+            "REPLACE INTO standings (board_id, period_id, user_id, score, sort, sessions, reached_session_id, version) "
+            "VALUES (1, 0, %s, %s, %s, %s, %s, %s)",
+            [
+                (r.user_id, r.score, r.score and -r.score, int(r.score is not None), r.reached_session_id, r.version)
+                for r in rows
+            ],
         )
         cursor.executemany(
             "REPLACE INTO game_sessions (id, user_id, submission_key, group_id, score, submitted_at) "

@@ -4,11 +4,13 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import count
+from typing import NamedTuple
 
 from services.common.mysql.multistatement import Transactions
-from services.leaderboard.log.sessions import PREPARE, Submission
+from services.leaderboard.log.sessions import Count, Submission
 from services.leaderboard.log.writer import LANES, Submitted, Writer
 from services.leaderboard.rules.places import MAIN, Place
+from services.leaderboard.rules.ranking import TOTALS
 from services.leaderboard.rules.standings import StandingRow
 from services.leaderboard.settings import LeaderboardSettings
 
@@ -17,7 +19,25 @@ _keys = count()
 
 def session(user_id: int, score: int, key: str | None = None, username: str | None = None) -> Submission:
     name = username or f"player{user_id}"
-    return Submission(user_id, name, (key or f"key{next(_keys)}").encode(), score, datetime.now(UTC))
+    counts = [Count(MAIN, TOTALS, score)]
+    return Submission(user_id, name, (key or f"key{next(_keys)}").encode(), score, datetime.now(UTC), counts)
+
+
+class Answer(NamedTuple):
+    """What a submission was answered with, of the main board."""
+
+    session_id: int
+    total_score: int
+    rank: int | None
+    replayed: bool
+
+
+def _answer(submitted: Submitted | BaseException) -> Answer | BaseException:
+    if isinstance(submitted, BaseException):
+        return submitted
+    [main] = submitted.ranked
+    assert main.at == MAIN
+    return Answer(submitted.session_id, main.score or 0, main.rank, submitted.replayed)
 
 
 class Redis:
@@ -44,7 +64,6 @@ class Board:
         self.writer = Writer(
             transactions,
             settings,
-            MAIN,
             apply_and_rank=self.redis.apply_and_rank,
             ranks=self._ranks,
             told=self.redis.told.append,
@@ -56,18 +75,19 @@ class Board:
             raise ConnectionError
         return {user_id: 1_000_000 - score for user_id, score in scores.items()}
 
-    async def submit(self, *submissions: Submission) -> list[Submitted | BaseException]:
+    async def submit(self, *submissions: Submission) -> list[Answer | BaseException]:
         """Submit all in one turn of the loop, which makes them one group."""
-        return await asyncio.gather(*map(self.writer.submit, submissions), return_exceptions=True)
+        answers = await asyncio.gather(*map(self.writer.submit, submissions), return_exceptions=True)
+        return [_answer(answer) for answer in answers]
 
-    async def store(self, *submissions: Submission) -> list[Submitted]:
+    async def store(self, *submissions: Submission) -> list[Answer]:
         answers = await self.submit(*submissions)
         for answer in answers:
             if isinstance(answer, BaseException):
                 raise answer
-        return [answer for answer in answers if isinstance(answer, Submitted)]
+        return [answer for answer in answers if isinstance(answer, Answer)]
 
 
 def connect(settings: LeaderboardSettings) -> Transactions:
     password = settings.leaderboard_mysql_password.get_secret_value()
-    return Transactions(settings, settings.leaderboard_mysql_user, password, connections=4 * LANES, first=PREPARE)
+    return Transactions(settings, settings.leaderboard_mysql_user, password, connections=4 * LANES)

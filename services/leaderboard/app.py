@@ -23,7 +23,7 @@ from services.leaderboard.index.connection import RedisConnection
 from services.leaderboard.index.follower import Follower
 from services.leaderboard.index.pages import PageCache
 from services.leaderboard.index.reader import RankingIndex
-from services.leaderboard.log import erased_keys, sessions
+from services.leaderboard.log import erased_keys
 from services.leaderboard.log.limits import SubmissionLimit
 from services.leaderboard.log.writer import LANES, Writer
 from services.leaderboard.operate.metrics import BoardMetrics
@@ -31,7 +31,6 @@ from services.leaderboard.players import changes
 from services.leaderboard.players.exports import Exports
 from services.leaderboard.players.writer import PlayerWriter
 from services.leaderboard.reads import Reads
-from services.leaderboard.rules.places import MAIN
 from services.leaderboard.settings import LeaderboardSettings
 from services.leaderboard.writes import Writes
 
@@ -56,7 +55,7 @@ def create_app(settings: LeaderboardSettings | None = None) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[LifespanState]:
         account = settings.leaderboard_mysql_user, settings.leaderboard_mysql_password.get_secret_value()
         database = Database(settings, *account)
-        groups = Transactions(settings, *account, connections=LANES, first=sessions.PREPARE)
+        groups = Transactions(settings, *account, connections=LANES)
         follows, builds = (Database(settings, *account, pool_size=2) for _ in range(2))
         snapshots = Database(settings, *account, pool_size=settings.ranking_pool_size, isolation_level="REPEATABLE READ")
         breaker = Breaker()
@@ -65,7 +64,7 @@ def create_app(settings: LeaderboardSettings | None = None) -> FastAPI:
         pages = PageCache(settings, index)
         reads = Reads(snapshots, index, pages)
         follower = Follower(follows, builds, redis, breaker, settings)
-        writer = Writer(groups, settings, MAIN, apply_and_rank=index.apply_and_rank, ranks=reads.ranks, told=follower.told)
+        writer = Writer(groups, settings, apply_and_rank=index.apply_and_rank, ranks=reads.ranks, told=follower.told)
         app.state.reach = reach = Reach(settings, *account, databases=[snapshots, follows])
         app.state.follower = follower
         app.state.verifier = TokenVerifier(keys, settings.jwt_issuer, settings.jwt_audience)

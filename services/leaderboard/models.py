@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, Boolean, Index, String, desc, text
+from sqlalchemy import JSON, Boolean, Index, String, text
 from sqlalchemy.dialects.mysql import BIGINT, BINARY, DATETIME, INTEGER, VARBINARY
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -99,7 +99,10 @@ class BoardsVersion(LeaderboardBase):
 
 
 class Player(LeaderboardBase):
-    """A user who has played, by the name that their token carried last."""
+    """A user who has played, by the name that their token carried last.
+
+    The row is the lock of all of the player's standings and sessions: whoever changes any takes it first.
+    """
 
     __tablename__ = "players"
     __table_args__ = (TABLE_OPTIONS,)
@@ -127,13 +130,16 @@ class GameSession(LeaderboardBase):
     group_id: Mapped[bytes] = mapped_column(BINARY(16), comment="the transaction that stored it")
     score: Mapped[int] = mapped_column(BIGINT)
     submitted_at: Mapped[datetime] = mapped_column(UTCDateTime)
-    # Of a session with a client's key, for the repeats.
-    answered_total: Mapped[int | None] = mapped_column(BIGINT, comment="the total that its submission was answered with")
-    answered_rank: Mapped[int | None] = mapped_column(UnsignedBigInt, comment="the rank that it was answered with")
+    places: Mapped[bytes | None] = mapped_column(
+        VARBINARY(192), comment="where it counts, as rules/places.py packs it; NULL: on the first board, in all time"
+    )
 
 
 class Standing(LeaderboardBase):
-    """A player on a board in a period: a function of the player's sessions. Never deleted: removed, its score is NULL."""
+    """A player on a board in a period: a function of the player's sessions. Never deleted: removed, its score is NULL.
+
+    Who changes a player's standings or sessions has locked the player's row in `players` before.
+    """
 
     __tablename__ = "standings"
 
@@ -143,6 +149,7 @@ class Standing(LeaderboardBase):
     )
     user_id: Mapped[int] = mapped_column(UnsignedBigInt, primary_key=True, autoincrement=False)
     score: Mapped[int | None] = mapped_column(BIGINT)
+    sort: Mapped[int | None] = mapped_column(BIGINT, comment="the score, negated where more is better: the least stands first")
     sessions: Mapped[int] = mapped_column(UnsignedBigInt, comment="how many sessions made the score")
     reached_session_id: Mapped[int] = mapped_column(
         UnsignedBigInt, comment="the session that reached it: who was first stands first"
@@ -151,7 +158,8 @@ class Standing(LeaderboardBase):
 
     # The order of the board. InnoDB keeps the primary key in it, so a page is read from this index alone.
     __table_args__ = (
-        Index("ix_standings_order", "board_id", "period_id", desc("score"), "reached_session_id"),
+        Index("ix_standings_order", "board_id", "period_id", "sort", "reached_session_id"),
+        Index("ix_standings_user_id", "user_id"),
         TABLE_OPTIONS,
     )
 

@@ -17,7 +17,9 @@ from services.leaderboard.index.pages import PageCache, RenderedPage
 from services.leaderboard.index.reader import RankingIndex
 from services.leaderboard.log import history
 from services.leaderboard.log.history import LoggedSession
+from services.leaderboard.rules import ranking
 from services.leaderboard.rules.places import MAIN, Place
+from services.leaderboard.rules.ranking import TOTALS
 from services.leaderboard.rules.standings import Neighbours, PlayerScore, Position
 from services.leaderboard.standings import queries, rendering
 
@@ -54,7 +56,7 @@ class Reads:
 
         async def load(connection: AsyncConnection) -> RenderedPage:
             players = await queries.list_page(connection, MAIN, limit, offset)
-            ahead = await queries.count_ahead(connection, MAIN, players[0].score) if players else 0
+            ahead = await queries.count_ahead(connection, MAIN, _sort(players[0].score)) if players else 0
             total_players = await queries.count_players(connection, MAIN)
             return RenderedPage.of(rendering.top(Neighbours(players, offset, ahead), limit, total_players))
 
@@ -66,7 +68,7 @@ class Reads:
 
         async def load(connection: AsyncConnection) -> Position | None:
             found = await queries.list_scores(connection, MAIN, [user_id])
-            return Position(found[0], await queries.count_ahead(connection, MAIN, found[0].score)) if found else None
+            return Position(found[0], await queries.count_ahead(connection, MAIN, _sort(found[0].score))) if found else None
 
         answer = await self._index.rank(MAIN, user_id)
         place = answer[0] if answer is not None else await self._from_mysql(("rank", user_id), load)
@@ -121,7 +123,7 @@ class Reads:
 
     async def _count_ahead(self, at: Place, scores: Mapping[int, int]) -> Mapping[int, int]:
         async def load(connection: AsyncConnection) -> Mapping[int, int]:
-            return await queries.count_ahead_of_each(connection, at, scores)
+            return await queries.count_ahead_of_each(connection, at, {user_id: _sort(scores[user_id]) for user_id in scores})
 
         return await self._from_mysql(("ahead", at, *scores.items()), load)
 
@@ -135,6 +137,10 @@ class Reads:
 
         answer: T = await self._shared.ask(question, work)  # type: ignore[assignment]  # what its question's load gives
         return answer
+
+
+def _sort(score: int) -> int:
+    return ranking.sort_of(score, TOTALS.direction)
 
 
 def _not_found(user_id: int) -> PlayerNotFound:

@@ -11,9 +11,10 @@ import pytest
 from services.common.mysql.multistatement import Transactions
 from services.leaderboard.app import create_app
 from services.leaderboard.index.follower import MAX_NOTES, ROUNDS_BETWEEN_COUNTS
-from services.leaderboard.log.sessions import PREPARE, Submission
+from services.leaderboard.log.sessions import Count, Submission
 from services.leaderboard.log.writer import LANES, Writer
 from services.leaderboard.rules.places import MAIN, Place
+from services.leaderboard.rules.ranking import TOTALS
 from services.leaderboard.rules.standings import StandingRow
 from services.leaderboard.settings import LeaderboardSettings
 from services.local.redis import RedisServer
@@ -32,7 +33,7 @@ async def store(settings: LeaderboardSettings, groups: int, bar: Bar) -> None:
     By a writer of its own, as it is while Redis is away, but past HTTP and without ranks, which would take most of the time.
     """
     password = settings.leaderboard_mysql_password.get_secret_value()
-    transactions = Transactions(settings, settings.leaderboard_mysql_user, password, connections=LANES, first=PREPARE)
+    transactions = Transactions(settings, settings.leaderboard_mysql_user, password, connections=LANES)
     numbers = count()
 
     async def apply_and_rank(_: Place, __: Sequence[StandingRow]) -> None:
@@ -42,11 +43,12 @@ async def store(settings: LeaderboardSettings, groups: int, bar: Bar) -> None:
         return {}
 
     alone = settings.model_copy(update={"submission_group": 1})
-    writer = Writer(transactions, alone, MAIN, apply_and_rank=apply_and_rank, ranks=ranks, told=lambda _: None)
+    writer = Writer(transactions, alone, apply_and_rank=apply_and_rank, ranks=ranks, told=lambda _: None)
 
     async def play(user_id: int) -> None:
         while (number := next(numbers)) < groups:
-            session = Submission(user_id, f"player{user_id}", f"s:{number}".encode(), user_id, datetime.now(UTC))
+            counts = [Count(MAIN, TOTALS, user_id)]
+            session = Submission(user_id, f"player{user_id}", f"s:{number}".encode(), user_id, datetime.now(UTC), counts)
             await writer.submit(session)
             bar.advance()
 

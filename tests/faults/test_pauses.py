@@ -120,7 +120,7 @@ async def test_a_group_that_is_overtaken_at_a_lock_leaves_the_standing_the_fold_
     ada, bob = accounts.new("Ada", 1), accounts.new("Bob", 2)
     assert (await send(patient, ada, 1)).status_code == 201
     mysql.begin()
-    rows(mysql, "SELECT * FROM standings WHERE user_id = 1 FOR UPDATE")
+    rows(mysql, "SELECT * FROM players WHERE user_id = 1 FOR UPDATE")
     # One group, in which Ada comes first to be counted: Bob's session has an id by then, and his standing is not locked.
     overtaken = asyncio.gather(send(patient, ada, 1), send(patient, bob, early))
 

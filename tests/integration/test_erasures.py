@@ -109,7 +109,7 @@ async def test_a_session_that_is_on_its_way_is_erased_too_or_counted_alone(
     await play(leaderboard, held_up, 1)
     await play(leaderboard, ada, 1)
     mysql.begin()
-    rows(mysql, "SELECT * FROM standings WHERE user_id = 1 FOR UPDATE")
+    rows(mysql, "SELECT * FROM players WHERE user_id = 1 FOR UPDATE")
     async with serving(create_app(leaderboard_settings)) as other:
         on_its_way = asyncio.gather(submit(leaderboard, held_up, 1), submit(leaderboard, ada, 10))
         await eventually(lambda: rows_are_awaited(mysql, 1))

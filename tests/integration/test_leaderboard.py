@@ -111,7 +111,7 @@ async def test_a_removed_player_is_nowhere_and_starts_anew(
     await submit(leaderboard, ada, 50)
     await submit(leaderboard, bob, 40)
     with mysql.cursor() as cursor:
-        cursor.execute("UPDATE standings SET score = NULL, version = version + 1 WHERE user_id = 1")
+        cursor.execute("UPDATE standings SET score = NULL, sort = NULL, version = version + 1 WHERE user_id = 1")
         cursor.execute("INSERT INTO outbox (changed) VALUES (NULL)")
     await submit(leaderboard, bob, 0)
 
@@ -131,7 +131,7 @@ async def test_a_total_stays_below_two_to_the_53(leaderboard: httpx.AsyncClient,
     ada = accounts.new("ada", 1)
     await submit(leaderboard, ada, 1)
     with mysql.cursor() as cursor:
-        cursor.execute("UPDATE standings SET score = %s", (MAX_TOTAL - 5,))
+        cursor.execute("UPDATE standings SET score = %s, sort = -score", (MAX_TOTAL - 5,))
     refused = await leaderboard.post(f"{API}/submit", json={"score": 6}, headers=ada)
     assert_problem(refused, 409, "total-too-large")
     assert rows(mysql, "SELECT COUNT(*) FROM game_sessions") == [(1,)]

@@ -93,7 +93,7 @@ async def test_nobody_can_sign_in_to_a_seeded_account(target: Target, mysql: MyS
         ("UPDATE standings SET reached_session_id = 0 LIMIT 1", "1 reached_session_id"),
         ("DELETE FROM standings LIMIT 1", "1 totals are wrong"),
         ("DELETE FROM players LIMIT 1", "1 players have no name"),
-        ("INSERT INTO standings VALUES (1, 0, 999999, 5, 1, 1, 1)", "1 standings no session"),
+        ("INSERT INTO standings VALUES (1, 0, 999999, 5, 1, 1, 1, -5)", "1 standings no session"),
     ],
 )
 def test_the_check_sees_a_standing_that_is_not_what_the_log_says(target: Target, mysql: MySQL, damage: str, what: str) -> None:
@@ -107,7 +107,7 @@ def test_the_check_sees_a_standing_that_is_not_what_the_log_says(target: Target,
 
 def test_a_removed_player_is_no_disagreement(target: Target, mysql: MySQL) -> None:
     seed(target, players=10, sessions=30)
-    rows(mysql, "UPDATE standings SET score = NULL, version = version + 1 LIMIT 1")
+    rows(mysql, "UPDATE standings SET score = NULL, sort = NULL, version = version + 1 LIMIT 1")
     with target.connect() as connection:
         assert check_agreement(connection).holds
 

@@ -182,7 +182,7 @@ async def test_the_check_tells_what_differs(
     monkeypatch.setattr("services.leaderboard.operate.check.SETTLING_SECONDS", 0.2)
     assert await check(leaderboard_settings) == []
     with mysql.cursor() as cursor:
-        cursor.execute("UPDATE standings SET score = score + 1 WHERE user_id = %s", (EARLY,))
+        cursor.execute("UPDATE standings SET score = score + 1, sort = -score WHERE user_id = %s", (EARLY,))
         cursor.execute("DELETE FROM standings WHERE user_id = %s", (LATE,))
         cursor.execute("SELECT user_id, version FROM standings WHERE score IS NULL LIMIT 1")
         removed, version = cursor.fetchone()

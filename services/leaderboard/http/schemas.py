@@ -16,7 +16,7 @@ class ScoreSubmission(BaseModel):
 
 
 class SubmittedSession(BaseModel):
-    """A session that is stored. A repeat is answered as the session was when it was stored."""
+    """A session that is stored, and how the player stands now."""
 
     session_id: int
     user_id: int
@@ -98,8 +98,6 @@ class KeptSession(BaseModel):
     score: int
     submitted_at: datetime
     idempotency_key: str | None = Field(description="what the client called the submission by, if it did")
-    answered_total: int | None = Field(description="the total that it was answered with; kept for repeats, so only with a key")
-    answered_rank: int | None = Field(description="the rank that it was answered with")
 
 
 class Export(BaseModel):

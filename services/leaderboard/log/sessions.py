@@ -1,140 +1,114 @@
-"""All SQL of game sessions: a group of them stored and counted, in one transaction.
+"""All SQL of game sessions: a group of them stored and counted, in one transaction of two round trips.
+
+The first locks the players, stores the sessions and reads how the players stand. Then this process counts what is new, with
+rules/ranking.py. The second writes the standings and commits. In between nobody else changes these players: the player's row is
+the lock of all of a player's standings and sessions.
 
 Written as text, and sent together: SQLAlchemy compiles an INSERT of many rows anew for each number of rows, which costs more
 than MySQL does, and so does each round trip. Values are integers, times, or bytes and text as hexadecimal literals.
 """
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from services.common.mysql.multistatement import Result, Transaction
 from services.leaderboard.log import erased_keys, submission_keys
 from services.leaderboard.rules import ranking
-from services.leaderboard.rules.places import Place
+from services.leaderboard.rules.places import MAIN, Place, pack, unpack
+from services.leaderboard.rules.ranking import MAX_TOTAL, Aggregate, Counting, Direction, Tally
 from services.leaderboard.rules.standings import StandingRow
-from services.leaderboard.standings.table import STANDING_TEXT
 
+# In the order of the primary key, as everybody locks players: so two groups never wait for each other. Who is
+# new has no name yet.
+_LOCK_PLAYERS = """
+INSERT INTO players (user_id, username) VALUES {rows} ON DUPLICATE KEY UPDATE user_id = players.user_id"""
 # What the group adds has greater ids, since the server hands them out in ascending order. So a range of the primary key finds
-# it again; only what other groups add at the same time is in that range too. (A SET would be a locking read.) The prepared
-# statements read these variables.
-_BEGIN = """
-SELECT COALESCE(MAX(id), 0), {group_id}, {board_id}, {period_id} INTO @newest, @group_id, @board_id, @period_id
-FROM game_sessions"""
+# it again; only what other groups add at the same time is in that range too. (A SET would be a locking read.)
+_NOTE_NEWEST = "SELECT COALESCE(MAX(id), 0) INTO @newest FROM game_sessions"
 # A row that is there stays as it is. Without the second line MySQL would answer with error 1062, and the whole group would have
 # to be run again.
 _ADD_SESSIONS = """
-INSERT INTO game_sessions (user_id, submission_key, group_id, score, submitted_at) VALUES {rows}
+INSERT INTO game_sessions (user_id, submission_key, group_id, score, submitted_at, places) VALUES {rows}
 ON DUPLICATE KEY UPDATE id = id"""
-# `ranking.fold` of what is new of each player, then `ranking.merge`, under the row's lock. In the order of the primary key,
-# so that two groups never wait for each other. MySQL assigns from left to right and reads what it has assigned, so the score
-# comes after all that reads it.
-_COUNT = """
-INSERT INTO standings (board_id, period_id, user_id, score, sessions, reached_session_id, version)
-SELECT @board_id, @period_id, new.user_id, new.score, new.sessions, new.reached_session_id, 1 FROM (
-  SELECT user_id, {folded}
-  FROM game_sessions FORCE INDEX (PRIMARY) WHERE id > @newest AND group_id = @group_id {grouped}
-) AS new ORDER BY new.user_id
-ON DUPLICATE KEY UPDATE
-reached_session_id = CASE
-  WHEN standings.score IS NULL THEN new.reached_session_id
-  WHEN new.score = 0 AND standings.score = 0 THEN LEAST(standings.reached_session_id, new.reached_session_id)
-  WHEN new.score = 0 THEN standings.reached_session_id
-  WHEN standings.score = 0 THEN new.reached_session_id
-  ELSE GREATEST(standings.reached_session_id, new.reached_session_id)
-END,
-sessions = IF(standings.score IS NULL, new.sessions, standings.sessions + new.sessions),
-version = standings.version + 1,
-score = COALESCE(standings.score, 0) + new.score"""
-# Only if the statement before it, which counts, has counted anything.
-_NOTE = "INSERT INTO outbox (changed) SELECT '{changed}' FROM DUAL WHERE ROW_COUNT() > 0"
-_JOIN_STANDINGS = """
-STRAIGHT_JOIN standings AS t ON t.board_id = @board_id AND t.period_id = @period_id AND t.user_id = s.user_id
-LEFT JOIN players AS p ON p.user_id = s.user_id"""
-_LIST_ADDED = f"""
-SELECT GROUP_CONCAT(CONCAT_WS(' ', s.user_id, HEX(s.submission_key), s.id, {STANDING_TEXT}) SEPARATOR '\\n')
-FROM game_sessions AS s FORCE INDEX (PRIMARY) {_JOIN_STANDINGS}
-WHERE s.id > @newest AND s.group_id = @group_id"""
+# A line a row, all in one value: the driver takes longer for a row than MySQL does.
+_LIST_ADDED = """
+SELECT GROUP_CONCAT(CONCAT_WS(' ', user_id, HEX(submission_key), id) SEPARATOR '\\n')
+FROM game_sessions FORCE INDEX (PRIMARY) WHERE id > @newest AND group_id = {group_id}"""
 # By their keys, whatever the optimizer estimates: by the player, it would read all that they ever played.
-_LIST_REPEATED = f"""
-SELECT GROUP_CONCAT(CONCAT_WS(' ', s.user_id, HEX(s.submission_key), s.id, HEX(s.group_id), s.score,
-COALESCE(s.answered_total, '-'), COALESCE(s.answered_rank, '-'), {STANDING_TEXT}) SEPARATOR '\\n')
-FROM game_sessions AS s FORCE INDEX (uq_game_sessions_user_id_submission_key) {_JOIN_STANDINGS}
-WHERE (s.user_id, s.submission_key) IN ({{identities}})"""
-_KEEP_ANSWERS = """
-UPDATE ({rows}) AS a STRAIGHT_JOIN game_sessions AS s ON s.id = a.id
-SET s.answered_total = a.total, s.answered_rank = a.place WHERE s.answered_total IS NULL"""
-_KEEP_PLAYERS = """
-INSERT INTO players (user_id, username) SELECT new.* FROM ({rows}) AS new ORDER BY new.user_id
-ON DUPLICATE KEY UPDATE username = new.username"""
+_LIST_REPEATED = """
+SELECT GROUP_CONCAT(
+  CONCAT_WS(' ', user_id, HEX(submission_key), id, HEX(group_id), score, COALESCE(HEX(places), '-')) SEPARATOR '\\n')
+FROM game_sessions FORCE INDEX (uq_game_sessions_user_id_submission_key) WHERE {identities}"""
+_LIST_NAMES = """
+SELECT GROUP_CONCAT(CONCAT_WS(' ', user_id, username) SEPARATOR '\\n') FROM players FORCE INDEX (PRIMARY)
+WHERE user_id IN ({user_ids})"""
+_LIST_STANDINGS = """
+SELECT GROUP_CONCAT(
+  CONCAT_WS(' ', board_id, period_id, user_id, COALESCE(score, '-'), sessions, reached_session_id, version) SEPARATOR '\\n')
+FROM standings FORCE INDEX (PRIMARY) WHERE {places}"""
+_WRITE_STANDINGS = """
+INSERT INTO standings (board_id, period_id, user_id, score, sort, sessions, reached_session_id, version) VALUES {rows}
+ON DUPLICATE KEY UPDATE score = VALUES(score), sort = VALUES(sort), sessions = VALUES(sessions),
+reached_session_id = VALUES(reached_session_id), version = VALUES(version)"""
+_NOTE = "INSERT INTO outbox (changed) VALUES ('{changed}')"
+_RENAME = """
+INSERT INTO players (user_id, username) VALUES {rows} ON DUPLICATE KEY UPDATE username = VALUES(username)"""
+# Of whom only repeats came, and who was removed before: they do not come back.
+_FORGET = "DELETE FROM players WHERE user_id IN ({user_ids})"
 
 
-def _prepare(name: str, statement: str) -> str:
-    quoted = statement.replace("\\", "\\\\").replace("'", "''")
-    return f"PREPARE {name} FROM '{quoted}'"
+class Count(NamedTuple):
+    """A session counts in a place, how its board counts, and for how much."""
 
-
-PREPARE = (
-    # MySQL takes the types that they have now, of NULLs those of text.
-    f"SET @newest = 0, @group_id = 0x{'00' * 16}, @board_id = 0, @period_id = 0",
-    # Each player once: nothing to fold, and so no temporary table.
-    _prepare("count_each", _COUNT.format(folded="score, 1 AS sessions, id AS reached_session_id", grouped="")),
-    _prepare(
-        "count_folded",
-        _COUNT.format(
-            folded="SUM(score) AS score, COUNT(*) AS sessions,"
-            " COALESCE(MAX(IF(score = 0, NULL, id)), MIN(id)) AS reached_session_id",
-            grouped="GROUP BY user_id",
-        ),
-    ),
-    _prepare("list_added", _LIST_ADDED),
-)
-"""What a connection for `store` begins with: of what a group costs MySQL, reading and planning these was a tenth."""
+    at: Place
+    counting: Counting
+    score: int
 
 
 # Not frozen, and tuples below: one is made for each session of a group, and a frozen dataclass takes thrice as long.
 @dataclass(slots=True, eq=False)
 class Submission:
-    """A session that a player asks to be stored. With the same player and key it is the same one, however often it is sent."""
+    """A session that a player asks to be stored. With the same player and key it is the same one, however often it is sent.
+
+    ``counts``: where it counts, should it be stored now.
+    """
 
     user_id: int
     username: str
     key: bytes
     score: int
     submitted_at: datetime
+    counts: Sequence[Count]
 
     @property
     def identity(self) -> tuple[int, bytes]:
         return self.user_id, self.key
 
 
-class Answer(NamedTuple):
-    """What a player was told when a session was stored. Without a rank if that could not be told."""
-
-    total_score: int
-    rank: int | None
-
-
 class Stored(NamedTuple):
-    """A session as it is stored now.
-
-    ``replayed``: it was stored before this submission came; ``answer`` is what its player was told then, if that is kept.
-    """
+    """A session as it is stored now, and where it counts. ``replayed``: it was stored before this submission came."""
 
     session_id: int
     score: int
+    places: Sequence[Place]
     replayed: bool = False
-    answer: Answer | None = None
+
+
+Standings = dict[Place, dict[int, StandingRow]]
+"""How players stand, by place and player."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoredGroup:
-    """Each session of a group, how its players stand, and the outbox's note of what changed, None when nothing did."""
+    """Each session of a group, how its players stand where it counts, and the outbox's note of what changed, None when nothing
+    did.
+    """
 
     stored: Sequence[Stored]
-    standings: Mapping[int, StandingRow]
+    standings: Standings
     note: int | None
 
 
@@ -155,114 +129,196 @@ class SessionsErased(Exception):
 
 
 async def store(
-    transaction: Transaction,
-    at: Place,
-    group: Sequence[Submission],
-    group_id: bytes,
-    *,
-    earlier: Collection[bytes] = (),
-    answers: Mapping[int, Answer] | None = None,
+    transaction: Transaction, group: Sequence[Submission], group_id: bytes, *, earlier: Collection[bytes] = ()
 ) -> StoredGroup:
-    """Store ``group``, in which no session is twice, and count what is new of it: what has our ``group_id`` afterwards.
+    """Store ``group``, in which no session is twice, count what is new of it, and commit. New is what has our ``group_id``.
 
     ``earlier``: ids under which this group was tried before, with an unknown outcome; what has one of them is stored and
-    counted, since a transaction commits whole. All else are replays. ``answers``: what was told about earlier sessions, to be
-    kept, by session.
+    counted, since a transaction commits whole. All else are replays.
 
     Raises TotalsTooLarge and SessionsErased, after which the transaction must be rolled back.
     """
-    identities = [f"{each.user_id:d} {each.key.hex().upper()}" for each in group]
-    values = {**_place(at), "group_id": _literal(group_id)}
-    changed = json.dumps([[at.board_id, at.period_id, user_id] for user_id in sorted({each.user_id for each in group})])
+    user_ids = sorted({each.user_id for each in group})
+    wanted: dict[Place, set[int]] = {}
+    for each in group:
+        for count in each.counts:
+            wanted.setdefault(count.at, set()).add(each.user_id)
     digests = {submission_keys.digest(*each.identity): each for each in group if submission_keys.is_clients(each.key)}
-    _, _, _, noted, listed, *found = await transaction.send(
-        _BEGIN.format_map(values),
-        _ADD_SESSIONS.format(rows=",".join([_row(each, values["group_id"]) for each in group])),
-        "EXECUTE count_each" if len({each.user_id for each in group}) == len(group) else "EXECUTE count_folded",
-        _NOTE.format(changed=changed),
-        "EXECUTE list_added",
+    ours = _literal(group_id)
+    _, _, _, listed, named, standing, *erased = await transaction.send(
+        _LOCK_PLAYERS.format(rows=",".join([f"({user_id:d},'')" for user_id in user_ids])),
+        _NOTE_NEWEST,
+        _ADD_SESSIONS.format(rows=",".join([_session_row(each, ours) for each in group])),
+        _LIST_ADDED.format(group_id=ours),
+        _LIST_NAMES.format(user_ids=_ids(user_ids)),
+        _LIST_STANDINGS.format(places=_at_places(wanted)),
         # Once the rows are in: an INSERT of a key that is being erased waits until that is committed.
         *([erased_keys.FIND.format(digests=",".join(map(_literal, digests)))] if digests else []),
-        *([keeping(answers)] if answers else []),
     )
     ids: dict[str, int] = {}
-    standings: dict[int, StandingRow] = {}
     for line in _lines(listed):
-        user, key, session_id, standing = line.split(" ", 3)
-        ids[f"{user} {key}"], user_id = int(session_id), int(user)
-        if user_id not in standings:
-            standings[user_id] = StandingRow.parse(user_id, standing)
-    added = [each for each, identity in zip(group, identities, strict=True) if identity in ids]
-    if digests and (refused := {digests[digest] for (digest,) in found[0].rows}.intersection(added)):
-        raise SessionsErased([each for each in added if each in refused])
-    _require_exact(added, standings)
-    repeats = {} if len(ids) == len(group) else await _find_repeats(transaction, set(identities) - ids.keys(), standings)
-    names = {each.user_id: each.username for each in added}
-    if renamed := {user_id: name for user_id, name in names.items() if name != standings[user_id].username}:
-        standings |= {user_id: standings[user_id]._replace(username=name) for user_id, name in renamed.items()}
-        kept = [
-            f"SELECT {user_id:d} AS user_id, _utf8mb4 {_literal(name.encode())} AS username"
-            for user_id, name in renamed.items()
-        ]
-        await transaction.send(_KEEP_PLAYERS.format(rows=" UNION ALL ".join(kept)))
+        user_and_key, session_id = line.rsplit(" ", 1)
+        ids[user_and_key] = int(session_id)
+    identities = [f"{each.user_id:d} {each.key.hex().upper()}" for each in group]
+    added = [(each, ids[identity]) for each, identity in zip(group, identities, strict=True) if identity in ids]
+    if erased and (refused := {digests[digest] for (digest,) in erased[0].rows}.intersection(each for each, _ in added)):
+        raise SessionsErased([each for each, _ in added if each in refused])
+    before = _standings(standing)
+    repeats: dict[str, tuple[bytes, Stored]] = {}
+    if len(added) < len(group):
+        repeats = await _find_repeats(transaction, set(identities) - ids.keys(), before, wanted)
+    known = dict(_name(line) for line in _lines(named))
+    # A repeat says nothing new of the player, and may be old.
+    renamed = {each.user_id: each.username for each, _ in added if known[each.user_id] != each.username}
+    known |= renamed
+    after = _count(added, before)
+    directions = {count.at: count.counting.direction for each, _ in added for count in each.counts}
+    gone = [user_id for user_id in user_ids if not known[user_id]]
+    note = await _commit(transaction, after, directions, renamed, gone)
+    standings: Standings = {}
+    for (at, user_id), (tally, version) in (before | after).items():
+        score, reached = (None, 0) if tally is None else (tally.score, tally.reached_session_id)
+        standings.setdefault(at, {})[user_id] = StandingRow(user_id, known[user_id], score, reached, version)
     stored = []
     for each, identity in zip(group, identities, strict=True):
         if identity in ids:
-            stored.append(Stored(ids[identity], each.score))
+            stored.append(Stored(ids[identity], each.score, [count.at for count in each.counts]))
         else:
             stored_by, repeat = repeats[identity]
             stored.append(repeat._replace(replayed=False) if stored_by in earlier else repeat)
-    return StoredGroup(stored, standings, noted.insert_id if noted.affected_rows else None)
+    return StoredGroup(stored, standings, note)
+
+
+_Tallies = dict[tuple[Place, int], tuple[Tally | None, int]]
+"""What standings say, by place and player, and their versions. Removed, a standing has no tally."""
 
 
 async def _find_repeats(
-    transaction: Transaction, identities: Collection[str], standings: dict[int, StandingRow]
+    transaction: Transaction, identities: Collection[str], before: _Tallies, read: Mapping[Place, set[int]]
 ) -> dict[str, tuple[bytes, Stored]]:
-    """Sessions that were there before, each with the group that stored it; how their players stand goes to ``standings``."""
-    wanted = ",".join([f"({identity.replace(' ', ',0x')})" for identity in identities])
+    """Sessions that were there before, each with the group that stored it. How their players stand where these sessions count
+    goes to ``before``, unless it was ``read`` already.
+    """
+    keys: dict[str, list[str]] = {}
+    for identity in identities:
+        user, key = identity.split(" ")
+        keys.setdefault(user, []).append(f"0x{key}")
+    # Not a list of pairs, of which MariaDB makes a join when it is long.
+    wanted = " OR ".join([f"(user_id = {user} AND submission_key IN ({','.join(each)}))" for user, each in keys.items()])
     [listed] = await transaction.send(_LIST_REPEATED.format(identities=wanted))
     repeats: dict[str, tuple[bytes, Stored]] = {}
+    unread: dict[Place, set[int]] = {}
     for line in _lines(listed):
-        user, key, session_id, stored_by, score, total, rank, standing = line.split(" ", 7)
-        user_id = int(user)
-        answer = None if total == "-" else Answer(int(total), None if rank == "-" else int(rank))
-        repeats[f"{user} {key}"] = bytes.fromhex(stored_by), Stored(int(session_id), int(score), True, answer)
-        standings.setdefault(user_id, StandingRow.parse(user_id, standing))
+        user, key, session_id, stored_by, score, packed = line.split(" ")
+        places = [MAIN] if packed == "-" else unpack(bytes.fromhex(packed))
+        repeats[f"{user} {key}"] = bytes.fromhex(stored_by), Stored(int(session_id), int(score), places, replayed=True)
+        for at in places:
+            if int(user) not in read.get(at, ()):
+                unread.setdefault(at, set()).add(int(user))
+    if unread:
+        [standing] = await transaction.send(_LIST_STANDINGS.format(places=_at_places(unread)))
+        before |= _standings(standing)
     return repeats
 
 
-def keeping(answers: Mapping[int, Answer]) -> str:
-    """The statement that keeps what was told about sessions, by session, unless something is kept of them already."""
-    rows = []
-    for session_id, answer in answers.items():
-        place = "NULL" if answer.rank is None else f"{answer.rank:d}"
-        rows.append(f"SELECT {session_id:d} AS id, {answer.total_score:d} AS total, {place} AS place")
-    return _KEEP_ANSWERS.format(rows=" UNION ALL ".join(rows))
+def _count(added: Sequence[tuple[Submission, int]], before: _Tallies) -> _Tallies:
+    """What the standings say once these sessions count, where they change.
+
+    Raises TotalsTooLarge unless every total can be counted exactly: first come, first counted.
+    """
+    after: _Tallies = {}
+    too_large: dict[Submission, int] = {}
+    for submission, session_id in added:
+        counted: list[tuple[tuple[Place, int], Tally]] = []
+        for at, counting, score in submission.counts:
+            key = at, submission.user_id
+            tally, _ = after.get(key) or before.get(key) or (None, 0)
+            now = ranking.merge(tally, Tally(score, 1, session_id), counting)
+            if counting.aggregate is Aggregate.TOTAL and now.score > MAX_TOTAL:
+                too_large[submission] = now.score
+                break
+            counted.append((key, now))
+        else:
+            for key, now in counted:
+                after[key] = now, before[key][1] + 1 if key in before else 1
+    if too_large:
+        raise TotalsTooLarge(too_large)
+    return after
 
 
-def _require_exact(added: Sequence[Submission], standings: Mapping[int, StandingRow]) -> None:
-    """Raise TotalsTooLarge unless every total can be counted exactly: first come, first counted."""
-    too_large = {
-        user_id: standing.score for user_id, standing in standings.items() if (standing.score or 0) > ranking.MAX_TOTAL
-    }
-    totals: dict[Submission, int] = {}
-    for user_id, after in too_large.items():
-        assert after is not None
-        submissions = [each for each in added if each.user_id == user_id]
-        total = after - sum(each.score for each in submissions)
-        for each in submissions:
-            if total + each.score > ranking.MAX_TOTAL:
-                totals[each] = total + each.score
-            else:
-                total += each.score
-    if totals:
-        raise TotalsTooLarge(totals)
+async def _commit(
+    transaction: Transaction,
+    after: _Tallies,
+    directions: Mapping[Place, Direction],
+    renamed: Mapping[int, str],
+    gone: Sequence[int],
+) -> int | None:
+    """Write what has changed, and commit. Gives the outbox's note of it."""
+    statements = []
+    if after:
+        keys = sorted(after)  # the order of the primary key
+        changed = [[at.board_id, at.period_id, user_id] for at, user_id in keys]
+        statements.append(_NOTE.format(changed=json.dumps(changed)))
+        rows = [_standing_row(key, *after[key], directions[key[0]]) for key in keys]
+        statements.append(_WRITE_STANDINGS.format(rows=",".join(rows)))
+    if renamed:
+        statements.append(_RENAME.format(rows=_player_rows(renamed)))
+    if gone:
+        statements.append(_FORGET.format(user_ids=_ids(gone)))
+    results = await transaction.commit(*statements)
+    return results[0].insert_id if after else None
 
 
-def _row(submission: Submission, group_id: str) -> str:
+def _standings(listed: Result) -> _Tallies:
+    found: _Tallies = {}
+    for line in _lines(listed):
+        board_id, period_id, user_id, score, sessions, reached, version = line.split(" ")
+        tally = None if score == "-" else Tally(int(score), int(sessions), int(reached))
+        found[Place(int(board_id), int(period_id)), int(user_id)] = tally, int(version)
+    return found
+
+
+def _name(line: str) -> tuple[int, str]:
+    user_id, username = line.split(" ", 1)
+    return int(user_id), username
+
+
+def _ids(user_ids: Iterable[int]) -> str:
+    return ",".join([f"{user_id:d}" for user_id in user_ids])
+
+
+def _player_rows(names: Mapping[int, str]) -> str:
+    return ",".join([f"({user_id:d},_utf8mb4 {_literal(names[user_id].encode())})" for user_id in sorted(names)])
+
+
+def _session_row(submission: Submission, group_id: str) -> str:
     assert submission.submitted_at.tzinfo is UTC
     time = submission.submitted_at.isoformat(" ", "microseconds")[:26]  # without the zone
-    return f"({submission.user_id:d},{_literal(submission.key)},{group_id},{submission.score:d},'{time}')"
+    places = _literal(pack([count.at for count in submission.counts]))
+    return f"({submission.user_id:d},{_literal(submission.key)},{group_id},{submission.score:d},'{time}',{places})"
+
+
+def _standing_row(key: tuple[Place, int], tally: Tally | None, version: int, direction: Direction) -> str:
+    (board_id, period_id), user_id = key
+    assert tally is not None  # what was just counted
+    sort = ranking.sort_of(tally.score, direction)
+    return (
+        f"({board_id:d},{period_id:d},{user_id:d},{tally.score:d},{sort:d},{tally.sessions:d},"
+        f"{tally.reached_session_id:d},{version:d})"
+    )
+
+
+def _at_places(wanted: Mapping[Place, Collection[int]]) -> str:
+    """The condition that finds the standings of these players: a list of tuples would be no range of the primary key."""
+    return (
+        " OR ".join(
+            [
+                f"(board_id = {at.board_id:d} AND period_id = {at.period_id:d} AND user_id IN ({_ids(user_ids)}))"
+                for at, user_ids in wanted.items()
+            ]
+        )
+        or "FALSE"
+    )
 
 
 def _lines(listed: Result) -> list[str]:
@@ -274,7 +330,3 @@ def _lines(listed: Result) -> list[str]:
 def _literal(value: bytes) -> str:
     """Bytes as MySQL reads them, whatever they are."""
     return f"0x{value.hex()}" if value else "''"
-
-
-def _place(at: Place) -> dict[str, Any]:
-    return {"board_id": at.board_id, "period_id": at.period_id}

@@ -8,7 +8,6 @@ its way, while the INSERT waits for it.
 import asyncio
 import os
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
 from functools import partial
 from time import monotonic
 from typing import NamedTuple
@@ -22,9 +21,8 @@ from services.common.mysql.database import CommitUnknown, reason
 from services.common.mysql.multistatement import Transactions
 from services.common.mysql.retries import Retries, is_away
 from services.leaderboard.errors import KeyReused, QueueFull, SessionErased, TotalTooLarge
-from services.leaderboard.log import sessions, submission_keys
-from services.leaderboard.log.answers import Answers
-from services.leaderboard.log.sessions import Answer, SessionsErased, Stored, Submission, TotalsTooLarge
+from services.leaderboard.log import sessions
+from services.leaderboard.log.sessions import SessionsErased, Standings, Stored, Submission, TotalsTooLarge
 from services.leaderboard.rules.places import Place
 from services.leaderboard.rules.standings import StandingRow
 from services.leaderboard.settings import LeaderboardSettings
@@ -46,15 +44,19 @@ _WORTH = 16
 DRAIN_SECONDS = 8.0
 
 
-class Submitted(NamedTuple):
-    """What a submission became, with the player's total and rank after that. Replayed, they are those that were told first.
+class Ranked(NamedTuple):
+    """How a player stands in a place now. Removed since, they have neither score nor rank; nor a rank if it cannot be told."""
 
-    Of a player who was removed since it is 0, without a rank. Nor has it one if it cannot be told just now.
-    """
+    at: Place
+    score: int | None
+    rank: int | None
+
+
+class Submitted(NamedTuple):
+    """What a submission became, and how the player stands now in each place where it counts."""
 
     session_id: int
-    total_score: int
-    rank: int | None
+    ranked: Sequence[Ranked]
     replayed: bool
 
 
@@ -64,7 +66,7 @@ class _Asked(NamedTuple):
 
 
 class Writer:
-    """One process's writer, for one board and period.
+    """One process's writer.
 
     ``told`` is given the outbox's note of each change that Redis has heard of.
     """
@@ -73,7 +75,6 @@ class Writer:
         self,
         transactions: Transactions,
         settings: LeaderboardSettings,
-        at: Place,
         *,
         apply_and_rank: ApplyAndRank,
         ranks: Ranks,
@@ -81,14 +82,12 @@ class Writer:
     ) -> None:
         self._transactions = transactions
         self._timeout = settings.mysql_timeout
-        self._at = at
         self._apply_and_rank = apply_and_rank
         self._ranks = ranks
         self._told = told
         self._leave_by: float | None = None
         self.groups = self.sessions = 0
         """How many groups there were, and how many submissions of them are stored, repeats included."""
-        self._answers = Answers(transactions)
         self._gather: Gather[_Asked, Submitted] = Gather(
             self._write,
             most=settings.submission_group,
@@ -127,9 +126,6 @@ class Writer:
         """Refuse new submissions, and return when all that were accepted are stored, or were given their time to be."""
         leave_by = monotonic() + DRAIN_SECONDS if self._leave_by is None else self._leave_by
         await self._gather.drain(max(0.0, leave_by - monotonic()))
-        with suppress(TimeoutError):
-            async with asyncio.timeout(max(0.0, leave_by - monotonic())):
-                await self._answers.drain()
 
     async def _drain_in_time(self) -> None:
         await asyncio.sleep(DRAIN_SECONDS)
@@ -143,12 +139,12 @@ class Writer:
         for each in asked:
             if each.at >= oldest:
                 firsts.setdefault(each.submission.identity, each.submission)
-        outcomes = _Group(self._transactions, self._at, self._timeout, self._answers)
+        outcomes = _Group(self._transactions, self._timeout)
         await outcomes.store(list(firsts.values()))
         self.groups += 1
         self.sessions += len(outcomes.stored)
         standings = outcomes.standings
-        ranks = await self._find_ranks(list(standings.values()), outcomes.notes)
+        ranks = await self._find_ranks(standings, outcomes.notes)
         answers: list[Submitted | BaseException] = []
         for submission in (each.submission for each in asked):
             first = firsts.get(submission.identity)
@@ -159,49 +155,49 @@ class Writer:
             elif (stored := outcomes.stored[first]).score != submission.score:
                 answers.append(KeyReused(f"Another session was sent with this key: one that scored {stored.score}."))
             else:
-                total = standings[submission.user_id].score
-                answer = Answer(total or 0, None if total is None else ranks.get(submission.user_id))
-                if total is not None and submission_keys.is_clients(submission.key):
-                    answer = self._answers.keep(stored, answer)
-                replayed = stored.replayed or submission is not first
-                answers.append(Submitted(stored.session_id, answer.total_score, answer.rank, replayed))
+                ranked = [self._ranked(at, submission.user_id, standings, ranks) for at in stored.places]
+                answers.append(Submitted(stored.session_id, ranked, stored.replayed or submission is not first))
         return answers
 
-    async def _find_ranks(self, standings: Sequence[StandingRow], notes: Iterable[int]) -> Mapping[int, int]:
+    @staticmethod
+    def _ranked(at: Place, user_id: int, standings: Standings, ranks: Mapping[Place, Mapping[int, int]]) -> Ranked:
+        row = standings.get(at, {}).get(user_id)
+        return Ranked(at, row and row.score, ranks.get(at, {}).get(user_id))
+
+    async def _find_ranks(self, standings: Standings, notes: Iterable[int]) -> Mapping[Place, Mapping[int, int]]:
         """Tell Redis of the commit, and find how the players rank after it.
 
         Whatever goes wrong, the sessions are stored, so their answers say that, if need be without a rank: an error would have
         them sent again. What Redis could not be told, the outbox remembers.
         """
-        if not standings:
-            return {}
+        ranks: dict[Place, Mapping[int, int]] = {}
         try:
-            aheads = await self._apply_and_rank(self._at, standings)
-            if aheads is not None:
+            aheads = {at: await self._apply_and_rank(at, list(rows.values())) for at, rows in standings.items()}
+            if None not in aheads.values():
                 for note in notes:
                     self._told(note)
-            ranks = {each.user_id: 1 + ahead for each, ahead in zip(standings, aheads or (), strict=False) if ahead is not None}
-            scores = {each.user_id: each.score for each in standings if each.score is not None}
-            if len(ranks) < len(scores):
-                return await self._ranks(self._at, scores)
+            for at, rows in standings.items():
+                ranks[at] = await self._fill_ranks(at, list(rows.values()), aheads[at] or ())
         except Exception:
             log.exception("could not tell redis of a change, or read ranks")
-            return {}
-        else:
-            return ranks
+        return ranks
+
+    async def _fill_ranks(self, at: Place, rows: Sequence[StandingRow], aheads: Sequence[int | None]) -> Mapping[int, int]:
+        """The ranks that Redis answered with; where it did not say all, those that are asked for."""
+        ranks = {row.user_id: 1 + ahead for row, ahead in zip(rows, aheads, strict=False) if ahead is not None}
+        scores = {row.user_id: row.score for row in rows if row.score is not None}
+        return ranks if len(ranks) == len(scores) else await self._ranks(at, scores)
 
 
 class _Group:
     """A group on its way into MySQL: what became of each member, over as many transactions as it takes."""
 
-    def __init__(self, transactions: Transactions, at: Place, timeout: float, answers: Answers) -> None:
+    def __init__(self, transactions: Transactions, timeout: float) -> None:
         self._transactions = transactions
-        self._at = at
         self._timeout = timeout
-        self._answers = answers
         self._began = monotonic()
         self.stored: dict[Submission, Stored] = {}
-        self.standings: dict[int, StandingRow] = {}
+        self.standings: Standings = {}
         self.errors: dict[Submission, BaseException] = {}
         self.notes: list[int] = []
         # Ids of transactions whose outcome is not known. Each attempt has its own, so that a later one can tell what an
@@ -235,11 +231,8 @@ class _Group:
         while members:
             group_id = os.urandom(16)
             try:
-                with self._answers.travelling() as answers:
-                    work = partial(
-                        sessions.store, at=self._at, group=members, group_id=group_id, earlier=self._unknown, answers=answers
-                    )
-                    outcome = await self._transactions.attempt(work)
+                work = partial(sessions.store, group=members, group_id=group_id, earlier=self._unknown)
+                outcome = await self._transactions.attempt(work)
             except TotalsTooLarge as refused:
                 for member, total in refused.totals.items():
                     detail = f"A total stays below 2^53; with {member.score} more this one would be {total}."
@@ -256,7 +249,8 @@ class _Group:
             else:
                 self.stored |= zip(members, outcome.stored, strict=True)
                 # Of a group that is stored one by one, the last that was stored of a player says how they stand.
-                self.standings |= outcome.standings
+                for at, by_player in outcome.standings.items():
+                    self.standings.setdefault(at, {}).update(by_player)
                 if outcome.note is not None:
                     self.notes.append(outcome.note)
                 return

@@ -22,7 +22,7 @@ from services.leaderboard.log import history
 from services.leaderboard.operate.progress import Bar
 from services.leaderboard.operate.rebuild import COMMAND_SECONDS
 from services.leaderboard.rules.places import Place
-from services.leaderboard.rules.ranking import Tally
+from services.leaderboard.rules.ranking import TOTALS, Tally
 from services.leaderboard.rules.standings import StandingRow
 from services.leaderboard.settings import LeaderboardSettings
 from services.leaderboard.standings import queries, table
@@ -62,24 +62,16 @@ class Check:
         await self._compare_sizes()
 
     async def _compare_log(self, after: int) -> tuple[list[tuple[StandingRow, Tally | None]], int]:
-        """Every standing is the fold of its sessions, of the next players by id. Gives their standings, and where they end.
-
-        While sessions of a player are being erased, one that was on its way when the player was removed may be counted still.
-        """
-        deadline = monotonic() + SETTLING_SECONDS
-        while True:
-            # One connection, one snapshot: sessions and standings of the same moment.
-            async with self._reads.reading() as connection:
-                rows = await table.scan_tallies(connection, self._at, after, _BATCH)
-                upto = rows[-1][0].user_id if len(rows) == _BATCH else _LAST_ID
-                log = await history.fold_sessions(connection, after, upto)
-                erased = await history.count_erasures(connection, after, upto)
-            differences = _log_differences(rows, log)
-            if not (differences and erased) or monotonic() > deadline:
-                self.sessions += sum(tally.sessions for tally in log.values())
-                self.differences += differences
-                return rows, upto
-            await asyncio.sleep(_PAUSE_SECONDS)
+        """Every standing is the fold of its sessions, of the next players by id. Gives their standings, and where they end."""
+        # One connection, one snapshot: sessions and standings of the same moment.
+        async with self._reads.reading() as connection:
+            rows = await table.scan_tallies(connection, self._at, after, _BATCH)
+            upto = rows[-1][0].user_id if len(rows) == _BATCH else _LAST_ID
+            folded = await history.fold_sessions(connection, after, upto, {self._at.board_id: TOTALS})
+        log = folded.get(self._at, {})
+        self.sessions += sum(tally.sessions for tally in log.values())
+        self.differences += _log_differences(rows, log)
+        return rows, upto
 
     async def _compare_index(self, rows: Sequence[StandingRow]) -> None:
         """The index has the same version, score, place and name of each."""

@@ -1,10 +1,16 @@
-"""Where players are ranked."""
+"""Where players are ranked, and where a session counts."""
 
+import struct
+from collections.abc import Iterable
 from typing import NamedTuple
 
 MAIN_BOARD_ID = 1
 ALL_TIME = 0
 """The period that never ends."""
+MOST_PLACES = 24
+"""Places that one session counts in, at most."""
+
+_PLACE = struct.Struct(">II")
 
 
 class Place(NamedTuple):
@@ -16,3 +22,13 @@ class Place(NamedTuple):
 
 MAIN = Place(MAIN_BOARD_ID, ALL_TIME)
 """The board that every session counts for, in all time."""
+
+
+def pack(places: Iterable[Place]) -> bytes:
+    """Places as the log keeps them with a session: eight bytes each."""
+    return b"".join([_PLACE.pack(*place) for place in places])
+
+
+def unpack(packed: bytes) -> list[Place]:
+    """What `pack` was given."""
+    return [Place(*each) for each in _PLACE.iter_unpack(packed)]

@@ -21,21 +21,21 @@ async def list_scores(connection: AsyncConnection, at: Place, user_ids: Collecti
     return _players(await connection.execute(statement))
 
 
-async def count_ahead(connection: AsyncConnection, at: Place, score: int) -> int:
-    """How many players are strictly ahead of ``score``."""
-    return await count(connection, *at_place(at), Standing.score > score)
+async def count_ahead(connection: AsyncConnection, at: Place, sort: int) -> int:
+    """How many players are strictly ahead of a score that is ordered by ``sort``."""
+    return await count(connection, *at_place(at), Standing.sort < sort)
 
 
 async def count_players(connection: AsyncConnection, at: Place) -> int:
     """How many players are ranked."""
-    return await count(connection, *at_place(at), Standing.score.is_not(None))
+    return await count(connection, *at_place(at), Standing.sort.is_not(None))
 
 
 async def list_page(connection: AsyncConnection, at: Place, limit: int, offset: int) -> list[PlayerScore]:
     """Players in board order. The order's index alone finds them; only their names are looked up in `players`."""
     page = (
-        _PLACE.where(*at_place(at), Standing.score.is_not(None))
-        .order_by(Standing.score.desc(), Standing.reached_session_id)
+        _PLACE.where(*at_place(at), Standing.sort.is_not(None))
+        .order_by(Standing.sort, Standing.reached_session_id)
         .limit(limit)
         .offset(offset)
         .subquery()
@@ -43,7 +43,7 @@ async def list_page(connection: AsyncConnection, at: Place, limit: int, offset: 
     statement = (
         select(page.c.user_id, Player.username, page.c.score)
         .join(Player, Player.user_id == page.c.user_id)
-        .order_by(page.c.score.desc(), page.c.reached_session_id)
+        .order_by(page.c.sort, page.c.reached_session_id)
     )
     return _players(await connection.execute(statement))
 
@@ -58,9 +58,9 @@ async def find_neighbours(connection: AsyncConnection, at: Place, user_id: int, 
     own = found.one_or_none()
     if own is None:
         return None
-    better, worse = Standing.score > own.score, Standing.score < own.score
+    better, worse = Standing.sort < own.sort, Standing.sort > own.sort
     earlier, later = (
-        (Standing.score == own.score) & each
+        (Standing.sort == own.sort) & each
         for each in (Standing.reached_session_id < own.reached_session_id, Standing.reached_session_id > own.reached_session_id)
     )
     before = await _nearest(connection, at, (earlier, better), radius, upwards=True)
@@ -69,15 +69,15 @@ async def find_neighbours(connection: AsyncConnection, at: Place, user_id: int, 
     named = {player.user_id: player for player in await list_scores(connection, at, [row.user_id for row in rows])}
     players = [named[row.user_id] for row in rows]
     place = await count(connection, *at_place(at), better) + await count(connection, *at_place(at), earlier)
-    return Neighbours(players, place - len(before), await count_ahead(connection, at, players[0].score))
+    return Neighbours(players, place - len(before), await count_ahead(connection, at, rows[0].sort))
 
 
 async def _nearest(
     connection: AsyncConnection, at: Place, ranges: Sequence[ColumnElement[bool]], limit: int, *, upwards: bool
-) -> list[Row[int, int | None, int]]:
-    score, reached = Standing.score, Standing.reached_session_id
-    order = (score.asc(), reached.desc()) if upwards else (score.desc(), reached.asc())
-    rows: list[Row[int, int | None, int]] = []
+) -> list[Row[int, int | None, int | None, int]]:
+    sort, reached = Standing.sort, Standing.reached_session_id
+    order = (sort.desc(), reached.desc()) if upwards else (sort.asc(), reached.asc())
+    rows: list[Row[int, int | None, int | None, int]] = []
     for each in ranges:
         if len(rows) < limit:
             rows += await connection.execute(_PLACE.where(*at_place(at), each).order_by(*order).limit(limit - len(rows)))
@@ -97,16 +97,16 @@ def at_place(at: Place) -> tuple[ColumnElement[bool], ...]:
     return Standing.board_id == at.board_id, Standing.period_id == at.period_id
 
 
-_PLACE = select(Standing.user_id, Standing.score, Standing.reached_session_id)
-_COUNT_AHEAD = "SELECT %s, COUNT(*) FROM standings WHERE board_id = %s AND period_id = %s AND score > %s AND user_id <> %s"
+_PLACE = select(Standing.user_id, Standing.score, Standing.sort, Standing.reached_session_id)
+_COUNT_AHEAD = "SELECT %s, COUNT(*) FROM standings WHERE board_id = %s AND period_id = %s AND sort < %s AND user_id <> %s"
 
 
-async def count_ahead_of_each(connection: AsyncConnection, at: Place, scores: Mapping[int, int]) -> dict[int, int]:
-    """How many others are strictly ahead of each player with this score, all at one moment.
+async def count_ahead_of_each(connection: AsyncConnection, at: Place, sorts: Mapping[int, int]) -> dict[int, int]:
+    """How many others are strictly ahead of each player with a score that is ordered by this, all at one moment.
 
-    Others: the player's own total may have grown since, and nobody is ahead of themselves.
+    Others: the player's own score may be better since, and nobody is ahead of themselves.
     """
-    counted = [(user_id, at.board_id, at.period_id, score, user_id) for user_id, score in scores.items()]
+    counted = [(user_id, at.board_id, at.period_id, sort, user_id) for user_id, sort in sorts.items()]
     if not counted:
         return {}
     statement = " UNION ALL ".join([_COUNT_AHEAD] * len(counted))

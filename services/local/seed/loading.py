@@ -37,8 +37,8 @@ _ATTEMPTS = 5
 
 # A total was reached by the greatest id that changed it; if all scores are zeros, by the least one.
 _STANDINGS = f"""
-INSERT INTO standings (board_id, period_id, user_id, score, sessions, reached_session_id, version)
-SELECT {MAIN_BOARD_ID}, {ALL_TIME}, s.user_id, SUM(s.score), COUNT(*),
+INSERT INTO standings (board_id, period_id, user_id, score, sort, sessions, reached_session_id, version)
+SELECT {MAIN_BOARD_ID}, {ALL_TIME}, s.user_id, SUM(s.score), -SUM(s.score), COUNT(*),
        COALESCE(MAX(CASE WHEN s.score <> 0 THEN s.id END), MIN(s.id)), 1
 FROM users u JOIN game_sessions s ON s.user_id = u.id
 LEFT JOIN standings st ON st.board_id = {MAIN_BOARD_ID} AND st.period_id = {ALL_TIME} AND st.user_id = u.id
