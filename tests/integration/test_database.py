@@ -80,7 +80,7 @@ def test_the_index_of_the_order_is_the_order(settings: MigrationSettings) -> Non
             " WHERE table_schema = %s AND index_name = %s ORDER BY seq_in_index",
             (settings.mysql_database, ORDER_INDEX),
         )
-        assert list(cursor.fetchall()) == [("board_id", "A"), ("period_id", "A"), ("score", "D"), ("reached_session_id", "A")]
+        assert list(cursor.fetchall()) == [("board_id", "A"), ("period_id", "A"), ("sort", "A"), ("reached_session_id", "A")]
 
 
 def test_the_history_goes_down_to_nothing_and_up_again(settings: MigrationSettings) -> None:
@@ -92,8 +92,33 @@ def test_the_history_goes_down_to_nothing_and_up_again(settings: MigrationSettin
     upgrade(settings)
     upgrade(settings)
     with connect(settings, "leaderboard", settings.leaderboard_mysql_password) as connection, connection.cursor() as cursor:
-        cursor.execute("SELECT id, name, aggregate, descending, period, max_score FROM boards")
-        assert list(cursor.fetchall()) == [(1, "main", "total", 1, "all", 1_000_000_000)]
+        cursor.execute("SELECT id, name, aggregate, direction, max_score, state FROM boards")
+        assert list(cursor.fetchall()) == [(1, "main", "total", "descending", 1_000_000_000, "active")]
+        cursor.execute("SELECT board_id, name, position, kind FROM windows")
+        assert list(cursor.fetchall()) == [(1, "all", 0, "all")]
+
+
+def test_standings_of_before_keep_their_order_and_go_down_again(settings: MigrationSettings) -> None:
+    upgrade(settings, "0008")
+    standings = [(1, 0, 7, 30, 2, 5, 3), (1, 0, 8, None, 0, 0, 2), (1, 0, 9, 0, 1, 6, 1)]
+    with connect(settings, "migrate", settings.migrate_mysql_password) as connection, connection.cursor() as cursor:
+        connection.autocommit(True)  # a table that a transaction has read is not changed before its end
+        cursor.executemany("INSERT INTO standings VALUES (%s, %s, %s, %s, %s, %s, %s)", standings)
+        cursor.execute(
+            "INSERT INTO game_sessions (user_id, submission_key, group_id, score, submitted_at, answered_total, answered_rank)"
+            " VALUES (7, 'c:key', REPEAT('0', 16), 30, NOW(6), 30, 1)"
+        )
+        upgrade(settings)
+        cursor.execute("SELECT user_id, score, sort, places FROM standings LEFT JOIN game_sessions USING (user_id, score)")
+        assert sorted(cursor.fetchall()) == [(7, 30, -30, None), (8, None, None, None), (9, 0, 0, None)]
+        downgrade(settings, "0008")
+        cursor.execute("SELECT * FROM standings ORDER BY user_id")
+        assert list(cursor.fetchall()) == standings
+        cursor.execute("SELECT user_id, score, answered_total FROM game_sessions")
+        assert list(cursor.fetchall()) == [(7, 30, None)]
+        cursor.execute("SELECT descending, period FROM boards")
+        assert list(cursor.fetchall()) == [(1, "all")]
+        upgrade(settings)
 
 
 def test_who_is_signed_in_stays_so_when_sessions_become_rows_of_their_own(settings: MigrationSettings) -> None:
