@@ -11,7 +11,6 @@ import sys
 import termios
 from contextlib import suppress
 from functools import lru_cache, partial
-from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
