@@ -18,9 +18,16 @@ class Board(LeaderboardBase):
     """What ranks players: by which value of their sessions, which sessions count for it, and which way it goes."""
 
     __tablename__ = "boards"
-    __table_args__ = (Index("uq_boards_name", "name", unique=True), TABLE_OPTIONS)
+    __table_args__ = (
+        Index("uq_boards_name", "name", unique=True),
+        Index("ix_boards_version", "version"),
+        TABLE_OPTIONS,
+    )
 
     id: Mapped[int] = mapped_column(INTEGER(unsigned=True), primary_key=True, autoincrement=True)
+    version: Mapped[int] = mapped_column(
+        UnsignedBigInt, comment="what boards_version was raised to by the last change of the board or its windows"
+    )
     name: Mapped[str] = mapped_column(String(64))
     title: Mapped[str] = mapped_column(String(100), comment="what players read; empty: the name")
     metric: Mapped[str] = mapped_column(String(32), comment="which of a session's values; score is the one that each has")
@@ -89,7 +96,10 @@ class Period(LeaderboardBase):
 
 
 class BoardsVersion(LeaderboardBase):
-    """One row, which each change of boards and windows raises by one: so a process learns of changes by asking for a number."""
+    """One row, which each change of boards and windows raises by one: so a process learns of changes by asking for a number.
+
+    Whoever changes any locks it first, and commits with it. So who has read a number can read whatever was changed up to it.
+    """
 
     __tablename__ = "boards_version"
     __table_args__ = (TABLE_OPTIONS,)
