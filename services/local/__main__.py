@@ -34,6 +34,11 @@ def main() -> int:
                     seed(target, arguments.players, arguments.sessions)
             case "rebuild" | "check":
                 return maintain(f"operate.{arguments.command}", arguments.folder, arguments.env_file)
+            case "boards":
+                told = [*(["-"] if arguments.file else []), *(["--dry-run"] if arguments.dry_run else [])]
+                if arguments.delete:
+                    told = ["--delete", arguments.delete]
+                return maintain("operate.boards", arguments.folder, arguments.env_file, arguments=told, reads=arguments.file)
             case "operate":
                 told = arguments.arguments
                 return maintain("operate", arguments.folder, arguments.env_file, service="auth", arguments=told)
@@ -68,6 +73,10 @@ def _parser() -> argparse.ArgumentParser:
         "--sessions", type=int, default=os.environ.get("SESSIONS") or "1000000", help="game sessions to add (SESSIONS)"
     )
     commands.add_parser("rebuild", help="build the ranking index of a running system anew, while it goes on")
+    boards = commands.add_parser("boards", help="make and change the boards that a file names, in a running system")
+    boards.add_argument("file", type=Path, nargs="?", help="a TOML file (default: the boards that a new system begins with)")
+    boards.add_argument("--dry-run", action="store_true", help="tell what would be done, and change nothing")
+    boards.add_argument("--delete", metavar="BOARD", help="delete a board that is closed, and its standings")
     operating = commands.add_parser("operate", help="do what an operator may to accounts: services/auth/operate.py")
     operating.add_argument("arguments", nargs=argparse.REMAINDER, help="what is to be done, and to whom")
     erasing = commands.add_parser("erase", help="erase a player from every board")

@@ -33,8 +33,9 @@ class Change:
             return "created"
         return "changed" if self.differences else "unchanged"
 
-    def __str__(self) -> str:
-        told = f"{self.definition.name}: {self.outcome}"
+    def tell(self, would: str = "") -> str:
+        """A line about it: ``would`` stands before what is done."""
+        told = f"{self.definition.name}: {'' if self.outcome == 'unchanged' else would}{self.outcome}"
         return f"{told}: {', '.join(self.differences)}" if self.differences else told
 
 

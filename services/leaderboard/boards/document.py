@@ -176,7 +176,7 @@ class BoardDocument(_Written):
         faults = list(_repeated(("windows",), [window.name for window in self.windows], "windows"))
         if self.aggregate == "total":
             if self.min_score < 0:
-                faults.append(Fault(("min_score",), "A total has no negative values: the order of sessions would matter"))
+                faults.append(Fault(("min_score",), "A total takes no negative values"))
             if self.max_score > MAX_SESSION_SCORE:
                 faults.append(Fault(("max_score",), f"One session of a total is {MAX_SESSION_SCORE:,} at most"))
         if self.min_score > self.max_score:

@@ -1,7 +1,7 @@
 """SQL that reads boards with their windows."""
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
@@ -71,10 +71,11 @@ async def list_ids(connection: AsyncConnection) -> set[int]:
 
 async def _list(connection: AsyncConnection, where: str, values: tuple[Any, ...]) -> list[Board]:
     """Boards first: a window that is added between the two reads is then only there early, and read again with its version."""
-    boards = (await connection.exec_driver_sql(_BOARDS + where, (DELETING, *values))).all()
+    boards: Sequence[Any] = (await connection.exec_driver_sql(_BOARDS + where, (DELETING, *values))).all()
+    found: Sequence[Any] = (await connection.exec_driver_sql(_WINDOWS.format(where), (DELETING, *values))).all()
     windows: dict[int, list[Window]] = {}
     unreadable: set[int] = set()
-    for row in await connection.exec_driver_sql(_WINDOWS.format(where), (DELETING, *values)):
+    for row in found:
         try:
             windows.setdefault(row[0], []).append(_window(*row[1:]))
         except InvalidSchedule as error:  # a zone that this process has no data of: the other boards are not to go without
