@@ -18,6 +18,12 @@ class BoardNotFound(Problem):
         super().__init__(f"There is no board of the name {name}.")
 
 
+class WindowNotFound(Problem):
+    status = 404
+    type = "urn:problem:window-not-found"
+    title = "The board has no such window"
+
+
 class BoardConflict(Problem):
     """What the board is by now does not let it become that. Nothing was changed."""
 

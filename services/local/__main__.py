@@ -3,6 +3,7 @@
 import argparse
 import os
 import sys
+from functools import partial
 from pathlib import Path
 
 from services.local import ROOT, prerequisites
@@ -32,19 +33,8 @@ def main() -> int:
                 complain(f"Filling {target.database} at {target.host}:{target.port}")
                 with stop_signals():
                     seed(target, arguments.players, arguments.sessions)
-            case "rebuild" | "check":
-                return maintain(f"operate.{arguments.command}", arguments.folder, arguments.env_file)
-            case "boards":
-                told = [*(["-"] if arguments.file else []), *(["--dry-run"] if arguments.dry_run else [])]
-                if arguments.delete:
-                    told = ["--delete", arguments.delete]
-                return maintain("operate.boards", arguments.folder, arguments.env_file, arguments=told, reads=arguments.file)
-            case "operate":
-                told = arguments.arguments
-                return maintain("operate", arguments.folder, arguments.env_file, service="auth", arguments=told)
-            case "erase":
-                told = [str(arguments.user_id)]
-                return maintain("operate.erase", arguments.folder, arguments.env_file, arguments=told)
+            case _:
+                return _maintain(arguments)
     except LocalError as error:
         complain(str(error))
         return 1
@@ -52,6 +42,25 @@ def main() -> int:
         complain("Stopped")
         return 130
     return 0
+
+
+def _maintain(arguments: argparse.Namespace) -> int:
+    """Run the service's own tool that the command line names."""
+    tool = partial(maintain, folder=arguments.folder, env_file=arguments.env_file)
+    match arguments.command:
+        case "boards":
+            told = ["--dry-run"] if arguments.dry_run else []
+            if arguments.delete:
+                return tool("operate.boards", arguments=["--delete", arguments.delete])
+            if arguments.file:
+                return tool("operate.boards", arguments=[*told, "-"], reads=arguments.file)
+            return tool("operate.boards", arguments=told)
+        case "operate":
+            return tool("operate", service="auth", arguments=arguments.arguments)
+        case "erase":
+            return tool("operate.erase", arguments=[str(arguments.user_id)])
+        case command:
+            return tool(f"operate.{command}")
 
 
 def _parser() -> argparse.ArgumentParser:

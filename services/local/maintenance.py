@@ -1,4 +1,4 @@
-"""The services' own tools, run against the system that runs here: `make boards`, `make rebuild`, `make check`, and what operators need."""
+"""The services' own tools, run against the system that runs here: `make boards`, `make check`, and what operators need."""
 
 import os
 import shutil
@@ -39,9 +39,7 @@ def maintain(
         raise LocalError(f"{reads} cannot be read: {error.strerror}") from None
 
 
-def _maintain(
-    tool: str, folder: Path, env_file: Path, service: str, arguments: Sequence[str], stdin: IO[bytes] | None
-) -> int:
+def _maintain(tool: str, folder: Path, env_file: Path, service: str, arguments: Sequence[str], stdin: IO[bytes] | None) -> int:
     module = ["-m", f"services.{service}.{tool}", *arguments]
     environment = _named_by_environment(env_file, service) or _of_make_run(folder, env_file, service)
     if environment is not None:
