@@ -16,6 +16,7 @@ from services.common.settings import live_keys, load_settings
 from services.common.telemetry import configure_logging
 from services.common.tokens import TokenVerifier
 from services.common.upkeep import Upkeep
+from services.leaderboard.boards import periods
 from services.leaderboard.http import hot, players, rankings, submissions
 from services.leaderboard.http.dependencies import PREFIX
 from services.leaderboard.index.breaker import Breaker
@@ -35,7 +36,7 @@ from services.leaderboard.rules.places import MAIN
 from services.leaderboard.settings import LeaderboardSettings
 from services.leaderboard.writes import Writes
 
-_CHORES = {"erased_keys": erased_keys.forget, "erasures": changes.finish_erasures}
+_CHORES = {"erased_keys": erased_keys.forget, "erasures": changes.finish_erasures, "periods": periods.close_over}
 
 
 def _now() -> datetime:
