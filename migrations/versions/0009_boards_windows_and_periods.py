@@ -71,7 +71,7 @@ def upgrade() -> None:
             "number",
             sa.BigInteger,
             nullable=False,
-            comment="which occurrence of the window it is; of listed ones, the how manieth",
+            comment="of which occurrence of the window it is; of listed ones, the how manieth",
         ),
         sa.Column("title", sa.String(100)),
         sa.Column("starts_at", _TIME, nullable=False, comment="the first moment in it"),
@@ -80,8 +80,7 @@ def upgrade() -> None:
         sa.Column("state", sa.String(16), nullable=False, comment="open, closed, settled, or expired"),
         sa.Column("players", mysql.BIGINT(unsigned=True), comment="how many were ranked when it was settled"),
         sa.Column("settled_at", _TIME),
-        sa.Index("uq_periods_board_id_window_id_number", "board_id", "window_id", "number", unique=True),
-        sa.Index("ix_periods_window_id_starts_at", "window_id", "starts_at"),
+        sa.Index("uq_periods_board_id_window_id_starts_at", "board_id", "window_id", "starts_at", unique=True),
         sa.Index("ix_periods_state_closes_at", "state", "closes_at"),
         **_TABLE,
     )

@@ -16,7 +16,7 @@ from services.common.settings import live_keys, load_settings
 from services.common.telemetry import configure_logging
 from services.common.tokens import TokenVerifier
 from services.common.upkeep import Upkeep
-from services.leaderboard.boards import deletion
+from services.leaderboard.boards import deletion, periods
 from services.leaderboard.boards.catalogue import Catalogue
 from services.leaderboard.directory import Directory
 from services.leaderboard.http import boards, hot, players, rankings, submissions
@@ -38,7 +38,12 @@ from services.leaderboard.rules.places import MAIN
 from services.leaderboard.settings import LeaderboardSettings
 from services.leaderboard.writes import Writes
 
-_CHORES = {"erased_keys": erased_keys.forget, "erasures": changes.finish_erasures, "deletions": deletion.finish}
+_CHORES = {
+    "erased_keys": erased_keys.forget,
+    "erasures": changes.finish_erasures,
+    "periods": periods.close_over,
+    "deletions": deletion.finish,
+}
 
 
 def _now() -> datetime:

@@ -5,15 +5,18 @@ from datetime import UTC, datetime, timedelta
 from time import monotonic
 from typing import NamedTuple
 
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 from services.common.gather import SharedWork
 from services.common.mysql.database import Database
-from services.leaderboard.boards import period_lists
+from services.leaderboard.boards import periods, running
 from services.leaderboard.boards.board import Board
 from services.leaderboard.boards.catalogue import Catalogue
-from services.leaderboard.boards.period_lists import PeriodRow, WindowNow
+from services.leaderboard.boards.running import WindowNow
 from services.leaderboard.cursors import Listing
 from services.leaderboard.errors import WindowNotFound
 from services.leaderboard.rules.names import BOARD_NAME
+from services.leaderboard.rules.periods import Period
 from services.leaderboard.rules.places import ALL_TIME, Place
 from services.leaderboard.standings import queries
 
@@ -42,7 +45,7 @@ class PeriodsPage(NamedTuple):
     """Periods, newest first, how many players are ranked in each, and the cursor of the next page."""
 
     board: Board
-    periods: Sequence[PeriodRow]
+    periods: Sequence[Period]
     players: Sequence[int]
     next_cursor: str | None
 
@@ -67,7 +70,7 @@ class Directory:
         """A board, and what goes on in its windows. Raises BoardNotFound."""
         board = await self._catalogue.get(name)
         async with self._reads.reading() as connection:
-            windows = await period_lists.list_current(connection, board)
+            windows = await running.list_now(connection, board)
         places = [_place_now(board, each) for each in windows]
         counts = await self._counts.of([place for place in places if place is not None])
         return BoardNow(board, windows, [0 if place is None else counts[place] for place in places])
@@ -83,12 +86,14 @@ class Directory:
             raise WindowNotFound(f"The board {name} has no window of the name {window}.")
         listing = Listing("p1", _MOMENT_AND_ID, (board.board_id, window or ""))
         before = None if cursor is None else _moment_and_id(listing.decode(cursor))
+        found: list[Period] = []
         async with self._reads.reading() as connection:
-            rows = await period_lists.list_periods(connection, windows, before, limit + 1)
+            for each in windows:
+                found += await _list_before(connection, board.board_id, each.window_id, before, limit + 1)
+        rows = sorted(found, key=_moment, reverse=True)[: limit + 1]
         page = rows[:limit]
-        going_on = {row: Place(board.board_id, row.period_id) for row in page if row.players is None}
-        counts = await self._counts.of(going_on.values())
-        players = [counts[going_on[row]] if row.players is None else row.players for row in page]
+        counts = await self._counts.of([_place(period) for period in page if period.players is None])
+        players = [counts[_place(period)] if period.players is None else period.players for period in page]
         next_cursor = None
         if len(rows) > limit:
             microseconds = (page[-1].starts_at - _EPOCH) // _MICROSECOND
@@ -135,12 +140,29 @@ class PlayerCounts:
         return await self._shared.ask(at, work)
 
 
-def _place_now(board: Board, each: WindowNow) -> Place | None:
+async def _list_before(
+    connection: AsyncConnection, board_id: int, window_id: int, before: tuple[datetime, int] | None, limit: int
+) -> list[Period]:
+    """A window's newest periods that come after one of another window perhaps: those may begin at the same time."""
+    if before is None:
+        return await periods.list_periods(connection, board_id, window_id, None, limit)
+    found = await periods.list_periods(connection, board_id, window_id, before[0] + _MICROSECOND, limit + 1)
+    return [period for period in found if _moment(period) < before]
+
+
+def _moment(period: Period) -> tuple[datetime, int]:
+    return period.starts_at, period.period_id
+
+
+def _place(period: Period) -> Place:
+    return Place(period.board_id, period.period_id)
+
+
+def _place_now(board: Board, now: WindowNow) -> Place | None:
     """Where players are ranked now. None where nobody is yet."""
-    if each.window.definition.kind == "all":
+    if now.window.definition.kind == "all":
         return Place(board.board_id, ALL_TIME)
-    row = each.current and each.current.row
-    return None if row is None else Place(board.board_id, row.period_id)
+    return None if now.period is None or now.period.period_id == running.UNMADE else _place(now.period)
 
 
 def _moment_and_id(text: str) -> tuple[datetime, int]:

@@ -62,6 +62,14 @@ class SessionErased(Problem):
     title = "The session was erased"
 
 
+class PeriodConflict(Problem):
+    """What there is already does not let the period be there. Nothing was changed."""
+
+    status = 409
+    type = "urn:problem:period-conflict"
+    title = "There cannot be such a period"
+
+
 class TooManySubmissions(Problem):
     """The player has had as many sessions stored as one may for now. Nothing was stored."""
 

@@ -76,8 +76,8 @@ class Period(LeaderboardBase):
 
     __tablename__ = "periods"
     __table_args__ = (
-        Index("uq_periods_board_id_window_id_number", "board_id", "window_id", "number", unique=True),
-        Index("ix_periods_window_id_starts_at", "window_id", "starts_at"),
+        # Not by number: where zone data changed, what is left between two rows may have the number of either.
+        Index("uq_periods_board_id_window_id_starts_at", "board_id", "window_id", "starts_at", unique=True),
         Index("ix_periods_state_closes_at", "state", "closes_at"),
         TABLE_OPTIONS,
     )
@@ -85,7 +85,9 @@ class Period(LeaderboardBase):
     id: Mapped[int] = mapped_column(INTEGER(unsigned=True), primary_key=True, autoincrement=True)
     board_id: Mapped[int] = mapped_column(INTEGER(unsigned=True))
     window_id: Mapped[int] = mapped_column(INTEGER(unsigned=True))
-    number: Mapped[int] = mapped_column(BIGINT, comment="which occurrence of the window it is; of listed ones, the how manieth")
+    number: Mapped[int] = mapped_column(
+        BIGINT, comment="of which occurrence of the window it is; of listed ones, the how manieth"
+    )
     title: Mapped[str | None] = mapped_column(String(100))
     starts_at: Mapped[datetime] = mapped_column(UTCDateTime, comment="the first moment in it")
     ends_at: Mapped[datetime] = mapped_column(UTCDateTime, comment="the first moment after it")

@@ -9,13 +9,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import insert, select, text, update
+from sqlalchemy import insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.common.http.problems import FieldError, pointer
 from services.common.mysql.database import Database
 from services.leaderboard import models
-from services.leaderboard.boards import table
+from services.leaderboard.boards import periods, table
 from services.leaderboard.boards.board import Board, Definition, WindowDefinition
 from services.leaderboard.boards.change import Change, compare
 from services.leaderboard.boards.document import Fault, rule_json
@@ -92,23 +92,6 @@ async def lock_boards(connection: AsyncConnection, board_ids: Iterable[int]) -> 
         )
 
 
-async def close_periods(connection: AsyncConnection, board_ids: Sequence[int]) -> None:
-    """End the open periods of boards that are locked: nothing counts in them from now on."""
-    open_ids = (
-        await connection.scalars(
-            select(models.Period.id)
-            .where(models.Period.board_id.in_(board_ids), models.Period.state == "open")
-            .where(models.Period.closes_at > text("NOW(6)"))
-            .order_by(models.Period.id)
-        )
-    ).all()
-    if open_ids:
-        listed = ", ".join(map(str, open_ids))
-        await connection.exec_driver_sql(
-            f"UPDATE periods FORCE INDEX (PRIMARY) SET closes_at = NOW(6) WHERE id IN ({listed}) AND state = 'open'"
-        )
-
-
 async def _put(connection: AsyncConnection, definitions: Sequence[Definition], number: int) -> list[Change]:
     """``number``: how many of the list that was given come before these."""
     version = await next_version(connection)
@@ -175,7 +158,7 @@ async def _update(connection: AsyncConnection, board: Board, definition: Definit
     values = {"version": version, **_changeable(definition)}
     await connection.execute(update(models.Board).where(models.Board.id == board.board_id).values(**values))
     if definition.state == "closed" and board.definition.state != "closed":
-        await close_periods(connection, [board.board_id])
+        await periods.end_all(connection, [board.board_id])
 
 
 async def _insert_windows(connection: AsyncConnection, changes: Sequence[Change]) -> None:

@@ -1,10 +1,11 @@
 """What a board is, and what a window is: values, with no I/O. How people write them down is in document.py."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, Literal
 
 from services.leaderboard.rules.calendar import DAY, MONTH, WEEK, Schedule
+from services.leaderboard.rules.periods import ScheduledWindow
 
 Aggregate = Literal["total", "best", "latest"]
 Direction = Literal["descending", "ascending"]
@@ -91,6 +92,14 @@ class Board:
     @property
     def name(self) -> str:
         return self.definition.name
+
+    def scheduled(self, window: Window) -> ScheduledWindow | None:
+        """What makes periods of a window of this board. None where they are written down, or where it never ends."""
+        definition = window.definition
+        if definition.schedule is None:
+            return None
+        grace = timedelta(seconds=definition.grace_seconds or 0)
+        return ScheduledWindow(self.board_id, window.window_id, definition.schedule, grace, window.counts_from)
 
     def window(self, name: str) -> Window | None:
         """The window of this name, if there is one."""

@@ -1,7 +1,7 @@
 """HTTP of what boards there are: lists of them, one with its windows as they are now, and its periods."""
 
 from datetime import datetime
-from typing import Literal
+from typing import Any
 
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field
@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 from services.common.http.problems import InvalidRequest, ServiceUnavailable, documented
 from services.leaderboard.boards.board import Aggregate, Board, Direction, State, Window
 from services.leaderboard.boards.document import RuleDocument, WindowDocument, rule_json
-from services.leaderboard.boards.period_lists import PeriodRow, WindowNow
+from services.leaderboard.boards.running import UNMADE, WindowNow
 from services.leaderboard.errors import BoardNotFound, WindowNotFound
 from services.leaderboard.http.dependencies import (
     PREFIX,
@@ -22,6 +22,7 @@ from services.leaderboard.http.dependencies import (
     WindowName,
     rendered,
 )
+from services.leaderboard.rules.periods import Period, PeriodState
 from services.leaderboard.rules.places import ALL_TIME
 
 router = APIRouter(prefix=PREFIX, tags=["boards"])
@@ -97,7 +98,7 @@ class PeriodShown(BaseModel):
     starts_at: datetime
     ends_at: datetime
     closes_at: datetime = Field(description="nothing is counted from then on")
-    state: Literal["open", "closed", "settled", "expired"]
+    state: PeriodState
     players: int = Field(description=_PLAYERS)
 
 
@@ -144,7 +145,7 @@ async def periods(
 ) -> Response:
     page = await directory.periods(board, window, limit, cursor)
     names = {each.window_id: each.definition.name for each in page.board.windows}
-    shown = [_period(row, names[row.window_id], players) for row, players in zip(page.periods, page.players, strict=True)]
+    shown = [_period(each, names[each.window_id], count) for each, count in zip(page.periods, page.players, strict=True)]
     return _json(PeriodsShown(periods=shown, next_cursor=page.next_cursor))
 
 
@@ -152,7 +153,7 @@ def _json(answer: BaseModel) -> Response:
     return rendered(answer.model_dump_json().encode())
 
 
-def _fields(board: Board) -> dict[str, object]:
+def _fields(board: Board) -> dict[str, Any]:
     definition = board.definition
     named = {name: getattr(definition, name) for name in _BoardFields.model_fields if name != "rule"}
     return {**named, "rule": rule_json(definition.rule)}
@@ -163,26 +164,24 @@ def _window(window: Window) -> WindowShown:
 
 
 def _window_now(now: WindowNow, players: int) -> WindowNowShown:
-    current = now.current and CurrentPeriodShown(
-        period_id=_period_id(now),
-        starts_at=now.current.starts_at,
-        ends_at=now.current.ends_at,
-        closes_at=now.current.closes_at,
-        players=players,
-    )
-    return WindowNowShown(**_window_fields(now.window), current=current, next_starts_at=now.next_starts_at)
+    fields = _window_fields(now.window)
+    return WindowNowShown(**fields, current=_current(now, players), next_starts_at=now.next_starts_at)
 
 
-def _window_fields(window: Window) -> dict[str, object]:
+def _current(now: WindowNow, players: int) -> CurrentPeriodShown | None:
+    if now.window.definition.kind == "all":
+        return CurrentPeriodShown(period_id=ALL_TIME, starts_at=None, ends_at=None, closes_at=None, players=players)
+    if now.period is None:
+        return None
+    times = now.period._asdict()
+    period_id = None if now.period.period_id == UNMADE else now.period.period_id
+    named = {name: times[name] for name in ("starts_at", "ends_at", "closes_at")}
+    return CurrentPeriodShown(period_id=period_id, **named, players=players)
+
+
+def _window_fields(window: Window) -> dict[str, Any]:
     return {**WindowDocument.of(window.definition).model_dump(), "counts_from": window.counts_from}
 
 
-def _period_id(now: WindowNow) -> int | None:
-    if now.window.definition.kind == "all":
-        return ALL_TIME
-    row = now.current and now.current.row
-    return row.period_id if row else None
-
-
-def _period(row: PeriodRow, window: str, players: int) -> PeriodShown:
-    return PeriodShown(**{**row._asdict(), "window": window, "players": players})
+def _period(period: Period, window: str, players: int) -> PeriodShown:
+    return PeriodShown(**{**period._asdict(), "window": window, "players": players})
