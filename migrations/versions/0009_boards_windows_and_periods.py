@@ -18,7 +18,9 @@ _MAX_SCORE, _OLD_MAX_SCORE = "greatest value of one session", "greatest score of
 
 
 def upgrade() -> None:
-    added = (
+    version = "what boards_version was raised to by the last change of the board or its windows"
+    added: tuple[tuple[str, Any, str, str], ...] = (
+        ("version", mysql.BIGINT(unsigned=True), "1", version),
         ("title", sa.String(100), "''", "what players read; empty: the name"),
         ("metric", sa.String(32), "'score'", "which of a session's values; score is the one that each has"),
         ("direction", sa.String(16), "'descending'", "descending: more is better; ascending: less is"),
@@ -69,7 +71,7 @@ def upgrade() -> None:
             "number",
             sa.BigInteger,
             nullable=False,
-            comment="which occurrence of the window it is; of listed ones, the how manieth",
+            comment="of which occurrence of the window it is; of listed ones, the how manieth",
         ),
         sa.Column("title", sa.String(100)),
         sa.Column("starts_at", _TIME, nullable=False, comment="the first moment in it"),
@@ -78,8 +80,7 @@ def upgrade() -> None:
         sa.Column("state", sa.String(16), nullable=False, comment="open, closed, settled, or expired"),
         sa.Column("players", mysql.BIGINT(unsigned=True), comment="how many were ranked when it was settled"),
         sa.Column("settled_at", _TIME),
-        sa.Index("uq_periods_board_id_window_id_number", "board_id", "window_id", "number", unique=True),
-        sa.Index("ix_periods_window_id_starts_at", "window_id", "starts_at"),
+        sa.Index("uq_periods_board_id_window_id_starts_at", "board_id", "window_id", "starts_at", unique=True),
         sa.Index("ix_periods_state_closes_at", "state", "closes_at"),
         **_TABLE,
     )
@@ -90,6 +91,7 @@ def upgrade() -> None:
         **_TABLE,
     )
     op.execute("INSERT INTO boards_version (id, version) VALUES (1, 1)")
+    op.create_index("ix_boards_version", "boards", ["version"])
 
 
 def downgrade() -> None:
@@ -115,7 +117,7 @@ def downgrade() -> None:
         sa.Column("descending", sa.Boolean, nullable=False, server_default="1", comment="whether more is better"),
     )
     op.alter_column("boards", "descending", existing_type=sa.Boolean(), existing_nullable=False, server_default=None)
-    for name in ("rule", "state", "show_extra", "min_score", "direction", "metric", "title"):
+    for name in ("rule", "state", "show_extra", "min_score", "direction", "metric", "title", "version"):
         op.drop_column("boards", name)
 
 

@@ -1,7 +1,7 @@
 """The leaderboard service's application."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 
@@ -16,7 +16,10 @@ from services.common.settings import live_keys, load_settings
 from services.common.telemetry import configure_logging
 from services.common.tokens import TokenVerifier
 from services.common.upkeep import Upkeep
-from services.leaderboard.http import hot, players, rankings, submissions
+from services.leaderboard.boards import deletion, periods
+from services.leaderboard.boards.catalogue import Catalogue
+from services.leaderboard.directory import Directory
+from services.leaderboard.http import boards, hot, players, rankings, submissions
 from services.leaderboard.http.dependencies import PREFIX
 from services.leaderboard.index.breaker import Breaker
 from services.leaderboard.index.connection import RedisConnection
@@ -34,7 +37,12 @@ from services.leaderboard.reads import Reads
 from services.leaderboard.settings import LeaderboardSettings
 from services.leaderboard.writes import Writes
 
-_CHORES = {"erased_keys": erased_keys.forget, "erasures": changes.finish_erasures}
+_CHORES = {
+    "erased_keys": erased_keys.forget,
+    "erasures": changes.finish_erasures,
+    "periods": periods.close_over,
+    "deletions": deletion.finish,
+}
 
 
 def _now() -> datetime:
@@ -43,6 +51,14 @@ def _now() -> datetime:
 
 # With what the writer is given to drain, less than whoever stops the process waits before it is killed.
 _CLOSE_SECONDS = 3.0
+
+
+async def _close(*steps: Callable[[], Awaitable[None]]) -> None:
+    """One after the other. Whatever a server that hangs does not let go of in time ends with the process."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_CLOSE_SECONDS):
+            for step in steps:
+                await step()
 
 
 def create_app(settings: LeaderboardSettings | None = None) -> FastAPI:
@@ -58,6 +74,8 @@ def create_app(settings: LeaderboardSettings | None = None) -> FastAPI:
         groups = Transactions(settings, *account, connections=LANES)
         follows, builds = (Database(settings, *account, pool_size=2) for _ in range(2))
         snapshots = Database(settings, *account, pool_size=settings.ranking_pool_size, isolation_level="REPEATABLE READ")
+        definitions = Database(settings, *account, pool_size=2, isolation_level="REPEATABLE READ")
+        catalogue = Catalogue(definitions)
         breaker = Breaker()
         redis = RedisConnection(settings)
         index = RankingIndex(redis, breaker)
@@ -65,17 +83,19 @@ def create_app(settings: LeaderboardSettings | None = None) -> FastAPI:
         reads = Reads(snapshots, index, pages)
         follower = Follower(follows, builds, redis, breaker, settings)
         writer = Writer(groups, settings, apply_and_rank=index.apply_and_rank, ranks=reads.ranks, told=follower.told)
-        app.state.reach = reach = Reach(settings, *account, databases=[snapshots, follows])
+        app.state.reach = reach = Reach(settings, *account, databases=[snapshots, follows, definitions])
         app.state.follower = follower
         app.state.verifier = TokenVerifier(keys, settings.jwt_issuer, settings.jwt_audience)
         people = PlayerWriter(database, settings, _now, apply_and_rank=index.apply_and_rank, told=follower.told)
         limit = SubmissionLimit(snapshots, settings.submissions_per_second, settings.submissions_burst)
         app.state.writes = Writes(database, limit, writer, people, reads, _now)
         app.state.reads = reads
+        app.state.directory = Directory(catalogue, snapshots)
         app.state.exports = Exports(snapshots)
         app.state.upkeep = upkeep = Upkeep(database, _now, _CHORES, interval=settings.upkeep_seconds)
         metrics = BoardMetrics(follower, reads, writer)
         await reach.start()
+        await catalogue.start()
         await follower.start()
         upkeep.start()
         app.state.metrics.registry.register(metrics)
@@ -84,21 +104,12 @@ def create_app(settings: LeaderboardSettings | None = None) -> FastAPI:
         finally:
             app.state.metrics.registry.unregister(metrics)
             await writer.drain()  # what was accepted is stored, also when nobody waits for the answer any more
-            # Whatever a server that hangs does not let go of in time ends with the process.
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_CLOSE_SECONDS):
-                    await upkeep.stop()
-                    await follower.stop()
-                    await reach.stop()
-                    await pages.aclose()
-                    await redis.aclose()
-                    for pool in (snapshots, follows, builds):
-                        await pool.dispose()
-                    await groups.dispose()
-                    await database.dispose()
+            stops = upkeep.stop, follower.stop, catalogue.stop, reach.stop, pages.aclose, redis.aclose
+            pools = snapshots, follows, builds, definitions, database
+            await _close(*stops, *(pool.dispose for pool in pools), groups.dispose)
 
     router = APIRouter()
-    for part in (submissions.router, rankings.router, players.router):
+    for part in (submissions.router, rankings.router, boards.router, players.router):
         router.include_router(part)
     return build_app(
         title="Leaderboard: scores and ranks",

@@ -18,9 +18,16 @@ class Board(LeaderboardBase):
     """What ranks players: by which value of their sessions, which sessions count for it, and which way it goes."""
 
     __tablename__ = "boards"
-    __table_args__ = (Index("uq_boards_name", "name", unique=True), TABLE_OPTIONS)
+    __table_args__ = (
+        Index("uq_boards_name", "name", unique=True),
+        Index("ix_boards_version", "version"),
+        TABLE_OPTIONS,
+    )
 
     id: Mapped[int] = mapped_column(INTEGER(unsigned=True), primary_key=True, autoincrement=True)
+    version: Mapped[int] = mapped_column(
+        UnsignedBigInt, comment="what boards_version was raised to by the last change of the board or its windows"
+    )
     name: Mapped[str] = mapped_column(String(64))
     title: Mapped[str] = mapped_column(String(100), comment="what players read; empty: the name")
     metric: Mapped[str] = mapped_column(String(32), comment="which of a session's values; score is the one that each has")
@@ -69,8 +76,8 @@ class Period(LeaderboardBase):
 
     __tablename__ = "periods"
     __table_args__ = (
-        Index("uq_periods_board_id_window_id_number", "board_id", "window_id", "number", unique=True),
-        Index("ix_periods_window_id_starts_at", "window_id", "starts_at"),
+        # Not by number: where zone data changed, what is left between two rows may have the number of either.
+        Index("uq_periods_board_id_window_id_starts_at", "board_id", "window_id", "starts_at", unique=True),
         Index("ix_periods_state_closes_at", "state", "closes_at"),
         TABLE_OPTIONS,
     )
@@ -78,7 +85,9 @@ class Period(LeaderboardBase):
     id: Mapped[int] = mapped_column(INTEGER(unsigned=True), primary_key=True, autoincrement=True)
     board_id: Mapped[int] = mapped_column(INTEGER(unsigned=True))
     window_id: Mapped[int] = mapped_column(INTEGER(unsigned=True))
-    number: Mapped[int] = mapped_column(BIGINT, comment="which occurrence of the window it is; of listed ones, the how manieth")
+    number: Mapped[int] = mapped_column(
+        BIGINT, comment="of which occurrence of the window it is; of listed ones, the how manieth"
+    )
     title: Mapped[str | None] = mapped_column(String(100))
     starts_at: Mapped[datetime] = mapped_column(UTCDateTime, comment="the first moment in it")
     ends_at: Mapped[datetime] = mapped_column(UTCDateTime, comment="the first moment after it")
@@ -89,7 +98,10 @@ class Period(LeaderboardBase):
 
 
 class BoardsVersion(LeaderboardBase):
-    """One row, which each change of boards and windows raises by one: so a process learns of changes by asking for a number."""
+    """One row, which each change of boards and windows raises by one: so a process learns of changes by asking for a number.
+
+    Whoever changes any locks it first, and commits with it. So who has read a number can read whatever was changed up to it.
+    """
 
     __tablename__ = "boards_version"
     __table_args__ = (TABLE_OPTIONS,)

@@ -31,7 +31,18 @@ TABLES = {
         "export_leases",
         "password_attempts",
     },
-    "leaderboard": {"boards", "players", "game_sessions", "standings", "outbox", "erasures", "erased_keys"},
+    "leaderboard": {
+        "boards",
+        "windows",
+        "periods",
+        "boards_version",
+        "players",
+        "game_sessions",
+        "standings",
+        "outbox",
+        "erasures",
+        "erased_keys",
+    },
 }
 
 
@@ -92,8 +103,8 @@ def test_the_history_goes_down_to_nothing_and_up_again(settings: MigrationSettin
     upgrade(settings)
     upgrade(settings)
     with connect(settings, "leaderboard", settings.leaderboard_mysql_password) as connection, connection.cursor() as cursor:
-        cursor.execute("SELECT id, name, aggregate, direction, max_score, state FROM boards")
-        assert list(cursor.fetchall()) == [(1, "main", "total", "descending", 1_000_000_000, "active")]
+        cursor.execute("SELECT id, name, metric, aggregate, direction, min_score, max_score, state, version FROM boards")
+        assert list(cursor.fetchall()) == [(1, "main", "score", "total", "descending", 0, 1_000_000_000, "active", 1)]
         cursor.execute("SELECT board_id, name, position, kind FROM windows")
         assert list(cursor.fetchall()) == [(1, "all", 0, "all")]
 

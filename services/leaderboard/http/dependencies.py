@@ -9,10 +9,13 @@ from fastapi import Depends, Path, Query, Request, Response
 from services.common.http.authentication import authenticated, require_recent_password
 from services.common.http.requests import DECIMAL, JSON, json_body
 from services.common.tokens import MAX_USER_ID, Principal
+from services.leaderboard.cursors import MAX_LENGTH
+from services.leaderboard.directory import Directory
 from services.leaderboard.errors import InvalidKey
 from services.leaderboard.http.schemas import ScoreSubmission
 from services.leaderboard.players.exports import Exports
 from services.leaderboard.reads import Reads
+from services.leaderboard.rules.names import BOARD_NAME
 from services.leaderboard.writes import Writes
 
 PREFIX = "/api/leaderboard"
@@ -46,6 +49,11 @@ async def _reads(request: Request) -> Reads:
     return reads
 
 
+async def _directory(request: Request) -> Directory:
+    directory: Directory = request.app.state.directory
+    return directory
+
+
 async def _exports(request: Request) -> Exports:
     exports: Exports = request.app.state.exports
     return exports
@@ -62,6 +70,7 @@ async def _recent_caller(caller: Caller) -> Principal:
 
 Writing = Annotated[Writes, Depends(_writes)]
 Reading = Annotated[Reads, Depends(_reads)]
+Directing = Annotated[Directory, Depends(_directory)]
 Exporting = Annotated[Exports, Depends(_exports)]
 RecentCaller = Annotated[Principal, Depends(_recent_caller)]
 Submission = Annotated[ScoreSubmission, Depends(json_body(ScoreSubmission))]
@@ -70,7 +79,12 @@ Limit = Annotated[int, Query(ge=1, le=100, description="players on the page, at 
 Offset = Annotated[int, Query(ge=0, le=MAX_OFFSET, description="players before the page"), DECIMAL]
 Radius = Annotated[int, Query(ge=1, le=50, description="players on either side, at most"), DECIMAL]
 Sessions = Annotated[int, Query(ge=1, le=100, description="sessions on the page, at most"), DECIMAL]
-Cursor = Annotated[str | None, Query(max_length=64, description="`next_cursor` of the page before")]
+Cursor = Annotated[str | None, Query(max_length=MAX_LENGTH, description="`next_cursor` of the page before")]
+BoardName = Annotated[str, Path(pattern=BOARD_NAME, description="the board's name")]
+Prefix = Annotated[str, Query(pattern=f"^({BOARD_NAME[1:-1]})?$", description="what the names begin with")]
+WindowName = Annotated[str | None, Query(pattern=BOARD_NAME, description="the window's name; without it, every window")]
+Boards = Annotated[int, Query(ge=1, le=100, description="boards on the page, at most"), DECIMAL]
+Periods = Annotated[int, Query(ge=1, le=100, description="periods on the page, at most"), DECIMAL]
 UserId = Annotated[int, Path(ge=1, le=MAX_USER_ID), DECIMAL]
 
 
