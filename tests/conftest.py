@@ -42,6 +42,7 @@ _EMPTIED = (
     "outbox",
     "erasures",
     "erased_keys",
+    "periods",
 )
 
 _LOGS = pytest.StashKey[Path]()
