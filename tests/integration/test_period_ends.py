@@ -237,7 +237,7 @@ def explained(database: Database, mysql: Any) -> Iterator[list[tuple[str, Any, A
     def explain(_connection: Connection, _cursor: object, statement: str, values: Any, *_: object) -> None:
         if LOCKS.search(statement):
             with mysql.cursor(DictCursor) as cursor:
-                cursor.execute(f"EXPLAIN {statement}", values)
+                cursor.execute(f"EXPLAIN FORMAT=TRADITIONAL {statement}", values)
                 plans.extend((statement, plan["type"], plan["key"]) for plan in cursor.fetchall())
 
     event.listen(database.engine.sync_engine, "before_cursor_execute", explain)
