@@ -19,7 +19,9 @@ from services.common.upkeep import Upkeep
 from services.leaderboard.http import hot, players, rankings, submissions
 from services.leaderboard.http.dependencies import PREFIX
 from services.leaderboard.index.breaker import Breaker
+from services.leaderboard.index.builds import AT_ONCE, Builds
 from services.leaderboard.index.connection import RedisConnection
+from services.leaderboard.index.epoch import Epoch
 from services.leaderboard.index.follower import Follower
 from services.leaderboard.index.pages import PageCache
 from services.leaderboard.index.reader import RankingIndex
@@ -31,7 +33,7 @@ from services.leaderboard.players import changes
 from services.leaderboard.players.exports import Exports
 from services.leaderboard.players.writer import PlayerWriter
 from services.leaderboard.reads import Reads
-from services.leaderboard.rules.places import MAIN
+from services.leaderboard.rules.places import MAIN_RANKED
 from services.leaderboard.settings import LeaderboardSettings
 from services.leaderboard.writes import Writes
 
@@ -57,15 +59,17 @@ def create_app(settings: LeaderboardSettings | None = None) -> FastAPI:
         account = settings.leaderboard_mysql_user, settings.leaderboard_mysql_password.get_secret_value()
         database = Database(settings, *account)
         groups = Transactions(settings, *account, connections=LANES, first=sessions.PREPARE)
-        follows, builds = (Database(settings, *account, pool_size=2) for _ in range(2))
+        follows = Database(settings, *account, pool_size=2)
+        scans = Database(settings, *account, pool_size=AT_ONCE)
         snapshots = Database(settings, *account, pool_size=settings.ranking_pool_size, isolation_level="REPEATABLE READ")
-        breaker = Breaker()
+        breaker, epoch = Breaker(), Epoch()
         redis = RedisConnection(settings)
-        index = RankingIndex(redis, breaker)
+        builds = Builds(scans, settings)
+        index = RankingIndex(redis, breaker, epoch, builds.want)
         pages = PageCache(settings, index)
         reads = Reads(snapshots, index, pages)
-        follower = Follower(follows, builds, redis, breaker, settings)
-        writer = Writer(groups, settings, MAIN, apply_and_rank=index.apply_and_rank, ranks=reads.ranks, told=follower.told)
+        follower = Follower(follows, builds, redis, breaker, epoch, settings)
+        writer = Writer(groups, settings, MAIN_RANKED, apply_and_rank=index.apply_and_rank, ranks=reads.ranks, told=follower.told)
         app.state.reach = reach = Reach(settings, *account, databases=[snapshots, follows])
         app.state.follower = follower
         app.state.verifier = TokenVerifier(keys, settings.jwt_issuer, settings.jwt_audience)
@@ -90,10 +94,12 @@ def create_app(settings: LeaderboardSettings | None = None) -> FastAPI:
                 async with asyncio.timeout(_CLOSE_SECONDS):
                     await upkeep.stop()
                     await follower.stop()
+                    await builds.stop()
                     await reach.stop()
                     await pages.aclose()
+                    await index.aclose()
                     await redis.aclose()
-                    for pool in (snapshots, follows, builds):
+                    for pool in (snapshots, follows, scans):
                         await pool.dispose()
                     await groups.dispose()
                     await database.dispose()

@@ -25,16 +25,16 @@ from services.leaderboard.errors import KeyReused, QueueFull, SessionErased, Tot
 from services.leaderboard.log import sessions, submission_keys
 from services.leaderboard.log.answers import Answers
 from services.leaderboard.log.sessions import Answer, SessionsErased, Stored, Submission, TotalsTooLarge
-from services.leaderboard.rules.places import Place
+from services.leaderboard.rules.places import Place, Ranked
 from services.leaderboard.rules.standings import StandingRow
 from services.leaderboard.settings import LeaderboardSettings
 
 log = structlog.get_logger(__name__)
 
-ApplyAndRank = Callable[[Place, Sequence[StandingRow]], Awaitable[list[int | None] | None]]
-"""Tells Redis how standings are now. None when Redis could not be told, which it does not raise; else how many others are ahead
-of each, None where Redis does not say."""
-Ranks = Callable[[Place, Mapping[int, int]], Awaitable[Mapping[int, int]]]
+ApplyAndRank = Callable[[Sequence[tuple[Ranked, Sequence[StandingRow]]]], Awaitable[list[list[int | None] | None]]]
+"""Tells Redis how standings are now, of many places. Gives for each place how many others are ahead of each player, None where Redis
+does not say; None for a place that Redis could not be told of, which it does not raise."""
+Ranks = Callable[[Ranked, Mapping[int, int]], Awaitable[Mapping[int, int]]]
 """The rank that each of these players has with this score, among the others as they are now."""
 
 # Two: while MySQL writes one group to the disk, the next is being put together, or told to Redis. With 32 players at once a
@@ -73,7 +73,7 @@ class Writer:
         self,
         transactions: Transactions,
         settings: LeaderboardSettings,
-        at: Place,
+        place: Ranked,
         *,
         apply_and_rank: ApplyAndRank,
         ranks: Ranks,
@@ -81,7 +81,7 @@ class Writer:
     ) -> None:
         self._transactions = transactions
         self._timeout = settings.mysql_timeout
-        self._at = at
+        self._place = place
         self._apply_and_rank = apply_and_rank
         self._ranks = ranks
         self._told = told
@@ -143,7 +143,7 @@ class Writer:
         for each in asked:
             if each.at >= oldest:
                 firsts.setdefault(each.submission.identity, each.submission)
-        outcomes = _Group(self._transactions, self._at, self._timeout, self._answers)
+        outcomes = _Group(self._transactions, self._place.at, self._timeout, self._answers)
         await outcomes.store(list(firsts.values()))
         self.groups += 1
         self.sessions += len(outcomes.stored)
@@ -176,14 +176,14 @@ class Writer:
         if not standings:
             return {}
         try:
-            aheads = await self._apply_and_rank(self._at, standings)
+            [aheads] = await self._apply_and_rank([(self._place, standings)])
             if aheads is not None:
                 for note in notes:
                     self._told(note)
             ranks = {each.user_id: 1 + ahead for each, ahead in zip(standings, aheads or (), strict=False) if ahead is not None}
             scores = {each.user_id: each.score for each in standings if each.score is not None}
             if len(ranks) < len(scores):
-                return await self._ranks(self._at, scores)
+                return await self._ranks(self._place, scores)
         except Exception:
             log.exception("could not tell redis of a change, or read ranks")
             return {}

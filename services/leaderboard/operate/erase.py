@@ -17,13 +17,14 @@ from services.common.http.problems import ServiceUnavailable
 from services.common.mysql.database import Database
 from services.common.settings import load_settings
 from services.leaderboard.players.writer import PlayerWriter
-from services.leaderboard.rules.places import Place
+from services.leaderboard.rules.places import Ranked
 from services.leaderboard.rules.standings import StandingRow
 from services.leaderboard.settings import LeaderboardSettings
 
 
-async def _tell_nobody(_at: Place, _changes: Sequence[StandingRow]) -> None:
+async def _tell_nobody(standings: Sequence[tuple[Ranked, Sequence[StandingRow]]]) -> list[list[int | None] | None]:
     """Redis has not heard: the outbox keeps the note."""
+    return [None] * len(standings)
 
 
 async def erase(settings: LeaderboardSettings, user_id: int) -> None:

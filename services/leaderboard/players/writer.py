@@ -17,6 +17,8 @@ from services.common.tokens import Principal
 from services.leaderboard.log.writer import ApplyAndRank
 from services.leaderboard.players import changes
 from services.leaderboard.players.changes import PlayerChange
+from services.leaderboard.rules.direction import Direction
+from services.leaderboard.rules.places import Place, Ranked
 from services.leaderboard.settings import LeaderboardSettings
 
 log = structlog.get_logger(__name__)
@@ -114,9 +116,14 @@ class PlayerWriter:
     async def _tell(self, outcome: PlayerChange) -> None:
         """Whatever goes wrong, the change is stored: the outbox remembers what to tell."""
         try:
-            heard = [await self._apply_and_rank(at, [change]) is not None for at, change in outcome.standings]
+            heard = await self._apply_and_rank([(_ranked(at), [change]) for at, change in outcome.standings])
         except Exception:
             log.exception("could not tell redis of a change")
         else:
-            if outcome.note is not None and all(heard):
+            if outcome.note is not None and all(aheads is not None for aheads in heard):
                 self._told(outcome.note)
+
+
+def _ranked(at: Place) -> Ranked:
+    """As the index must know it: every place there is is the main board's, so far."""
+    return Ranked(at, Direction.DESCENDING, None)
