@@ -8,7 +8,7 @@ from itertools import count
 from services.common.mysql.multistatement import Transactions
 from services.leaderboard.log.sessions import PREPARE, Submission
 from services.leaderboard.log.writer import LANES, Submitted, Writer
-from services.leaderboard.rules.places import MAIN, Place
+from services.leaderboard.rules.places import MAIN_RANKED, Ranked
 from services.leaderboard.rules.standings import StandingRow
 from services.leaderboard.settings import LeaderboardSettings
 
@@ -29,10 +29,11 @@ class Redis:
         self.heard: list[list[StandingRow]] = []
         self.told: list[int] = []
 
-    async def apply_and_rank(self, at: Place, changes: Sequence[StandingRow]) -> list[int | None] | None:
-        assert at == MAIN
+    async def apply_and_rank(self, standings: Sequence[tuple[Ranked, Sequence[StandingRow]]]) -> list[list[int | None] | None]:
+        [(place, changes)] = standings
+        assert place == MAIN_RANKED
         self.heard.append(list(changes))
-        return None if self.away else self.aheads or [None] * len(changes)
+        return [None if self.away else self.aheads or [None] * len(changes)]
 
 
 class Board:
@@ -44,14 +45,14 @@ class Board:
         self.writer = Writer(
             transactions,
             settings,
-            MAIN,
+            MAIN_RANKED,
             apply_and_rank=self.redis.apply_and_rank,
             ranks=self._ranks,
             told=self.redis.told.append,
         )
 
-    async def _ranks(self, at: Place, scores: Mapping[int, int]) -> Mapping[int, int]:
-        assert at == MAIN
+    async def _ranks(self, place: Ranked, scores: Mapping[int, int]) -> Mapping[int, int]:
+        assert place == MAIN_RANKED
         if not self.ranks_are_known:
             raise ConnectionError
         return {user_id: 1_000_000 - score for user_id, score in scores.items()}

@@ -69,7 +69,9 @@ def create_app(settings: LeaderboardSettings | None = None) -> FastAPI:
         pages = PageCache(settings, index)
         reads = Reads(snapshots, index, pages)
         follower = Follower(follows, builds, redis, breaker, epoch, settings)
-        writer = Writer(groups, settings, MAIN_RANKED, apply_and_rank=index.apply_and_rank, ranks=reads.ranks, told=follower.told)
+        writer = Writer(
+            groups, settings, MAIN_RANKED, apply_and_rank=index.apply_and_rank, ranks=reads.ranks, told=follower.told
+        )
         app.state.reach = reach = Reach(settings, *account, databases=[snapshots, follows])
         app.state.follower = follower
         app.state.verifier = TokenVerifier(keys, settings.jwt_issuer, settings.jwt_audience)
@@ -92,17 +94,10 @@ def create_app(settings: LeaderboardSettings | None = None) -> FastAPI:
             # Whatever a server that hangs does not let go of in time ends with the process.
             with suppress(TimeoutError):
                 async with asyncio.timeout(_CLOSE_SECONDS):
-                    await upkeep.stop()
-                    await follower.stop()
-                    await builds.stop()
-                    await reach.stop()
-                    await pages.aclose()
-                    await index.aclose()
-                    await redis.aclose()
-                    for pool in (snapshots, follows, scans):
+                    for end in (upkeep.stop, follower.stop, builds.stop, reach.stop, pages.aclose, index.aclose, redis.aclose):
+                        await end()
+                    for pool in (snapshots, follows, scans, groups, database):
                         await pool.dispose()
-                    await groups.dispose()
-                    await database.dispose()
 
     router = APIRouter()
     for part in (submissions.router, rankings.router, players.router):

@@ -21,8 +21,8 @@ SERVICE_USER = "leaderboard"
 # What the service's user may do: the keys of the index, and the commands that the service and its scripts use (compose.yaml
 # has the same). PING and SELECT are for connections, CLUSTER and COMMAND for the client of a cluster.
 SERVICE_RIGHTS = (
-    "~lb:* -@all +ping +hello +select +eval +evalsha +get +set +unlink +hget +hmget +hset +hdel +hlen"
-    " +pexpireat +zadd +zrem +zcard +zcount +zrange +zrank +zscore +info +time +command +cluster|slots +cluster|shards +cluster|nodes"
+    "~lb:* -@all +ping +hello +select +eval +evalsha +get +set +unlink +hget +hmget +hset +hdel +hlen +pexpireat"
+    " +zadd +zrem +zcard +zcount +zrange +zrank +zscore +info +time +command +cluster|slots +cluster|shards +cluster|nodes"
 )
 
 

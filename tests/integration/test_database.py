@@ -31,7 +31,7 @@ TABLES = {
         "export_leases",
         "password_attempts",
     },
-    "leaderboard": {"boards", "players", "game_sessions", "standings", "outbox", "erasures", "erased_keys"},
+    "leaderboard": {"boards", "players", "game_sessions", "standings", "outbox", "index_epoch", "erasures", "erased_keys"},
 }
 
 

@@ -55,9 +55,7 @@ class Outcome(Enum):
     """Redis has no room for it."""
 
 
-async def build(
-    database: Database, settings: LeaderboardSettings, place: Ranked, progress: Progress | None = None
-) -> Outcome:
+async def build(database: Database, settings: LeaderboardSettings, place: Ranked, progress: Progress | None = None) -> Outcome:
     """Build the index of a place, unless it is complete, another builds it, or none is worth it; says which.
 
     The scan begins after the index has been told that it is being built: what is committed before that, it sees, and what is

@@ -1,7 +1,7 @@
 """The builds of a process: an index is built because somebody asked for its place.
 
-Whoever reads a place that has no complete index is answered by MySQL, and says here that one is wanted. A few are built at once,
-others wait, and each waits once.
+Whoever reads a place that has no complete index is answered by MySQL, and says here that one is wanted. A few are built at
+once, others wait, and each waits once.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ class _Failed(Enum):
     FAILED = "failed"
 
 
-# What is asked for again so soon after that came of it is not tried again. Whoever builds was heard of within a lease, or is dead.
+# So soon after what came of it, it is not tried again.
 PAUSE_SECONDS: dict[Outcome | _Failed, float] = {
     Outcome.BUILT: 0.0,
     Outcome.COMPLETE: 0.0,

@@ -56,7 +56,7 @@ class RedisConnection:
             return await self._run(script, keys, arguments)
 
     async def run_each(self, script: Script, calls: Sequence[tuple[list[str], Arguments]]) -> list[Any]:
-        """What the script answers to each call, or the error that it answers with, all in one round trip and within one time-out.
+        """What the script answers to each call, or its error, all in one round trip and within one time-out.
 
         Raises RedisError, OSError or TimeoutError when the connection fails: then any of them may have been run, or none.
         """

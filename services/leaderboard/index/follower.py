@@ -53,7 +53,7 @@ class _RedisAway(Exception):
 
 
 class Follower:
-    """One process's follower. ``database`` is its own: whatever else a process asks MySQL for, its rounds do not wait behind it.
+    """One process's follower. ``database`` is its own: whatever else a process asks MySQL for, its rounds do not wait for it.
 
     ``epoch`` is set by it, and by nobody else.
     """
@@ -102,7 +102,7 @@ class Follower:
         if not self._main_is_complete:
             await self._builds.settle(_START_SECONDS)
             await self.round()
-        self._rounds = asyncio.create_task(self._go_round())
+        self._rounds = asyncio.create_task(self._go_round(), name="follower")
 
     async def stop(self) -> None:
         """End the rounds."""

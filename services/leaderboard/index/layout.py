@@ -1,11 +1,11 @@
 """The ranking index: every standing of a place in Redis, so that pages, ranks and neighbours need no MySQL.
 
-Keys, all of a place (a board and a period) under one hash tag, so that Redis Cluster keeps them together (one primary is assumed for a
-tag: a script sees all of them, or none):
+Keys, all of a place (a board and a period) under one hash tag, so that Redis Cluster keeps them together (one primary is
+assumed for a tag: a script sees all of them, or none):
 
 - ``lb:{board:period}:players``: HASH, user → ``version key username`` (removed: ``version``), and fields that begin with #.
-- ``lb:{board:period}:order``: ZSET, member = ``key``, user, a blank and ``username``, score = the **sort**: what the board orders by,
-  the least first, whichever way it goes (rules/direction.py).
+- ``lb:{board:period}:order``: ZSET, member = ``key``, user, a blank and ``username``, score = the **sort**: what is ordered
+  by, the least first, whichever way it goes (rules/direction.py).
 - ``lb:{board:period}:top:<limit>:<offset>``: STRING, the generation and a rendered page (see pages.py).
 
 A **key** is ``reached_session_id`` written so that it sorts by its bytes as the number does, in few of them: how many digits
@@ -15,9 +15,8 @@ player's neighbours are one ZRANGE then, without a look-up of each that at a mil
 
 The index is read only while it is complete: see lua/prelude.lua. What is older than what it has, it refuses, by version.
 
-It expires a day after anything is counted in the place for the last time, or is read there: nobody has to do anything when a
-period ends. Redis evicts only what expires (`volatile-lru`), so it makes room out of pages and of periods, never out of what has
-no end.
+It expires a day after the place's period has closed, or was read for the last time: nobody has to do anything when one ends.
+Redis evicts only what expires (`volatile-lru`), so it makes room out of pages and of periods, never out of what has no end.
 """
 
 import base64

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import delete, func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -64,7 +64,10 @@ async def list_changed(
         for at, user_ids in sorted((at, sorted(user_ids)) for at, user_ids in changed.items())
     )
     places: dict[Place, tuple[Ranked, list[StandingRow]]] = {}
-    for board, period, direction, closes_at, user_id, standing in await connection.exec_driver_sql(_CHANGED + where):
+    rows: Sequence[tuple[Any, ...]] = (await connection.exec_driver_sql(_CHANGED + where)).all()
+    for board, period, direction, closes_at, user_id, standing in rows:
+        if direction is None:
+            continue
         at = Place(board, period)
         if at not in places:
             places[at] = Ranked(at, Direction(direction), closes_at and _milliseconds(closes_at)), []

@@ -1,9 +1,8 @@
 """The index as requests read it, and as what a writer has committed reaches it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from time import monotonic
 from typing import Generic, TypeVar
 
@@ -59,9 +58,7 @@ class RankingIndex:
         self._renewed: dict[Place, float] = {}
         self._renewing: set[asyncio.Task[None]] = set()
 
-    async def apply_and_rank(
-        self, standings: Sequence[tuple[Ranked, Sequence[StandingRow]]]
-    ) -> list[list[int | None] | None]:
+    async def apply_and_rank(self, standings: Sequence[tuple[Ranked, Sequence[StandingRow]]]) -> list[list[int | None] | None]:
         """Tell the indexes of places of standings that changed, all in one round trip.
 
         Gives for each place how many others are ahead of each player, None where its index does not say; and None for a place
@@ -172,7 +169,9 @@ class RankingIndex:
 
     async def _read_pages(self, place: Ranked, questions: Sequence[tuple[int, int, bytes]]) -> list[Page] | None:
         wanted = [page_key(place.at, limit, offset) for limit, offset, _ in questions]
-        answer = await self._redis.run(_PAGE, [*keys(place.at), *wanted], self._arguments(*chain.from_iterable(questions)))
+        answer = await self._redis.run(
+            _PAGE, [*keys(place.at), *wanted], self._arguments(each for question in questions for each in question)
+        )
         if answer is None:
             return None
         generation, total_players, *found = answer
@@ -187,7 +186,7 @@ class RankingIndex:
         ]
 
     async def _read_ranks(self, place: Ranked, user_ids: Sequence[int]) -> list[Position | None] | None:
-        answer = await self._redis.run(_RANKS, keys(place.at), self._arguments(*(f"u{user_id}" for user_id in user_ids)))
+        answer = await self._redis.run(_RANKS, keys(place.at), self._arguments(f"u{user_id}" for user_id in user_ids))
         if answer is None:
             return None
         return [
@@ -197,14 +196,16 @@ class RankingIndex:
 
     async def _read_aheads(self, place: Ranked, questions: Sequence[tuple[int, int]]) -> list[int] | None:
         asked = (f"s{place.direction.sort(score)} {user_id}" for user_id, score in questions)
-        aheads: list[int] | None = await self._redis.run(_RANKS, keys(place.at), self._arguments(*asked))
+        aheads: list[int] | None = await self._redis.run(_RANKS, keys(place.at), self._arguments(asked))
         return aheads
 
     async def _read_arounds(self, place: Ranked, questions: Sequence[tuple[int, int]]) -> list[Neighbours | None] | None:
-        answer = await self._redis.run(_AROUND, keys(place.at), self._arguments(*chain.from_iterable(questions)))
-        return None if answer is None else [found and neighbours(*found, place.direction) for found in answer]
+        answer = await self._redis.run(
+            _AROUND, keys(place.at), self._arguments(each for question in questions for each in question)
+        )
+        return None if answer is None else [found and neighbours(found[0], found[1], place.direction) for found in answer]
 
-    def _arguments(self, *asked: str | bytes | int) -> Arguments:
+    def _arguments(self, asked: Iterable[str | bytes | int]) -> Arguments:
         return [self._epoch.value, *asked]
 
 

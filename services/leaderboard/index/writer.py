@@ -57,7 +57,7 @@ class State(IntEnum):
 
 
 class Status(NamedTuple):
-    """What Redis has of a place: ``build`` says which one, empty if there is nothing. Memory is in bytes; of 0 it may use any."""
+    """What Redis has of a place. ``build`` says which one, empty if there is nothing. Memory is in bytes; 0: it may use any."""
 
     state: State
     build: str
@@ -141,7 +141,8 @@ class IndexWriter:
 
     async def entries(self, at: Place, user_ids: Sequence[int], epoch: str) -> list[tuple[bytes | None, bytes | None]] | None:
         """What is kept of each of these players: their field, and their member's sort. None unless complete."""
-        answer = await self._redis.run(_ENTRIES, keys(at), [epoch, *user_ids])
+        arguments: Arguments = [epoch, *map(str, user_ids)]
+        answer = await self._redis.run(_ENTRIES, keys(at), arguments)
         return None if answer is None else [(entry[0], entry[1] if len(entry) > 1 else None) for entry in answer]
 
     async def sizes(self, at: Place, epoch: str) -> tuple[int, int] | None:

@@ -32,8 +32,8 @@ from services.leaderboard.settings import LeaderboardSettings
 log = structlog.get_logger(__name__)
 
 ApplyAndRank = Callable[[Sequence[tuple[Ranked, Sequence[StandingRow]]]], Awaitable[list[list[int | None] | None]]]
-"""Tells Redis how standings are now, of many places. Gives for each place how many others are ahead of each player, None where Redis
-does not say; None for a place that Redis could not be told of, which it does not raise."""
+"""Tells Redis how standings are now, of many places. Gives for each place how many others are ahead of each player, None where
+Redis does not say; None for a place that Redis could not be told of, which it does not raise."""
 Ranks = Callable[[Ranked, Mapping[int, int]], Awaitable[Mapping[int, int]]]
 """The rank that each of these players has with this score, among the others as they are now."""
 

@@ -174,11 +174,10 @@ async def check(settings: LeaderboardSettings) -> list[str]:
     differences: list[str] = []
     try:
         async with reads.reading() as connection:
-            directions = dict((await connection.execute(select(Board.id, Board.direction))).tuples().all())
+            boards = await connection.execute(select(Board.id, Board.direction))
+            directions = {board_id: Direction(direction) for board_id, direction in boards}
             places = [
-                (at, Direction(directions[at.board_id]))
-                for at in await definitions.list_places(connection)
-                if at.board_id in directions
+                (at, directions[at.board_id]) for at in await definitions.list_places(connection) if at.board_id in directions
             ]
         for at, direction in places:
             async with reads.reading() as connection:

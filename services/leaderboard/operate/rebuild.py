@@ -43,8 +43,10 @@ async def rebuild(settings: LeaderboardSettings) -> Outcome:
         async def advance(rows: list[StandingRow]) -> None:
             bar.advance(len(rows))
 
-        while (outcome := await build(database, settings, MAIN_RANKED, advance)) in (Outcome.HELD, Outcome.OVERTAKEN):
+        outcome = await build(database, settings, MAIN_RANKED, advance)
+        while outcome in (Outcome.HELD, Outcome.OVERTAKEN):
             await asyncio.sleep(_WAIT_SECONDS)
+            outcome = await build(database, settings, MAIN_RANKED, advance)
         bar.done()
     finally:
         await database.dispose()

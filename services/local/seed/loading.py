@@ -1,8 +1,8 @@
 """Writes a population into the database: accounts, then the log of sessions, then the standings that follow from the log.
 
 The services go on meanwhile. Transactions are moderate, and touch nobody else's rows: a real player's submission changes
-that player's standing, ours are those of accounts that nobody can sign in to. Each transaction that adds standings
-sets another epoch, so that every process builds its indexes anew: whatever ends us early, nothing that was committed goes unnoticed.
+that player's standing, ours are those of accounts that nobody can sign in to. Each transaction that adds standings sets
+another epoch, so that indexes are built anew: whatever ends us early, nothing that was committed goes unnoticed.
 """
 
 import base64
