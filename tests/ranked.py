@@ -79,6 +79,10 @@ def usable() -> Breaker:
     return breaker
 
 
+def change(user_id: int, score: int | None, version: int = 1, *, reached: int = 0, name: str = "") -> StandingRow:
+    return StandingRow(user_id, name or f"player{user_id}", score, reached or user_id, version)
+
+
 @asynccontextmanager
 async def indexing(
     settings: LeaderboardSettings, epoch: str = EPOCH, want: Callable[[Ranked], None] = lambda _: None

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator, Mapping
 from random import Random
 from typing import Any
 
@@ -19,53 +18,10 @@ from services.leaderboard.index.reader import RankingIndex
 from services.leaderboard.index.writer import APPLY, IndexWriter
 from services.leaderboard.rules.places import MAIN, MAIN_RANKED
 from services.leaderboard.rules.ranking import MAX_TOTAL
-from services.leaderboard.rules.standings import StandingRow
 from services.leaderboard.settings import LeaderboardSettings
-from services.local.redis import RedisServer
-from tests.ranked import EPOCH, begin, fill, indexing, tell
-from tests.servers import pair
+from tests.ranked import EPOCH, begin, change, fill, tell
 
 PLAYERS, ORDER = keys(MAIN)
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory, secrets: Mapping[str, str]) -> Iterator[RedisServer]:
-    server = pair().redis(tmp_path_factory.mktemp("redis"), secrets["REDIS_PASSWORD"])
-    server.start()
-    yield server
-    server.stop()
-
-
-@pytest.fixture
-def redis(server: RedisServer) -> Iterator[Redis]:
-    with server.client() as client:
-        client.flushall()
-        yield client
-
-
-@pytest.fixture
-def settings(leaderboard_settings: LeaderboardSettings, server: RedisServer) -> LeaderboardSettings:
-    return leaderboard_settings.model_copy(update={"redis_url": server.url})
-
-
-@pytest.fixture
-async def both(settings: LeaderboardSettings, redis: Redis) -> AsyncIterator[tuple[IndexWriter, RankingIndex]]:
-    async with indexing(settings) as both:
-        yield both
-
-
-@pytest.fixture
-def index(both: tuple[IndexWriter, RankingIndex]) -> IndexWriter:
-    return both[0]
-
-
-@pytest.fixture
-def reads(both: tuple[IndexWriter, RankingIndex]) -> RankingIndex:
-    return both[1]
-
-
-def change(user_id: int, score: int | None, version: int = 1, *, reached: int = 0, name: str = "") -> StandingRow:
-    return StandingRow(user_id, name or f"player{user_id}", score, reached or user_id, version)
 
 
 async def top(reads: RankingIndex) -> list[tuple[int, int]] | None:

@@ -118,7 +118,7 @@ class IndexWriter:
 
     async def begin(self, place: Ranked, epoch: str, token: str, found: str) -> Begun:
         """Start to build, from nothing. ``found``: the build that the caller saw there before it asked MySQL for the epoch."""
-        arguments = [epoch, token, _LEASE_MS, expiry(place, now_ms()), found]
+        arguments: Arguments = [epoch, token, _LEASE_MS, expiry(place, now_ms()), found]
         return Begun((await self._redis.run(_BEGIN, keys(place.at), arguments)).decode())
 
     async def drop(self, place: Ranked, epoch: str, found: str) -> Begun:
