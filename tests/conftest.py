@@ -19,7 +19,7 @@ from services.leaderboard.settings import LeaderboardSettings
 from services.local.stack import Stack
 from tests.servers import pair
 from tests.signing_in import Clock
-from tests.system import QUICK_PASSWORDS, Accounts, make_secrets, serving
+from tests.system import INDEX_OF_FEW, QUICK_PASSWORDS, Accounts, make_secrets, serving
 
 # A line a request says nothing that a failing assertion does not.
 logging.getLogger("httpx").setLevel(logging.WARNING)
@@ -89,7 +89,7 @@ def stack(
     """The whole system, as `make run` starts it, with two leaderboard processes."""
     folder = tmp_path_factory.mktemp("stack")
     request.config.stash[_LOGS] = folder / "logs"
-    with pair().stack(folder, secrets=secrets, leaderboards=2, environment=QUICK_PASSWORDS) as running:
+    with pair().stack(folder, secrets=secrets, leaderboards=2, environment=QUICK_PASSWORDS | INDEX_OF_FEW) as running:
         yield running
 
 
@@ -108,6 +108,7 @@ def settings_of(stack: Stack, secrets: Mapping[str, str]) -> LeaderboardSettings
         leaderboard_mysql_password=SecretStr(secrets["LEADERBOARD_MYSQL_PASSWORD"]),
         jwt_keys=SecretStr(secrets["JWT_KEYS"]),
         redis_url=stack.redis.url,
+        index_from_players=0,  # as INDEX_OF_FEW
         redis_password=SecretStr(secrets["REDIS_PASSWORD"]),
     )
 
@@ -183,6 +184,7 @@ def leaderboard_settings(
         jwt_keys=SecretStr(secrets["JWT_KEYS"]),
         mysql_timeout=PATIENCE,
         submissions_per_second=0,  # as NO_SUBMISSION_LIMIT
+        index_from_players=0,  # as INDEX_OF_FEW
         # The stack's own services use database 0.
         redis_url=stack.redis.url.removesuffix("/0") + "/1",
         redis_password=SecretStr(secrets["REDIS_PASSWORD"]),

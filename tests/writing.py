@@ -1,16 +1,16 @@
 """A writer inside a test: on real MySQL, with what it tells Redis kept."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import count
 from typing import NamedTuple
 
 from services.common.mysql.multistatement import Transactions
-from services.leaderboard.log.sessions import Count, Submission
+from services.leaderboard.log.sessions import Submission
 from services.leaderboard.log.writer import LANES, Submitted, Writer
-from services.leaderboard.rules.places import MAIN, Place
-from services.leaderboard.rules.ranking import TOTALS
+from services.leaderboard.rules.places import MAIN, MAIN_RANKED, Place, Ranked
+from services.leaderboard.rules.ranking import Aggregate, Count
 from services.leaderboard.rules.standings import StandingRow
 from services.leaderboard.settings import LeaderboardSettings
 
@@ -19,7 +19,7 @@ _keys = count()
 
 def session(user_id: int, score: int, key: str | None = None, username: str | None = None) -> Submission:
     name = username or f"player{user_id}"
-    counts = [Count(MAIN, TOTALS, score)]
+    counts = [Count(MAIN_RANKED, Aggregate.TOTAL, score)]
     return Submission(user_id, name, (key or f"key{next(_keys)}").encode(), score, datetime.now(UTC), counts)
 
 
@@ -35,7 +35,7 @@ class Answer(NamedTuple):
 def _answer(submitted: Submitted | BaseException) -> Answer | BaseException:
     if isinstance(submitted, BaseException):
         return submitted
-    [main] = submitted.ranked
+    [main] = submitted.ranks
     assert main.at == MAIN
     return Answer(submitted.session_id, main.score or 0, main.rank, submitted.replayed)
 
@@ -49,10 +49,11 @@ class Redis:
         self.heard: list[list[StandingRow]] = []
         self.told: list[int] = []
 
-    async def apply_and_rank(self, at: Place, changes: Sequence[StandingRow]) -> list[int | None] | None:
-        assert at == MAIN
+    async def apply_and_rank(self, standings: Sequence[tuple[Ranked, Sequence[StandingRow]]]) -> list[list[int | None] | None]:
+        [(place, changes)] = standings
+        assert place == MAIN_RANKED
         self.heard.append(list(changes))
-        return None if self.away else self.aheads or [None] * len(changes)
+        return [None if self.away else self.aheads or [None] * len(changes)]
 
 
 class Board:
@@ -64,13 +65,18 @@ class Board:
         self.writer = Writer(
             transactions,
             settings,
+            places=self._places,
             apply_and_rank=self.redis.apply_and_rank,
             ranks=self._ranks,
             told=self.redis.told.append,
         )
 
-    async def _ranks(self, at: Place, scores: Mapping[int, int]) -> Mapping[int, int]:
-        assert at == MAIN
+    async def _places(self, places: Collection[Place]) -> Mapping[Place, Ranked]:
+        assert set(places) <= {MAIN}
+        return dict.fromkeys(places, MAIN_RANKED)
+
+    async def _ranks(self, place: Ranked, scores: Mapping[int, int]) -> Mapping[int, int]:
+        assert place == MAIN_RANKED
         if not self.ranks_are_known:
             raise ConnectionError
         return {user_id: 1_000_000 - score for user_id, score in scores.items()}

@@ -18,11 +18,14 @@ from services.common.tokens import TokenVerifier
 from services.common.upkeep import Upkeep
 from services.leaderboard.boards import deletion, periods
 from services.leaderboard.boards.catalogue import Catalogue
+from services.leaderboard.boards.places import Places
 from services.leaderboard.directory import Directory
 from services.leaderboard.http import boards, hot, players, rankings, submissions
 from services.leaderboard.http.dependencies import PREFIX
 from services.leaderboard.index.breaker import Breaker
+from services.leaderboard.index.builds import AT_ONCE, Builds
 from services.leaderboard.index.connection import RedisConnection
+from services.leaderboard.index.epoch import Epoch
 from services.leaderboard.index.follower import Follower
 from services.leaderboard.index.pages import PageCache
 from services.leaderboard.index.reader import RankingIndex
@@ -72,21 +75,25 @@ def create_app(settings: LeaderboardSettings | None = None) -> FastAPI:
         account = settings.leaderboard_mysql_user, settings.leaderboard_mysql_password.get_secret_value()
         database = Database(settings, *account)
         groups = Transactions(settings, *account, connections=LANES)
-        follows, builds = (Database(settings, *account, pool_size=2) for _ in range(2))
+        follows = Database(settings, *account, pool_size=2)
+        scans = Database(settings, *account, pool_size=AT_ONCE)
         snapshots = Database(settings, *account, pool_size=settings.ranking_pool_size, isolation_level="REPEATABLE READ")
         definitions = Database(settings, *account, pool_size=2, isolation_level="REPEATABLE READ")
         catalogue = Catalogue(definitions)
-        breaker = Breaker()
+        breaker, epoch = Breaker(), Epoch()
         redis = RedisConnection(settings)
-        index = RankingIndex(redis, breaker)
+        builds = Builds(scans, settings)
+        index = RankingIndex(redis, breaker, epoch, builds.want)
         pages = PageCache(settings, index)
         reads = Reads(snapshots, index, pages)
-        follower = Follower(follows, builds, redis, breaker, settings)
-        writer = Writer(groups, settings, apply_and_rank=index.apply_and_rank, ranks=reads.ranks, told=follower.told)
+        follower = Follower(follows, builds, redis, breaker, epoch, settings)
+        places = Places(catalogue, database)
+        tell = index.apply_and_rank
+        writer = Writer(groups, settings, places=places.ranked, apply_and_rank=tell, ranks=reads.ranks, told=follower.told)
         app.state.reach = reach = Reach(settings, *account, databases=[snapshots, follows, definitions])
         app.state.follower = follower
         app.state.verifier = TokenVerifier(keys, settings.jwt_issuer, settings.jwt_audience)
-        people = PlayerWriter(database, settings, _now, apply_and_rank=index.apply_and_rank, told=follower.told)
+        people = PlayerWriter(database, settings, _now, places=places.ranked, apply_and_rank=tell, told=follower.told)
         limit = SubmissionLimit(snapshots, settings.submissions_per_second, settings.submissions_burst)
         app.state.writes = Writes(database, limit, writer, people, reads, _now)
         app.state.reads = reads
@@ -104,9 +111,18 @@ def create_app(settings: LeaderboardSettings | None = None) -> FastAPI:
         finally:
             app.state.metrics.registry.unregister(metrics)
             await writer.drain()  # what was accepted is stored, also when nobody waits for the answer any more
-            stops = upkeep.stop, follower.stop, catalogue.stop, reach.stop, pages.aclose, redis.aclose
-            pools = snapshots, follows, builds, definitions, database
-            await _close(*stops, *(pool.dispose for pool in pools), groups.dispose)
+            stops = (
+                upkeep.stop,
+                follower.stop,
+                builds.stop,
+                catalogue.stop,
+                reach.stop,
+                pages.aclose,
+                index.aclose,
+                redis.aclose,
+            )
+            pools = snapshots, follows, scans, definitions, groups, database
+            await _close(*stops, *(pool.dispose for pool in pools))
 
     router = APIRouter()
     for part in (submissions.router, rankings.router, boards.router, players.router):

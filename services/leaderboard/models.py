@@ -177,14 +177,24 @@ class Standing(LeaderboardBase):
 
 
 class Outbox(LeaderboardBase):
-    """What changed and has still to be told to Redis, written with the change itself. NULL: everything may have changed."""
+    """What changed and has still to be told to Redis, written with the change itself."""
 
     __tablename__ = "outbox"
     __table_args__ = (TABLE_OPTIONS,)
 
     id: Mapped[int] = mapped_column(UnsignedBigInt, primary_key=True, autoincrement=True)
-    changed: Mapped[Any | None] = mapped_column(JSON(none_as_null=True), comment="[[board_id, period_id, user_id], …]")
+    changed: Mapped[Any] = mapped_column(JSON, comment="[[board_id, period_id, user_id], …]")
     created_at: Mapped[datetime] = mapped_column(UTCDateTime, server_default=text("CURRENT_TIMESTAMP(6)"))
+
+
+class IndexEpoch(LeaderboardBase):
+    """One row. An index in Redis is believed while it was built under this epoch: another one has all of them built anew."""
+
+    __tablename__ = "index_epoch"
+    __table_args__ = ({**TABLE_OPTIONS, "info": {"grant": "SELECT, UPDATE"}},)
+
+    id: Mapped[int] = mapped_column(INTEGER(unsigned=True), primary_key=True, autoincrement=False)
+    epoch: Mapped[bytes] = mapped_column(BINARY(8), comment="random; whatever makes every index doubtful sets another one")
 
 
 class Erasure(LeaderboardBase):

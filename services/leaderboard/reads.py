@@ -17,9 +17,7 @@ from services.leaderboard.index.pages import PageCache, RenderedPage
 from services.leaderboard.index.reader import RankingIndex
 from services.leaderboard.log import history
 from services.leaderboard.log.history import LoggedSession
-from services.leaderboard.rules import ranking
-from services.leaderboard.rules.places import MAIN, Place
-from services.leaderboard.rules.ranking import TOTALS
+from services.leaderboard.rules.places import MAIN, MAIN_RANKED, Place, Ranked
 from services.leaderboard.rules.standings import Neighbours, PlayerScore, Position
 from services.leaderboard.standings import queries, rendering
 
@@ -60,7 +58,7 @@ class Reads:
             total_players = await queries.count_players(connection, MAIN)
             return RenderedPage.of(rendering.top(Neighbours(players, offset, ahead), limit, total_players))
 
-        page = await self._pages.find(MAIN, limit, offset)
+        page = await self._pages.find(MAIN_RANKED, limit, offset)
         return page if page is not None else await self._from_mysql(("top", limit, offset), load)
 
     async def rank(self, user_id: int) -> bytes:
@@ -70,7 +68,7 @@ class Reads:
             found = await queries.list_scores(connection, MAIN, [user_id])
             return Position(found[0], await queries.count_ahead(connection, MAIN, _sort(found[0].score))) if found else None
 
-        answer = await self._index.rank(MAIN, user_id)
+        answer = await self._index.rank(MAIN_RANKED, user_id)
         place = answer[0] if answer is not None else await self._from_mysql(("rank", user_id), load)
         if place is None:
             raise _not_found(user_id)
@@ -84,7 +82,7 @@ class Reads:
         own = await self._own_scores.ask(caller.user_id)
         if own is None:
             return rendering.rank(PlayerScore(caller.user_id, caller.username, 0), None)
-        ahead = await self._index.ahead(MAIN, own.user_id, own.score)
+        ahead = await self._index.ahead(MAIN_RANKED, own.user_id, own.score)
         if ahead is None:
             ahead = (await self._count_ahead(MAIN, {own.user_id: own.score}))[own.user_id]
         return rendering.rank(own, ahead)
@@ -95,16 +93,16 @@ class Reads:
         async def load(connection: AsyncConnection) -> Neighbours | None:
             return await queries.find_neighbours(connection, MAIN, user_id, radius)
 
-        answer = await self._index.around(MAIN, user_id, radius)
+        answer = await self._index.around(MAIN_RANKED, user_id, radius)
         found = answer[0] if answer is not None else await self._from_mysql(("around", user_id, radius), load)
         if found is None:
             raise _not_found(user_id)
         return rendering.around(found)
 
-    async def ranks(self, at: Place, scores: Mapping[int, int]) -> Mapping[int, int]:
+    async def ranks(self, place: Ranked, scores: Mapping[int, int]) -> Mapping[int, int]:
         """The rank that each of these players has with this score, among the others as they are now."""
-        found = await self._index.ahead_of_each(at, list(scores.items()))
-        aheads = await self._count_ahead(at, scores) if found is None else dict(zip(scores, found, strict=True))
+        found = await self._index.ahead_of_each(place, list(scores.items()))
+        aheads = await self._count_ahead(place.at, scores) if found is None else dict(zip(scores, found, strict=True))
         return {user_id: 1 + ahead for user_id, ahead in aheads.items()}
 
     async def own_sessions(self, caller: Principal, limit: int, cursor: str | None) -> SessionsPage:
@@ -140,7 +138,7 @@ class Reads:
 
 
 def _sort(score: int) -> int:
-    return ranking.sort_of(score, TOTALS.direction)
+    return MAIN_RANKED.direction.sort(score)
 
 
 def _not_found(user_id: int) -> PlayerNotFound:

@@ -9,12 +9,12 @@ from services.common.tokens import Principal
 from services.leaderboard.boards import definitions
 from services.leaderboard.log import submission_keys
 from services.leaderboard.log.limits import SubmissionLimit
-from services.leaderboard.log.sessions import Count, Submission
+from services.leaderboard.log.sessions import Submission
 from services.leaderboard.log.writer import Writer
 from services.leaderboard.players.writer import PlayerWriter
 from services.leaderboard.reads import Reads
-from services.leaderboard.rules.places import MAIN
-from services.leaderboard.rules.ranking import TOTALS
+from services.leaderboard.rules.places import MAIN, MAIN_RANKED
+from services.leaderboard.rules.ranking import Aggregate, Count
 from services.leaderboard.standings import rendering
 
 
@@ -52,7 +52,7 @@ class Writes:
             detail = f"this board takes scores up to {self._max_score}"
             raise InvalidRequest(detail, errors=[FieldError(detail=detail, pointer="#/score")])
         submission_key = submission_keys.make() if key is None else submission_keys.of_client(key)
-        counts = [Count(MAIN, TOTALS, score)]
+        counts = [Count(MAIN_RANKED, Aggregate.TOTAL, score)]
         submission = Submission(player.user_id, player.username, submission_key, score, self._clock(), counts)
         counted = await self._limit.admit(submission)
         try:
@@ -63,7 +63,7 @@ class Writes:
             raise
         if counted and submitted.replayed:
             self._limit.give_back(submission)
-        main = next(ranked for ranked in submitted.ranked if ranked.at == MAIN)
+        main = next(rank for rank in submitted.ranks if rank.at == MAIN)
         return rendering.submitted(player, submitted.session_id, main.score or 0, main.rank), submitted.replayed
 
     async def rename(self, player: Principal) -> bytes:

@@ -1,7 +1,7 @@
 """More groups than the outbox keeps are stored while Redis is away: it stays short, and the index is right on its return."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import count
 from typing import Any
@@ -11,10 +11,10 @@ import pytest
 from services.common.mysql.multistatement import Transactions
 from services.leaderboard.app import create_app
 from services.leaderboard.index.follower import MAX_NOTES, ROUNDS_BETWEEN_COUNTS
-from services.leaderboard.log.sessions import Count, Submission
+from services.leaderboard.log.sessions import Submission
 from services.leaderboard.log.writer import LANES, Writer
-from services.leaderboard.rules.places import MAIN, Place
-from services.leaderboard.rules.ranking import TOTALS
+from services.leaderboard.rules.places import MAIN_RANKED, Place, Ranked
+from services.leaderboard.rules.ranking import Aggregate, Count
 from services.leaderboard.rules.standings import StandingRow
 from services.leaderboard.settings import LeaderboardSettings
 from services.local.redis import RedisServer
@@ -36,18 +36,22 @@ async def store(settings: LeaderboardSettings, groups: int, bar: Bar) -> None:
     transactions = Transactions(settings, settings.leaderboard_mysql_user, password, connections=LANES)
     numbers = count()
 
-    async def apply_and_rank(_: Place, __: Sequence[StandingRow]) -> None:
-        return None
+    async def apply_and_rank(standings: Sequence[tuple[Ranked, Sequence[StandingRow]]]) -> list[list[int | None] | None]:
+        return [None] * len(standings)
 
-    async def ranks(_: Place, __: Mapping[int, int]) -> Mapping[int, int]:
+    async def ranks(_: Ranked, __: Mapping[int, int]) -> Mapping[int, int]:
         return {}
 
     alone = settings.model_copy(update={"submission_group": 1})
-    writer = Writer(transactions, alone, apply_and_rank=apply_and_rank, ranks=ranks, told=lambda _: None)
+
+    async def places(places: Collection[Place]) -> Mapping[Place, Ranked]:
+        return dict.fromkeys(places, MAIN_RANKED)
+
+    writer = Writer(transactions, alone, places=places, apply_and_rank=apply_and_rank, ranks=ranks, told=lambda _: None)
 
     async def play(user_id: int) -> None:
         while (number := next(numbers)) < groups:
-            counts = [Count(MAIN, TOTALS, user_id)]
+            counts = [Count(MAIN_RANKED, Aggregate.TOTAL, user_id)]
             session = Submission(user_id, f"player{user_id}", f"s:{number}".encode(), user_id, datetime.now(UTC), counts)
             await writer.submit(session)
             bar.advance()
@@ -74,11 +78,12 @@ async def test_the_outbox_stays_bounded_without_redis_and_the_index_is_right_aft
             await store(on_redis, groups, bar)
         proof.did("groups stored without Redis", groups)
 
-        async def bounded() -> bool:
-            return rows(mysql, "SELECT COUNT(*) FROM outbox") <= [(1,)]
+        async def replaced() -> bool:
+            return rows(mysql, "SELECT COUNT(*) FROM outbox") == [(0,)]
 
-        await eventually(bounded, 60)
-        assert rows(mysql, "SELECT changed FROM outbox") == [(None,)]  # which says that everything has changed
+        before = rows(mysql, "SELECT epoch FROM index_epoch")
+        await eventually(replaced, 60)
+        assert rows(mysql, "SELECT epoch FROM index_epoch") != before  # which says that everything has changed
         assert rows(mysql, "SELECT COUNT(*) FROM game_sessions") == [(groups,)]
         redis.start()
         await redis_in_use(process)

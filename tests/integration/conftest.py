@@ -1,16 +1,22 @@
-"""What tests of the writer, and of what auth keeps, share."""
+"""What tests of the writer, of the ranking index, and of what auth keeps, share."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 
 import pymysql.cursors
 import pytest
+from redis import Redis
 
 from services.auth.settings import AuthSettings
 from services.common.mysql.database import Database
 from services.common.mysql.multistatement import Transactions
+from services.leaderboard.index.reader import RankingIndex
+from services.leaderboard.index.writer import IndexWriter
 from services.leaderboard.settings import LeaderboardSettings
+from services.local.redis import RedisServer
 from services.local.stack import Stack
 from tests.playing import own_database
+from tests.ranked import indexing
+from tests.servers import pair
 from tests.writing import Board, connect
 
 
@@ -50,3 +56,42 @@ def other(stack: Stack, leaderboard_settings: LeaderboardSettings) -> Iterator["
     with connection.cursor() as cursor:
         yield cursor
     connection.close()
+
+
+# The ranking index, on a Redis of the module's own.
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory, secrets: Mapping[str, str]) -> Iterator[RedisServer]:
+    server = pair().redis(tmp_path_factory.mktemp("redis"), secrets["REDIS_PASSWORD"])
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def redis(server: RedisServer) -> Iterator[Redis]:
+    with server.client() as client:
+        client.flushall()
+        yield client
+
+
+@pytest.fixture
+def settings(leaderboard_settings: LeaderboardSettings, server: RedisServer) -> LeaderboardSettings:
+    return leaderboard_settings.model_copy(update={"redis_url": server.url})
+
+
+@pytest.fixture
+async def both(settings: LeaderboardSettings, redis: Redis) -> AsyncIterator[tuple[IndexWriter, RankingIndex]]:
+    async with indexing(settings) as both:
+        yield both
+
+
+@pytest.fixture
+def index(both: tuple[IndexWriter, RankingIndex]) -> IndexWriter:
+    return both[0]
+
+
+@pytest.fixture
+def reads(both: tuple[IndexWriter, RankingIndex]) -> RankingIndex:
+    return both[1]

@@ -40,6 +40,7 @@ TABLES = {
         "game_sessions",
         "standings",
         "outbox",
+        "index_epoch",
         "erasures",
         "erased_keys",
     },

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
+from services.leaderboard.rules import direction, ranking
 from services.leaderboard.rules.calendar import DAY, MONTH, WEEK, Schedule
 from services.leaderboard.rules.periods import ScheduledWindow
 
@@ -92,6 +93,18 @@ class Board:
     @property
     def name(self) -> str:
         return self.definition.name
+
+    @property
+    def direction(self) -> direction.Direction:
+        return direction.Direction(self.definition.direction)
+
+    @property
+    def counting(self) -> ranking.Counting:
+        return ranking.Counting(ranking.Aggregate(self.definition.aggregate), self.direction)
+
+    def takes(self, value: int) -> bool:
+        """Whether a session with this value of the board's metric counts."""
+        return self.definition.min_score <= value <= self.definition.max_score
 
     def scheduled(self, window: Window) -> ScheduledWindow | None:
         """What makes periods of a window of this board. None where they are written down, or where it never ends."""

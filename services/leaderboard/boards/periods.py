@@ -8,7 +8,7 @@ the other, and after the groups of sessions that are being counted for the board
 there takes that row. MySQL's clock says what is over, and no process's.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -71,6 +71,11 @@ async def find_by_id(connection: AsyncConnection, period_id: int) -> Period | No
     """The period with this id, of whatever board, if there is one."""
     found = (await connection.execute(select(*_columns).where(_row.id == period_id))).one_or_none()
     return None if found is None else Period(*found)
+
+
+async def list_by_id(connection: AsyncConnection, period_ids: Collection[int]) -> list[Period]:
+    """The periods with these ids, of whatever boards."""
+    return [Period(*row) for row in await connection.execute(select(*_columns).where(_row.id.in_(period_ids)))]
 
 
 async def find(connection: AsyncConnection, board_id: int, window_id: int, time: datetime) -> Period | None:

@@ -34,7 +34,7 @@ async def list_now(connection: AsyncConnection, board: Board) -> list[WindowNow]
     now: datetime = (await connection.exec_driver_sql("SELECT NOW(6)")).scalar_one().replace(tzinfo=UTC)
     ending = [window.window_id for window in board.windows if window.definition.kind != "all"]
     running = await periods.find_each(connection, [(board.board_id, window_id) for window_id in ending], now)
-    coming = await _list_next_starts(connection, board.board_id, ending, now)
+    coming = await list_next_starts(connection, board.board_id, ending, now)
     found = []
     for window in board.windows:
         period, after = running.get(window.window_id), coming.get(window.window_id)
@@ -63,7 +63,7 @@ def _unmade(board: Board, window: Window, now: datetime, before: datetime | None
     return WindowNow(window, period, cut.ends_at)
 
 
-async def _list_next_starts(
+async def list_next_starts(
     connection: AsyncConnection, board_id: int, window_ids: Sequence[int], now: datetime
 ) -> dict[int, datetime]:
     """When the first period begins that has not begun, by window, where there is one."""

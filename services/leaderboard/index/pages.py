@@ -15,7 +15,7 @@ from hashlib import blake2b
 from typing import Self
 
 from services.leaderboard.index.reader import RankingIndex
-from services.leaderboard.rules.places import Place
+from services.leaderboard.rules.places import Place, Ranked
 from services.leaderboard.settings import LeaderboardSettings
 from services.leaderboard.standings import rendering
 
@@ -50,11 +50,12 @@ class PageCache:
         """How many pages this process keeps."""
         return len(self._kept)
 
-    async def find(self, at: Place, limit: int, offset: int) -> RenderedPage | None:
+    async def find(self, ranked: Ranked, limit: int, offset: int) -> RenderedPage | None:
         """A page as it is now. None when the index is not to be read."""
+        at = ranked.at
         place = at, limit, offset
         kept = self._kept.get(place)
-        found = await self._index.page(at, limit, offset, kept[0] if kept else b"")
+        found = await self._index.page(ranked, limit, offset, kept[0] if kept else b"")
         if found is None:
             return None
         # Another who asked at the same time may have rendered it since; nothing is awaited from here to where it is kept.

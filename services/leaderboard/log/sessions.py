@@ -17,8 +17,9 @@ from typing import NamedTuple
 from services.common.mysql.multistatement import Result, Transaction
 from services.leaderboard.log import erased_keys, submission_keys
 from services.leaderboard.rules import ranking
+from services.leaderboard.rules.direction import Direction
 from services.leaderboard.rules.places import MAIN, Place, pack, unpack
-from services.leaderboard.rules.ranking import MAX_TOTAL, Aggregate, Counting, Direction, Tally
+from services.leaderboard.rules.ranking import MAX_TOTAL, Aggregate, Count, Counting, Tally
 from services.leaderboard.rules.standings import StandingRow
 
 # In the order of the primary key, as everybody locks players: so two groups never wait for each other. Who is
@@ -58,14 +59,6 @@ _RENAME = """
 INSERT INTO players (user_id, username) VALUES {rows} ON DUPLICATE KEY UPDATE username = VALUES(username)"""
 # Of whom only repeats came, and who was removed before: they do not come back.
 _FORGET = "DELETE FROM players WHERE user_id IN ({user_ids})"
-
-
-class Count(NamedTuple):
-    """A session counts in a place, how its board counts, and for how much."""
-
-    at: Place
-    counting: Counting
-    score: int
 
 
 # Not frozen, and tuples below: one is made for each session of a group, and a frozen dataclass takes thrice as long.
@@ -142,7 +135,7 @@ async def store(
     wanted: dict[Place, set[int]] = {}
     for each in group:
         for count in each.counts:
-            wanted.setdefault(count.at, set()).add(each.user_id)
+            wanted.setdefault(count.place.at, set()).add(each.user_id)
     digests = {submission_keys.digest(*each.identity): each for each in group if submission_keys.is_clients(each.key)}
     ours = _literal(group_id)
     _, _, _, listed, named, standing, *erased = await transaction.send(
@@ -172,7 +165,7 @@ async def store(
     renamed = {each.user_id: each.username for each, _ in added if known[each.user_id] != each.username}
     known |= renamed
     after = _count(added, before)
-    directions = {count.at: count.counting.direction for each, _ in added for count in each.counts}
+    directions = {count.place.at: count.place.direction for each, _ in added for count in each.counts}
     gone = [user_id for user_id in user_ids if not known[user_id]]
     note = await _commit(transaction, after, directions, renamed, gone)
     standings: Standings = {}
@@ -182,7 +175,7 @@ async def store(
     stored = []
     for each, identity in zip(group, identities, strict=True):
         if identity in ids:
-            stored.append(Stored(ids[identity], each.score, [count.at for count in each.counts]))
+            stored.append(Stored(ids[identity], each.score, [count.place.at for count in each.counts]))
         else:
             stored_by, repeat = repeats[identity]
             stored.append(repeat._replace(replayed=False) if stored_by in earlier else repeat)
@@ -230,11 +223,11 @@ def _count(added: Sequence[tuple[Submission, int]], before: _Tallies) -> _Tallie
     too_large: dict[Submission, int] = {}
     for submission, session_id in added:
         counted: list[tuple[tuple[Place, int], Tally]] = []
-        for at, counting, score in submission.counts:
-            key = at, submission.user_id
+        for place, aggregate, score in submission.counts:
+            key = place.at, submission.user_id
             tally, _ = after.get(key) or before.get(key) or (None, 0)
-            now = ranking.merge(tally, Tally(score, 1, session_id), counting)
-            if counting.aggregate is Aggregate.TOTAL and now.score > MAX_TOTAL:
+            now = ranking.merge(tally, Tally(score, 1, session_id), Counting(aggregate, place.direction))
+            if aggregate is Aggregate.TOTAL and now.score > MAX_TOTAL:
                 too_large[submission] = now.score
                 break
             counted.append((key, now))
@@ -294,14 +287,14 @@ def _player_rows(names: Mapping[int, str]) -> str:
 def _session_row(submission: Submission, group_id: str) -> str:
     assert submission.submitted_at.tzinfo is UTC
     time = submission.submitted_at.isoformat(" ", "microseconds")[:26]  # without the zone
-    places = _literal(pack([count.at for count in submission.counts]))
+    places = _literal(pack([count.place.at for count in submission.counts]))
     return f"({submission.user_id:d},{_literal(submission.key)},{group_id},{submission.score:d},'{time}',{places})"
 
 
 def _standing_row(key: tuple[Place, int], tally: Tally | None, version: int, direction: Direction) -> str:
     (board_id, period_id), user_id = key
     assert tally is not None  # what was just counted
-    sort = ranking.sort_of(tally.score, direction)
+    sort = direction.sort(tally.score)
     return (
         f"({board_id:d},{period_id:d},{user_id:d},{tally.score:d},{sort:d},{tally.sessions:d},"
         f"{tally.reached_session_id:d},{version:d})"

@@ -7,7 +7,7 @@ its way, while the INSERT waits for it.
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from time import monotonic
 from typing import NamedTuple
@@ -23,17 +23,20 @@ from services.common.mysql.retries import Retries, is_away
 from services.leaderboard.errors import KeyReused, QueueFull, SessionErased, TotalTooLarge
 from services.leaderboard.log import sessions
 from services.leaderboard.log.sessions import SessionsErased, Standings, Stored, Submission, TotalsTooLarge
-from services.leaderboard.rules.places import Place
+from services.leaderboard.rules.places import Place, Ranked
 from services.leaderboard.rules.standings import StandingRow
 from services.leaderboard.settings import LeaderboardSettings
 
 log = structlog.get_logger(__name__)
 
-ApplyAndRank = Callable[[Place, Sequence[StandingRow]], Awaitable[list[int | None] | None]]
-"""Tells Redis how standings are now. None when Redis could not be told, which it does not raise; else how many others are ahead
-of each, None where Redis does not say."""
-Ranks = Callable[[Place, Mapping[int, int]], Awaitable[Mapping[int, int]]]
+ApplyAndRank = Callable[[Sequence[tuple[Ranked, Sequence[StandingRow]]]], Awaitable[list[list[int | None] | None]]]
+"""Tells Redis how standings are now, of many places. Gives for each place how many others are ahead of each player, None where
+Redis does not say; None for a place that Redis could not be told of, which it does not raise."""
+Ranks = Callable[[Ranked, Mapping[int, int]], Awaitable[Mapping[int, int]]]
 """The rank that each of these players has with this score, among the others as they are now."""
+
+FindPlaces = Callable[[Collection[Place]], Awaitable[Mapping[Place, Ranked]]]
+"""What the index must know of these places; of one that is gone, nothing."""
 
 # Two: while MySQL writes one group to the disk, the next is being put together, or told to Redis. With 32 players at once a
 # process stored a third to two thirds more with two than with one.
@@ -42,7 +45,7 @@ LANES = 2
 DRAIN_SECONDS = 8.0
 
 
-class Ranked(NamedTuple):
+class PlaceRank(NamedTuple):
     """How a player stands in a place now. Removed since, they have neither score nor rank; nor a rank if it cannot be told."""
 
     at: Place
@@ -54,7 +57,7 @@ class Submitted(NamedTuple):
     """What a submission became, and how the player stands now in each place where it counts."""
 
     session_id: int
-    ranked: Sequence[Ranked]
+    ranks: Sequence[PlaceRank]
     replayed: bool
 
 
@@ -74,12 +77,14 @@ class Writer:
         transactions: Transactions,
         settings: LeaderboardSettings,
         *,
+        places: FindPlaces,
         apply_and_rank: ApplyAndRank,
         ranks: Ranks,
         told: Callable[[int], None],
     ) -> None:
         self._transactions = transactions
         self._timeout = settings.mysql_timeout
+        self._places = places
         self._apply_and_rank = apply_and_rank
         self._ranks = ranks
         self._told = told
@@ -152,14 +157,9 @@ class Writer:
             elif (stored := outcomes.stored[first]).score != submission.score:
                 answers.append(KeyReused(f"Another session was sent with this key: one that scored {stored.score}."))
             else:
-                ranked = [self._ranked(at, submission.user_id, standings, ranks) for at in stored.places]
-                answers.append(Submitted(stored.session_id, ranked, stored.replayed or submission is not first))
+                told = [_rank(at, submission.user_id, standings, ranks) for at in stored.places]
+                answers.append(Submitted(stored.session_id, told, stored.replayed or submission is not first))
         return answers
-
-    @staticmethod
-    def _ranked(at: Place, user_id: int, standings: Standings, ranks: Mapping[Place, Mapping[int, int]]) -> Ranked:
-        row = standings.get(at, {}).get(user_id)
-        return Ranked(at, row and row.score, ranks.get(at, {}).get(user_id))
 
     async def _find_ranks(self, standings: Standings, notes: Iterable[int]) -> Mapping[Place, Mapping[int, int]]:
         """Tell Redis of the commit, and find how the players rank after it.
@@ -169,21 +169,28 @@ class Writer:
         """
         ranks: dict[Place, Mapping[int, int]] = {}
         try:
-            aheads = {at: await self._apply_and_rank(at, list(rows.values())) for at, rows in standings.items()}
-            if None not in aheads.values():
+            places = await self._places(standings)
+            told = [(places[at], list(rows.values())) for at, rows in standings.items() if at in places]
+            aheads = await self._apply_and_rank(told)
+            if None not in aheads:
                 for note in notes:
                     self._told(note)
-            for at, rows in standings.items():
-                ranks[at] = await self._fill_ranks(at, list(rows.values()), aheads[at] or ())
+            for (place, rows), ahead in zip(told, aheads, strict=True):
+                ranks[place.at] = await self._fill_ranks(place, rows, ahead or ())
         except Exception:
             log.exception("could not tell redis of a change, or read ranks")
         return ranks
 
-    async def _fill_ranks(self, at: Place, rows: Sequence[StandingRow], aheads: Sequence[int | None]) -> Mapping[int, int]:
+    async def _fill_ranks(self, place: Ranked, rows: Sequence[StandingRow], aheads: Sequence[int | None]) -> Mapping[int, int]:
         """The ranks that Redis answered with; where it did not say all, those that are asked for."""
         ranks = {row.user_id: 1 + ahead for row, ahead in zip(rows, aheads, strict=False) if ahead is not None}
         scores = {row.user_id: row.score for row in rows if row.score is not None}
-        return ranks if len(ranks) == len(scores) else await self._ranks(at, scores)
+        return ranks if len(ranks) == len(scores) else await self._ranks(place, scores)
+
+
+def _rank(at: Place, user_id: int, standings: Standings, ranks: Mapping[Place, Mapping[int, int]]) -> PlaceRank:
+    row = standings.get(at, {}).get(user_id)
+    return PlaceRank(at, row and row.score, ranks.get(at, {}).get(user_id))
 
 
 class _Group:

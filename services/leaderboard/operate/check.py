@@ -9,6 +9,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from time import monotonic
 
+from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
 from services.common.mysql.database import Database
@@ -16,12 +17,15 @@ from services.common.settings import load_settings
 from services.leaderboard.boards import definitions
 from services.leaderboard.index.build import PATIENCE_SECONDS
 from services.leaderboard.index.connection import UNAVAILABLE, RedisConnection
-from services.leaderboard.index.layout import parse_score, sort_key
-from services.leaderboard.index.writer import MOST_ROWS, IndexWriter
+from services.leaderboard.index.epoch import get_epoch
+from services.leaderboard.index.layout import parse_sort, sort_key
+from services.leaderboard.index.writer import MOST_ROWS, IndexWriter, State
 from services.leaderboard.log import history
+from services.leaderboard.models import Board
 from services.leaderboard.operate.progress import Bar
 from services.leaderboard.operate.rebuild import COMMAND_SECONDS
-from services.leaderboard.rules.places import Place
+from services.leaderboard.rules.direction import Direction
+from services.leaderboard.rules.places import MAIN, Place
 from services.leaderboard.rules.ranking import TOTALS, Tally
 from services.leaderboard.rules.standings import StandingRow
 from services.leaderboard.settings import LeaderboardSettings
@@ -38,28 +42,47 @@ _TOLD = 100
 class Check:
     """One board and period, checked. What differs is in ``differences``, as sentences."""
 
-    def __init__(self, reads: Database, index: IndexWriter, at: Place) -> None:
+    def __init__(self, reads: Database, index: IndexWriter, at: Place, direction: Direction, *, needs_index: bool) -> None:
         self._reads = reads
         self._index = index
         self._at = at
-        self._has_index = True
+        self._direction = direction
+        self._needs_index = needs_index
+        self.has_index = True
         self.differences: list[str] = []
         self.players = 0
         self.sessions = 0
 
     async def run(self, bar: Bar) -> None:
         """Go through every player, by id."""
+        self.has_index = await self._find_index()
         after = 0
         while True:
             rows, upto = await self._compare_log(after)
-            for start in range(0, len(rows) if self._has_index else 0, MOST_ROWS):
+            for start in range(0, len(rows) if self.has_index else 0, MOST_ROWS):
                 await self._compare_index([row for row, _ in rows[start : start + MOST_ROWS]])
             bar.advance(len(rows))
             self.players += len(rows)
             after = upto
             if upto == _LAST_ID:
                 break
-        await self._compare_sizes()
+        if self.has_index or self._needs_index:
+            await self._compare_sizes()
+
+    async def _find_index(self) -> bool:
+        """Whether there is an index to compare. One that is being built is waited for, and so is one that there must be."""
+        deadline = monotonic() + SETTLING_SECONDS
+        while True:
+            state = (await self._index.status(self._at, await self._read_epoch())).state
+            if state is State.COMPLETE:
+                return True
+            if (state is State.NONE and not self._needs_index) or monotonic() > deadline:
+                return False
+            await asyncio.sleep(_PAUSE_SECONDS)
+
+    async def _read_epoch(self) -> str:
+        async with self._reads.reading() as connection:
+            return await get_epoch(connection)
 
     async def _compare_log(self, after: int) -> tuple[list[tuple[StandingRow, Tally | None]], int]:
         """Every standing is the fold of its sessions, of the next players by id. Gives their standings, and where they end."""
@@ -77,15 +100,15 @@ class Check:
         """The index has the same version, score, place and name of each."""
         deadline = monotonic() + SETTLING_SECONDS
         while True:
-            entries = await self._index.entries(self._at, [row.user_id for row in rows])
+            entries = await self._index.entries(self._at, [row.user_id for row in rows], await self._read_epoch())
             if entries is not None:
-                told = [(row, _difference(row, entry)) for row, entry in zip(rows, entries, strict=True)]
+                told = [(row, _difference(row, entry, self._direction)) for row, entry in zip(rows, entries, strict=True)]
                 rows = [row for row, difference in told if difference]
                 if not rows or monotonic() > deadline:
                     self.differences += [difference for _, difference in told if difference]
                     return
             elif monotonic() > deadline:
-                self._has_index = False  # which the sizes will tell
+                self.has_index = False  # which the sizes will tell
                 return
             await asyncio.sleep(_PAUSE_SECONDS)
             async with self._reads.reading() as connection:
@@ -97,7 +120,7 @@ class Check:
         while True:
             async with self._reads.reading() as connection:
                 expected = await table.count_rows(connection, self._at), await queries.count_players(connection, self._at)
-            found = await self._index.sizes(self._at)
+            found = await self._index.sizes(self._at, await self._read_epoch())
             if found == expected:
                 return
             if monotonic() > deadline:
@@ -119,16 +142,16 @@ def _log_differences(rows: Sequence[tuple[StandingRow, Tally | None]], log: Mapp
     return differences + [f"player {user_id}: has sessions and no standing" for user_id in log if user_id not in known]
 
 
-def _difference(row: StandingRow, entry: tuple[bytes | None, bytes | None]) -> str | None:
+def _difference(row: StandingRow, entry: tuple[bytes | None, bytes | None], direction: Direction) -> str | None:
     """What is wrong with a player's entry, None if nothing is."""
-    value, score = entry
+    value, sort = entry
     expected = str(row.version)
     if row.score is not None:
         expected += f" {sort_key(row.reached_session_id)} {row.username}"
     found = None if value is None else value.decode(errors="replace")
     if found != expected:
         return f"player {row.user_id}: the index has {found!r}, the standing gives {expected!r}"
-    indexed = None if score is None else parse_score(score)
+    indexed = None if sort is None else direction.score(parse_sort(sort))
     if indexed != row.score:
         return f"player {row.user_id}: the index has the score {indexed}, the standing {row.score}"
     return None
@@ -143,17 +166,23 @@ async def check(settings: LeaderboardSettings) -> list[str]:
     differences: list[str] = []
     try:
         async with reads.reading() as connection:
-            places = await definitions.list_places(connection)
-        for at in places:
+            boards = await connection.execute(select(Board.id, Board.direction))
+            directions = {board_id: Direction(direction) for board_id, direction in boards}
+            places = [
+                (at, directions[at.board_id]) for at in await definitions.list_places(connection) if at.board_id in directions
+            ]
+        for at, direction in places:
             async with reads.reading() as connection:
-                bar = Bar(f"Board {at.board_id}, period {at.period_id}", await table.count_rows(connection, at))
-            checked = Check(reads, IndexWriter(redis), at)
+                players = await table.count_rows(connection, at)
+            bar = Bar(f"Board {at.board_id}, period {at.period_id}", players)
+            # Every process keeps the main board's. Others are there if somebody asked.
+            needs_index = at == MAIN and players >= settings.index_from_players
+            checked = Check(reads, IndexWriter(redis), at, direction, needs_index=needs_index)
             await checked.run(bar)
             bar.done()
             differences += checked.differences
-            sys.stdout.write(
-                f"Compared {checked.players:,} players with {checked.sessions:,} game sessions and with the index\n"
-            )
+            index = " and with the index" if checked.has_index else ""
+            sys.stdout.write(f"Compared {checked.players:,} players with {checked.sessions:,} game sessions{index}\n")
     finally:
         await redis.aclose()
         await reads.dispose()

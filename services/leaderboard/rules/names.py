@@ -10,3 +10,5 @@ MAX_TAG_VALUE: Final = 64
 """Characters of a tag's value."""
 SCORE: Final = "score"
 """The metric that each session has."""
+SESSIONS: Final = "sessions"
+"""The metric that is 1 of each session: its total is how many there are."""

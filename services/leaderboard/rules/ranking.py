@@ -7,6 +7,9 @@ from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
+from services.leaderboard.rules.direction import Direction
+from services.leaderboard.rules.places import Ranked
+
 MAX_SESSION_SCORE = 1_000_000_000
 MAX_TOTAL = 2**53 - 1
 """The greatest integer below which a double, and so every JSON reader, counts exactly."""
@@ -23,15 +26,6 @@ class Aggregate(StrEnum):
     """The last of them."""
 
 
-class Direction(StrEnum):
-    """Which way a board goes."""
-
-    DESCENDING = "descending"
-    """More is better."""
-    ASCENDING = "ascending"
-    """Less is better."""
-
-
 class Counting(NamedTuple):
     """How a board counts. It never changes."""
 
@@ -40,6 +34,14 @@ class Counting(NamedTuple):
 
 
 TOTALS = Counting(Aggregate.TOTAL, Direction.DESCENDING)
+
+
+class Count(NamedTuple):
+    """A session counts in a place, what its board makes of sessions, and for how much it counts."""
+
+    place: Ranked
+    aggregate: Aggregate
+    score: int
 
 
 class Session(NamedTuple):
@@ -55,16 +57,6 @@ class Tally(NamedTuple):
     score: int
     sessions: int
     reached_session_id: int
-
-
-def sort_of(score: int, direction: Direction) -> int:
-    """What orders a score on its board, the least first: for MySQL and Redis alike, whichever way the board goes."""
-    return -score if direction is Direction.DESCENDING else score
-
-
-def score_of(sort: int, direction: Direction) -> int:
-    """The score that is ordered by this."""
-    return -sort if direction is Direction.DESCENDING else sort
 
 
 def fold(sessions: Iterable[Session], counting: Counting = TOTALS) -> Tally | None:

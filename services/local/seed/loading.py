@@ -1,8 +1,8 @@
 """Writes a population into the database: accounts, then the log of sessions, then the standings that follow from the log.
 
 The services go on meanwhile. Transactions are moderate, and touch nobody else's rows: a real player's submission changes
-that player's standing, ours are those of accounts that nobody can sign in to. Each transaction that adds standings leaves
-the outbox row that tells every process so, so that whatever ends us early, nothing that was committed goes unnoticed.
+that player's standing, ours are those of accounts that nobody can sign in to. Each transaction that adds standings sets
+another epoch, so that indexes are built anew: whatever ends us early, nothing that was committed goes unnoticed.
 """
 
 import base64
@@ -51,7 +51,7 @@ SELECT u.id, u.username FROM users u
 WHERE {seeded} AND EXISTS (SELECT 1 FROM game_sessions s WHERE s.user_id = u.id)
 ON DUPLICATE KEY UPDATE username = players.username
 """
-_EVERYTHING_CHANGED = "INSERT INTO outbox (changed) VALUES (NULL)"
+_EVERYTHING_CHANGED = "UPDATE index_epoch SET epoch = RANDOM_BYTES(8) WHERE id = 1"
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 

@@ -1,4 +1,5 @@
--- KEYS after the first two: rendered pages. ARGV for each: limit, offset, the generation of the page that the asker has ('' = none).
+-- KEYS after the first two: rendered pages. ARGV: epoch, and for each page limit, offset, and the generation of the page that the
+-- asker has ('' = none).
 -- Gives nothing unless complete, else {generation, players, ...} and for each page: 0 (the asker has it), a string
 -- (rendered before, under this generation) or {rows}.
 
@@ -7,7 +8,7 @@ if not complete then
 end
 local answer = {generation, count}
 for n = 1, #KEYS - 2 do
-  local limit, offset, known = tonumber(ARGV[3 * n - 2]), tonumber(ARGV[3 * n - 1]), ARGV[3 * n]
+  local limit, offset, known = tonumber(ARGV[3 * n - 1]), tonumber(ARGV[3 * n]), ARGV[3 * n + 1]
   if known == generation then
     answer[#answer + 1] = 0
   else

@@ -1,0 +1,204 @@
+"""Where sessions count, and what the index must know of places: from what a process knows of boards and their periods."""
+
+from collections import OrderedDict
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from time import monotonic
+from typing import NamedTuple
+
+from services.common.gather import Gather, SharedWork
+from services.common.http.problems import FieldError, InvalidRequest
+from services.common.mysql.database import Database
+from services.leaderboard.boards import periods, running
+from services.leaderboard.boards.board import Board, Window
+from services.leaderboard.boards.catalogue import Catalogue
+from services.leaderboard.rules.names import SCORE, SESSIONS
+from services.leaderboard.rules.periods import Period
+from services.leaderboard.rules.places import ALL_TIME, MOST_PLACES, Place, Ranked
+from services.leaderboard.rules.ranking import Aggregate, Count
+
+_GATHERED = 100
+_MOST_REMEMBERED = 100_000
+# A listed period may be written down at any time, and a closed board may be opened again.
+_KNOWN_SECONDS = 1.0
+
+
+class Played(NamedTuple):
+    """What a session says of itself. ``boards``: those that it names, if it names any."""
+
+    score: int
+    metrics: Mapping[str, int]
+    tags: Mapping[str, str]
+    boards: Sequence[str] | None
+
+    def value(self, metric: str) -> int | None:
+        """The session's value of a metric, if it has one."""
+        if metric == SCORE:
+            return self.score
+        return 1 if metric == SESSIONS else self.metrics.get(metric)
+
+
+class Places:
+    """One process's. ``database`` makes the rows of periods that are needed and not there."""
+
+    def __init__(self, catalogue: Catalogue, database: Database) -> None:
+        self._catalogue = catalogue
+        self._database = database
+        # Of each window the period that was running last, and of periods that are asked for by their ids.
+        self._running: dict[int, Period] = {}
+        self._periods: OrderedDict[int, Period] = OrderedDict()
+        # Of windows where nothing counts just now: until when that is known, and when something begins to.
+        self._gaps: dict[int, tuple[float, datetime | None]] = {}
+        self._closed: OrderedDict[Place, float] = OrderedDict()
+        self._making: SharedWork[Period | None] = SharedWork()
+        self._lookups: Gather[int, Period | None] = Gather(self._look_up, most=_GATHERED)
+
+    async def counts(self, played: Played, time: datetime) -> list[Count]:
+        """Where a session of ``time`` counts: on the boards that it names, or else on those whose rule takes it.
+
+        Raises InvalidRequest when a board that it names does not take it; when no board takes its score that would else; and
+        when it would count in more than `MOST_PLACES` places by the boards that it names. Raises what the database raises when
+        a period has to be made and cannot be.
+        """
+        boards = await self._named(played) if played.boards is not None else self._ruled(played)
+        counts: list[Count] = []
+        for board, value in boards:
+            definition = board.definition
+            aggregate = Aggregate(definition.aggregate)
+            for window in board.windows:
+                place = await self._place(board, window, time)
+                if place is not None and not self._is_closed(place.at):
+                    counts.append(Count(place, aggregate, value))
+        if len(counts) > MOST_PLACES and played.boards is not None:
+            detail = f"A session counts in {MOST_PLACES} places at most. On these boards it would count in {len(counts)}."
+            raise InvalidRequest(detail, errors=[FieldError(detail=detail, pointer="#/boards")])
+        return counts[:MOST_PLACES]
+
+    def closed(self, places: Collection[Place]) -> None:
+        """Nothing counts in these any more, as MySQL says. A period never opens again, but a board may."""
+        for at in places:
+            self._closed[at] = monotonic() + _KNOWN_SECONDS
+            self._closed.move_to_end(at)
+            if len(self._closed) > _MOST_REMEMBERED:
+                self._closed.popitem(last=False)
+
+    async def ranked(self, places: Collection[Place]) -> dict[Place, Ranked]:
+        """What the index must know of these places. Of one that is gone, nothing. Raises what the database raises."""
+        found: dict[Place, Ranked] = {}
+        if any(self._catalogue.by_id(at.board_id) is None for at in places):
+            await self._catalogue.refresh()  # one that is new, or gone
+        for at in places:
+            board = self._catalogue.by_id(at.board_id)
+            if board is None:
+                continue
+            if at.period_id == ALL_TIME:
+                found[at] = Ranked(at, board.direction, None)
+            else:
+                period = self._periods.get(at.period_id) or await self._lookups.ask(at.period_id)
+                if period is not None:
+                    found[at] = _ranked(board, period)
+        return found
+
+    async def _named(self, played: Played) -> list[tuple[Board, int]]:
+        boards: list[tuple[Board, int]] = []
+        errors: list[FieldError] = []
+        for number, name in enumerate(played.boards or ()):
+            board = await self._catalogue.find(name)
+            if board is None or board.definition.state == "closed":
+                detail = f"There is no board {name}." if board is None else f"The board {name} is closed."
+                errors.append(FieldError(detail=detail, pointer=f"#/boards/{number}"))
+                continue
+            metric = board.definition.metric
+            value = played.value(metric)
+            if value is None:
+                detail = f"The board {name} ranks by the metric {metric}, which the session does not have."
+                errors.append(FieldError(detail=detail, pointer="#/metrics"))
+            elif not board.takes(value):
+                errors.append(_beyond([board], played))
+            else:
+                boards.append((board, value))
+        if errors:
+            raise InvalidRequest("A board that the session names does not take it.", errors=errors)
+        return boards
+
+    def _ruled(self, played: Played) -> list[tuple[Board, int]]:
+        having = [(board, played.value(board.definition.metric)) for board in self._catalogue.matching(played.tags)]
+        boards = [(board, value) for board, value in having if value is not None and board.takes(value)]
+        refusing = [board for board, value in having if value is not None]
+        if refusing and not boards:
+            error = _beyond(refusing, played)
+            raise InvalidRequest(error.detail, errors=[error])
+        return boards
+
+    async def _place(self, board: Board, window: Window, time: datetime) -> Ranked | None:
+        if window.definition.kind == "all":
+            return Ranked(Place(board.board_id, ALL_TIME), board.direction, None)
+        period = self._running.get(window.window_id)
+        if period is None or not period.has(time):
+            period = await self._find(board, window, time)
+            if period is None:
+                return None
+        return _ranked(board, period)
+
+    async def _find(self, board: Board, window: Window, time: datetime) -> Period | None:
+        """The period of a window that has this time, made if it has to be."""
+        until, begins = self._gaps.get(window.window_id, (0.0, None))
+        if monotonic() < until and (begins is None or time < begins):
+            return None
+        scheduled = board.scheduled(window)
+
+        async def work() -> Period | None:
+            if scheduled is not None:
+                return await periods.find_or_make(self._database, scheduled, time)
+            async with self._database.reading() as connection:
+                return await periods.find(connection, board.board_id, window.window_id, time)
+
+        number = scheduled.schedule.number_at(time) if scheduled is not None else None
+        period = await self._making.ask((window.window_id, number), work)
+        if period is None:
+            self._gaps[window.window_id] = monotonic() + _KNOWN_SECONDS, await self._next_start(board, window, time)
+            return None
+        self._running[window.window_id] = period
+        self._remember(period)
+        # Who asked together with others may have asked for another time, of another row of the same occurrence.
+        return period if period.has(time) else None
+
+    async def _next_start(self, board: Board, window: Window, time: datetime) -> datetime | None:
+        schedule = window.definition.schedule
+        if schedule is not None:
+            begins = max(filter(None, (schedule.occurrence(0), window.counts_from)))
+            return begins if time < begins else None
+        async with self._database.reading() as connection:
+            return (await running.list_next_starts(connection, board.board_id, [window.window_id], time)).get(window.window_id)
+
+    def _is_closed(self, at: Place) -> bool:
+        until = self._closed.get(at)
+        return until is not None and (at.period_id != ALL_TIME or monotonic() < until)
+
+    def _remember(self, period: Period) -> None:
+        self._periods[period.period_id] = period
+        if len(self._periods) > _MOST_REMEMBERED:
+            self._periods.popitem(last=False)
+
+    async def _look_up(self, period_ids: list[int]) -> list[Period | None]:
+        async with self._database.reading() as connection:
+            found = {period.period_id: period for period in await periods.list_by_id(connection, set(period_ids))}
+        for period in found.values():
+            self._remember(period)
+        return [found.get(period_id) for period_id in period_ids]
+
+
+def _ranked(board: Board, period: Period) -> Ranked:
+    return Ranked(Place(board.board_id, period.period_id), board.direction, _milliseconds(period.closes_at))
+
+
+def _milliseconds(time: datetime) -> int:
+    return int(time.timestamp() * 1000)
+
+
+def _beyond(boards: Sequence[Board], played: Played) -> FieldError:
+    """What is told of a value that these boards do not take."""
+    board = boards[0]
+    least, most, metric = board.definition.min_score, board.definition.max_score, board.definition.metric
+    detail = f"The board {board.name} takes values from {least} to {most}."
+    return FieldError(detail=detail, pointer="#/score" if metric == SCORE else f"#/metrics/{metric}")
