@@ -3,6 +3,9 @@
 What arrives while a round trip is under way shares the next one. Nothing joins a round trip that began before it arrived,
 so every answer is as fresh as if it had asked alone, and nothing sleeps so that more may come: groups grow with the load
 alone, and one alone waits for nobody.
+
+Where a round trip costs much, however few are in it, few do not begin one while turns of the loop bring more: a process that is
+busy reading requests would send the first of them alone, and have the others wait for it. An idle turn takes a microsecond.
 """
 
 import asyncio
@@ -18,6 +21,10 @@ R = TypeVar("R")
 
 # A round trip that is cut short should end at once; one that does not is left alone.
 _CUT_SECONDS = 1.0
+# After so long a round trip is taken to wait for something, a lock perhaps, and others do not wait for it, however few.
+_LONG_SECONDS = 0.05
+# In the first the answers of the round trip before are sent, in the next what their receivers ask then is read.
+_IDLE_TURNS = 3
 
 
 class GatherFull(Exception):
@@ -42,6 +49,9 @@ class Gather(Generic[K, R]):
 
     A round trip takes no more than a lane's share of all who are under way or wait: if one took all, the process would have
     nothing to do until they are back, and the server nothing while the process reads and sends what it answered.
+
+    ``worth``: how many make a round trip worth what it costs. So many begin at once; fewer wait for turns of the loop that
+    bring nobody, and begin beside another round trip only if that takes long.
     """
 
     def __init__(
@@ -51,17 +61,20 @@ class Gather(Generic[K, R]):
         most: int,
         queue: int | None = None,
         lanes: int = 1,
+        worth: int = 1,
         keep: bool = False,
     ) -> None:
         self._run = run
         self._most = most
         self._queue = queue
         self._lanes = lanes
+        self._worth = worth
         self._keep = keep
         self._waiting: deque[tuple[K, asyncio.Future[R]]] = deque()
         self._under_way = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._starting = False
+        self._impatient: asyncio.TimerHandle | None = None
         self._closed = False
 
     @property
@@ -106,7 +119,23 @@ class Gather(Generic[K, R]):
         """Begin a round trip, if one may."""
         if not self._waiting or self._starting or len(self._tasks) >= self._lanes:
             return
+        if self._tasks and len(self._waiting) < self._worth:
+            if self._impatient is None:
+                self._impatient = asyncio.get_running_loop().call_later(_LONG_SECONDS, self._start_beside)
+            return
+        self._begin()
+
+    def _start_beside(self) -> None:
+        """Those who wait have waited long, however few they are."""
+        self._impatient = None
+        if self._waiting and not self._starting and len(self._tasks) < self._lanes:
+            self._begin()
+
+    def _begin(self) -> None:
         self._starting = True
+        if self._impatient is not None:
+            self._impatient.cancel()
+            self._impatient = None
         # Not in the context of whoever happened to ask first: its request id would be in every later log line.
         task = asyncio.create_task(self._travel(), context=Context())
         self._tasks.add(task)
@@ -114,7 +143,11 @@ class Gather(Generic[K, R]):
 
     async def _travel(self) -> None:
         """One round trip."""
-        # A task begins in the next turn of the loop. What has reached the process is read before that, and may ask as well.
+        seen = idle = 0
+        while idle < _IDLE_TURNS and len(self._waiting) < self._worth:
+            idle = idle + 1 if len(self._waiting) == seen else 0
+            seen = len(self._waiting)
+            await asyncio.sleep(0)  # one turn of the loop: what has reached the process is read in it, and may ask as well
         self._starting = False
         members = self._take()
         self._start_lane()  # for those who found no place in this one
@@ -130,7 +163,7 @@ class Gather(Generic[K, R]):
     def _take(self) -> list[tuple[K, "asyncio.Future[R]"]]:
         """Those who go now: first come, first served, and no more than a lane's share of all."""
         share = -(-(len(self._waiting) + self._under_way) // self._lanes)
-        most = min(self._most, share)
+        most = min(self._most, max(self._worth, share))
         members: list[tuple[K, asyncio.Future[R]]] = []
         while self._waiting and len(members) < most:
             member, answer = self._waiting.popleft()

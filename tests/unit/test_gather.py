@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.common.gather import Gather, GatherClosed, GatherCut, GatherFull
+from tests.system import eventually
 
 
 class Server:
@@ -102,6 +103,80 @@ async def test_as_many_round_trips_as_there_are_lanes_are_under_way_at_once() ->
     server.gates[0].set()
     server.gates[2].set()
     assert await asyncio.gather(*asking) == [0, 0, 1, 1, 2]
+
+
+async def test_a_round_trip_begins_beside_another_only_with_as_many_as_make_it_worth_while() -> None:
+    server = Server()
+    gather = Gather(server, most=100, lanes=2, worth=3)
+    first = ask(gather, "a")
+    await settle()
+    few = ask(gather, "b", "c")
+    await settle()
+    assert server.groups == [["a"]]
+    many = ask(gather, "d")
+    await settle()
+    assert server.groups == [["a"], ["b", "c", "d"]]
+    last = ask(gather, "e")
+    await settle()
+    server.gates[0].set()
+    await asyncio.gather(*first)
+    await settle()
+    assert server.groups == [["a"], ["b", "c", "d"]]  # one is under way still
+    server.gates[1].set()
+    await asyncio.gather(*few, *many)
+    await settle()
+    assert server.groups[2:] == [["e"]]
+    server.gates[2].set()
+    assert await asyncio.gather(*last) == [2]
+
+
+async def test_so_many_that_each_lane_is_worth_while_are_shared_between_the_lanes() -> None:
+    server = Server()
+    asking = ask(Gather(server, most=100, lanes=2, worth=3), *"abcdefg")
+    await settle()
+    assert server.groups == [list("abcd"), list("efg")]
+    for gate in server.gates:
+        gate.set()
+    assert await asyncio.gather(*asking) == [0, 0, 0, 0, 1, 1, 1]
+
+
+async def test_few_begin_only_when_turns_of_the_loop_bring_nobody_and_many_at_once() -> None:
+    server = Server()
+    gather = Gather(server, most=100, worth=4)
+    asking = ask(gather, "a")
+    for member in ("b", "c"):
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        asking += ask(gather, member)
+    assert server.groups == []
+    await settle()
+    assert server.groups == [["a", "b", "c"]]
+    asking += ask(gather, *"defg")
+    server.gates[0].set()
+    await asyncio.gather(*asking[:3])
+    for _ in range(3):  # to be answered, to begin, to be sent
+        await asyncio.sleep(0)
+    assert server.groups[1:] == [["d", "e", "f", "g"]]
+    server.gates[1].set()
+    assert await asyncio.gather(*asking) == [0, 0, 0, 1, 1, 1, 1]
+
+
+async def test_nobody_waits_long_for_more_to_come() -> None:
+    server = Server()
+    gather = Gather(server, most=100, lanes=2, worth=3)
+    held = ask(gather, "held")
+    await settle()
+    few = ask(gather, "b", "c")
+    await eventually(lambda: _is(len(server.groups) == 2))
+    assert server.groups[1] == ["b", "c"]
+    server.gates[1].set()
+    assert await asyncio.gather(*few) == [1, 1]
+    server.gates[0].set()
+    await asyncio.gather(*held)
+
+
+async def _is(condition: bool) -> bool:
+    return condition
 
 
 async def test_a_members_failure_is_its_own() -> None:

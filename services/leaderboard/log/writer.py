@@ -41,6 +41,8 @@ FindPlaces = Callable[[Collection[Place]], Awaitable[Mapping[Place, Ranked]]]
 # Two: while MySQL writes one group to the disk, the next is being put together, or told to Redis. With 32 players at once a
 # process stored a third to two thirds more with two than with one.
 LANES = 2
+# A group costs MySQL and this process as much as some sixteen sessions in it do.
+_WORTH = 16
 # What a process that is asked to end still gives to what it has accepted. The server waits longer for the answers.
 DRAIN_SECONDS = 8.0
 
@@ -96,6 +98,7 @@ class Writer:
             most=settings.submission_group,
             queue=settings.submission_queue,
             lanes=LANES,
+            worth=_WORTH,
             keep=True,
         )
 
