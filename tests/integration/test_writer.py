@@ -176,7 +176,7 @@ async def test_a_players_sessions_have_ids_in_the_order_in_which_they_are_counte
 async def test_a_deadlock_is_run_again_whole(board: Board, mysql: Any) -> None:
     await board.store(session(1, 1), session(2, 1))
     with mysql.cursor() as cursor:
-        cursor.execute("INSERT INTO outbox (changed) " + " UNION ALL ".join(["SELECT NULL"] * 200))
+        cursor.execute("INSERT INTO outbox (changed) " + " UNION ALL ".join(["SELECT '[]'"] * 200))
     mysql.begin()
     with mysql.cursor() as cursor:
         cursor.execute("DELETE FROM outbox")  # so much that InnoDB rolls the other one back
