@@ -98,6 +98,13 @@ async def indexing(
         await redis.aclose()
 
 
+async def aheads_told(
+    reads: RankingIndex, standings: Sequence[tuple[Ranked, Sequence[StandingRow]]]
+) -> list[list[int | None] | None]:
+    """What telling of these standings is answered with, by place: how many others are ahead of each."""
+    return [told and list(told.aheads) for told in await reads.apply_and_rank(standings)]
+
+
 async def begin(index: IndexWriter, token: str, place: Ranked = MAIN_RANKED, epoch: str = EPOCH) -> Begun:
     """Begin to build, as who has just looked at what there is."""
     found = await index.status(place.at, "")

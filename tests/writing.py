@@ -10,8 +10,9 @@ from services.common.mysql.multistatement import Transactions
 from services.leaderboard.log.sessions import Submission
 from services.leaderboard.log.writer import LANES, Submitted, Writer
 from services.leaderboard.rules.places import MAIN, MAIN_RANKED, Place, Ranked
+from services.leaderboard.rules.played import Played
 from services.leaderboard.rules.ranking import Aggregate, Count
-from services.leaderboard.rules.standings import StandingRow
+from services.leaderboard.rules.standings import Aheads, Ranks, StandingRow
 from services.leaderboard.settings import LeaderboardSettings
 
 _keys = count()
@@ -20,7 +21,7 @@ _keys = count()
 def session(user_id: int, score: int, key: str | None = None, username: str | None = None) -> Submission:
     name = username or f"player{user_id}"
     counts = [Count(MAIN_RANKED, Aggregate.TOTAL, score)]
-    return Submission(user_id, name, (key or f"key{next(_keys)}").encode(), score, datetime.now(UTC), counts)
+    return Submission(user_id, name, (key or f"key{next(_keys)}").encode(), Played(score), datetime.now(UTC), counts)
 
 
 class Answer(NamedTuple):
@@ -49,11 +50,11 @@ class Redis:
         self.heard: list[list[StandingRow]] = []
         self.told: list[int] = []
 
-    async def apply_and_rank(self, standings: Sequence[tuple[Ranked, Sequence[StandingRow]]]) -> list[list[int | None] | None]:
+    async def apply_and_rank(self, standings: Sequence[tuple[Ranked, Sequence[StandingRow]]]) -> list[Aheads | None]:
         [(place, changes)] = standings
         assert place == MAIN_RANKED
         self.heard.append(list(changes))
-        return [None if self.away else self.aheads or [None] * len(changes)]
+        return [None if self.away else Aheads(self.aheads or [None] * len(changes), None)]
 
 
 class Board:
@@ -62,10 +63,12 @@ class Board:
     def __init__(self, transactions: Transactions, settings: LeaderboardSettings) -> None:
         self.redis = Redis()
         self.ranks_are_known = True
+        self.closed: list[Collection[Place]] = []
         self.writer = Writer(
             transactions,
             settings,
             places=self._places,
+            closed=self.closed.append,
             apply_and_rank=self.redis.apply_and_rank,
             ranks=self._ranks,
             told=self.redis.told.append,
@@ -75,11 +78,12 @@ class Board:
         assert set(places) <= {MAIN}
         return dict.fromkeys(places, MAIN_RANKED)
 
-    async def _ranks(self, place: Ranked, scores: Mapping[int, int]) -> Mapping[int, int]:
+    async def _ranks(self, asked: Sequence[tuple[Ranked, Mapping[int, int]]]) -> Sequence[Ranks]:
+        [(place, scores)] = asked
         assert place == MAIN_RANKED
         if not self.ranks_are_known:
             raise ConnectionError
-        return {user_id: 1_000_000 - score for user_id, score in scores.items()}
+        return [Ranks({user_id: 1_000_000 - score for user_id, score in scores.items()}, len(scores))]
 
     async def submit(self, *submissions: Submission) -> list[Answer | BaseException]:
         """Submit all in one turn of the loop, which makes them one group."""

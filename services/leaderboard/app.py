@@ -89,13 +89,21 @@ def create_app(settings: LeaderboardSettings | None = None) -> FastAPI:
         follower = Follower(follows, builds, redis, breaker, epoch, settings)
         places = Places(catalogue, database)
         tell = index.apply_and_rank
-        writer = Writer(groups, settings, places=places.ranked, apply_and_rank=tell, ranks=reads.ranks, told=follower.told)
+        writer = Writer(
+            groups,
+            settings,
+            places=places.ranked,
+            closed=places.closed,
+            apply_and_rank=tell,
+            ranks=reads.ranks,
+            told=follower.told,
+        )
         app.state.reach = reach = Reach(settings, *account, databases=[snapshots, follows, definitions])
         app.state.follower = follower
         app.state.verifier = TokenVerifier(keys, settings.jwt_issuer, settings.jwt_audience)
         people = PlayerWriter(database, settings, _now, places=places.ranked, apply_and_rank=tell, told=follower.told)
         limit = SubmissionLimit(snapshots, settings.submissions_per_second, settings.submissions_burst)
-        app.state.writes = Writes(database, limit, writer, people, reads, _now)
+        app.state.writes = Writes(places, limit, writer, people, reads, catalogue.clock.now)
         app.state.reads = reads
         app.state.directory = Directory(catalogue, snapshots)
         app.state.exports = Exports(snapshots)

@@ -145,6 +145,21 @@ class GameSession(LeaderboardBase):
     places: Mapped[bytes | None] = mapped_column(
         VARBINARY(192), comment="where it counts, as rules/places.py packs it; NULL: on the first board, in all time"
     )
+    body_digest: Mapped[bytes | None] = mapped_column(
+        BINARY(16), comment="what tells whether a repeat says the same; NULL: only its score does"
+    )
+    metrics: Mapped[Any | None] = mapped_column(JSON(none_as_null=True), comment="values beside the score, by metric")
+    tags: Mapped[Any | None] = mapped_column(JSON(none_as_null=True), comment="what it is tagged with")
+
+
+class SessionExtra(LeaderboardBase):
+    """What a game keeps with a session, in a table of its own: the log is read whole, and stays narrow."""
+
+    __tablename__ = "session_extras"
+    __table_args__ = (TABLE_OPTIONS,)
+
+    session_id: Mapped[int] = mapped_column(UnsignedBigInt, primary_key=True, autoincrement=False)
+    extra: Mapped[str] = mapped_column(String(1024), comment="JSON, as the client sent it")
 
 
 class Standing(LeaderboardBase):

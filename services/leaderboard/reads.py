@@ -17,8 +17,8 @@ from services.leaderboard.index.pages import PageCache, RenderedPage
 from services.leaderboard.index.reader import RankingIndex
 from services.leaderboard.log import history
 from services.leaderboard.log.history import LoggedSession
-from services.leaderboard.rules.places import MAIN, MAIN_RANKED, Place, Ranked
-from services.leaderboard.rules.standings import Neighbours, PlayerScore, Position
+from services.leaderboard.rules.places import MAIN, MAIN_RANKED, Ranked
+from services.leaderboard.rules.standings import Neighbours, PlayerScore, Position, Ranks
 from services.leaderboard.standings import queries, rendering
 
 T = TypeVar("T")
@@ -84,7 +84,8 @@ class Reads:
             return rendering.rank(PlayerScore(caller.user_id, caller.username, 0), None)
         ahead = await self._index.ahead(MAIN_RANKED, own.user_id, own.score)
         if ahead is None:
-            ahead = (await self._count_ahead(MAIN, {own.user_id: own.score}))[own.user_id]
+            [ranks] = await self.ranks([(MAIN_RANKED, {own.user_id: own.score})])
+            ahead = ranks.by_player[own.user_id] - 1
         return rendering.rank(own, ahead)
 
     async def around(self, user_id: int, radius: int) -> bytes:
@@ -99,11 +100,16 @@ class Reads:
             raise _not_found(user_id)
         return rendering.around(found)
 
-    async def ranks(self, place: Ranked, scores: Mapping[int, int]) -> Mapping[int, int]:
-        """The rank that each of these players has with this score, among the others as they are now."""
-        found = await self._index.ahead_of_each(place, list(scores.items()))
-        aheads = await self._count_ahead(place.at, scores) if found is None else dict(zip(scores, found, strict=True))
-        return {user_id: 1 + ahead for user_id, ahead in aheads.items()}
+    async def ranks(self, asked: Sequence[tuple[Ranked, Mapping[int, int]]]) -> Sequence[Ranks]:
+        """The ranks that players have with these scores, by place, among the others as they are now: from MySQL."""
+        sorts = [
+            (place.at, {user_id: place.direction.sort(score) for user_id, score in scores.items()}) for place, scores in asked
+        ]
+
+        async def load(connection: AsyncConnection) -> Sequence[Ranks]:
+            return await queries.find_ranks(connection, sorts)
+
+        return await self._from_mysql(("ranks", *((at, *each.items()) for at, each in sorts)), load)
 
     async def own_sessions(self, caller: Principal, limit: int, cursor: str | None) -> SessionsPage:
         """A page of the caller's sessions, newest first. Raises InvalidRequest when the cursor is not one of ours."""
@@ -118,12 +124,6 @@ class Reads:
             found = await queries.list_scores(connection, MAIN, set(user_ids))
         by_user = {player.user_id: player for player in found}
         return [by_user.get(user_id) for user_id in user_ids]
-
-    async def _count_ahead(self, at: Place, scores: Mapping[int, int]) -> Mapping[int, int]:
-        async def load(connection: AsyncConnection) -> Mapping[int, int]:
-            return await queries.count_ahead_of_each(connection, at, {user_id: _sort(scores[user_id]) for user_id in scores})
-
-        return await self._from_mysql(("ahead", at, *scores.items()), load)
 
     async def _from_mysql(self, question: Hashable, load: Callable[[AsyncConnection], Awaitable[T]]) -> T:
         """What ``load`` reads, for all who ask ``question`` before it begins."""

@@ -14,8 +14,9 @@ from services.leaderboard.index.follower import MAX_NOTES, ROUNDS_BETWEEN_COUNTS
 from services.leaderboard.log.sessions import Submission
 from services.leaderboard.log.writer import LANES, Writer
 from services.leaderboard.rules.places import MAIN_RANKED, Place, Ranked
+from services.leaderboard.rules.played import Played
 from services.leaderboard.rules.ranking import Aggregate, Count
-from services.leaderboard.rules.standings import StandingRow
+from services.leaderboard.rules.standings import Aheads, Ranks, StandingRow
 from services.leaderboard.settings import LeaderboardSettings
 from services.local.redis import RedisServer
 from tests.faults.proofs import Bar, Proof
@@ -36,23 +37,33 @@ async def store(settings: LeaderboardSettings, groups: int, bar: Bar) -> None:
     transactions = Transactions(settings, settings.leaderboard_mysql_user, password, connections=LANES)
     numbers = count()
 
-    async def apply_and_rank(standings: Sequence[tuple[Ranked, Sequence[StandingRow]]]) -> list[list[int | None] | None]:
+    async def apply_and_rank(standings: Sequence[tuple[Ranked, Sequence[StandingRow]]]) -> list[Aheads | None]:
         return [None] * len(standings)
 
-    async def ranks(_: Ranked, __: Mapping[int, int]) -> Mapping[int, int]:
-        return {}
+    async def ranks(asked: Sequence[tuple[Ranked, Mapping[int, int]]]) -> Sequence[Ranks]:
+        return [Ranks({}, None)] * len(asked)
 
     alone = settings.model_copy(update={"submission_group": 1})
 
     async def places(places: Collection[Place]) -> Mapping[Place, Ranked]:
         return dict.fromkeys(places, MAIN_RANKED)
 
-    writer = Writer(transactions, alone, places=places, apply_and_rank=apply_and_rank, ranks=ranks, told=lambda _: None)
+    writer = Writer(
+        transactions,
+        alone,
+        places=places,
+        closed=lambda _: None,
+        apply_and_rank=apply_and_rank,
+        ranks=ranks,
+        told=lambda _: None,
+    )
 
     async def play(user_id: int) -> None:
         while (number := next(numbers)) < groups:
             counts = [Count(MAIN_RANKED, Aggregate.TOTAL, user_id)]
-            session = Submission(user_id, f"player{user_id}", f"s:{number}".encode(), user_id, datetime.now(UTC), counts)
+            session = Submission(
+                user_id, f"player{user_id}", f"s:{number}".encode(), Played(user_id), datetime.now(UTC), counts
+            )
             await writer.submit(session)
             bar.advance()
 

@@ -18,7 +18,7 @@ from services.leaderboard.app import create_app
 from services.leaderboard.index.reader import RankingIndex
 from services.leaderboard.index.writer import IndexWriter, Told
 from services.leaderboard.rules.places import Ranked
-from services.leaderboard.rules.standings import StandingRow
+from services.leaderboard.rules.standings import Aheads, StandingRow
 from services.leaderboard.settings import LeaderboardSettings
 from services.local.stack import Stack
 from tests.faults.proofs import Proof
@@ -55,7 +55,7 @@ async def test_a_session_whose_process_stopped_between_commit_and_apply_is_told_
     assert (await send(first, ada, 5)).status_code == 201
     pause, apply_and_rank = Pause(), RankingIndex.apply_and_rank
 
-    async def held(self: RankingIndex, standings: Standings) -> list[list[int | None] | None]:
+    async def held(self: RankingIndex, standings: Standings) -> list[Aheads | None]:
         await pause.here()
         return await apply_and_rank(self, standings)
 
@@ -88,7 +88,7 @@ async def test_a_removal_whose_process_stopped_between_commit_and_apply_shows_ev
     assert (await send(first, ada, 5)).status_code == 201
     pause, apply_and_rank = Pause(), RankingIndex.apply_and_rank
 
-    async def held(self: RankingIndex, standings: Standings) -> list[list[int | None] | None]:
+    async def held(self: RankingIndex, standings: Standings) -> list[Aheads | None]:
         await pause.here()
         return await apply_and_rank(self, standings)
 

@@ -18,7 +18,7 @@ from services.leaderboard.settings import LeaderboardSettings
 from services.local.ports import free_port
 from services.local.redis import RedisServer
 from tests.playing import API
-from tests.ranked import fill, indexing
+from tests.ranked import aheads_told, fill, indexing
 from tests.servers import pair
 from tests.system import Accounts, serving
 
@@ -85,7 +85,7 @@ async def test_every_board_is_whole_on_whichever_node_it_is(settings: Leaderboar
             with node.client() as client:
                 client.script_flush()
         for _ in range(2):
-            assert await reads.apply_and_rank([(at, rows[-1:]) for at in boards]) == [[ahead]] * len(boards)
+            assert await aheads_told(reads, [(at, rows[-1:]) for at in boards]) == [[ahead]] * len(boards)
         pages = await asyncio.gather(*(reads.page(at, 100, 50, b"") for at in boards))
         for at, page in zip(boards, pages, strict=True):
             assert page is not None

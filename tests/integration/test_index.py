@@ -19,7 +19,7 @@ from services.leaderboard.index.writer import APPLY, IndexWriter
 from services.leaderboard.rules.places import MAIN, MAIN_RANKED
 from services.leaderboard.rules.ranking import MAX_TOTAL
 from services.leaderboard.settings import LeaderboardSettings
-from tests.ranked import EPOCH, begin, change, fill, tell
+from tests.ranked import EPOCH, aheads_told, begin, change, fill, tell
 
 PLAYERS, ORDER = keys(MAIN)
 
@@ -34,7 +34,7 @@ async def test_scores_next_to_the_greatest_are_told_apart(index: IndexWriter, re
     scores = [MAX_TOTAL, MAX_TOTAL - 1, MAX_TOTAL - 2, 5 * 10**15, 0]
     await fill(index, [change(number, score) for number, score in enumerate(scores, 1)])
     assert await top(reads) == list(enumerate(scores, 1))
-    assert await reads.ahead_of_each(MAIN_RANKED, list(enumerate(scores, 1))) == [0, 1, 2, 3, 4]
+    assert [await reads.ahead(MAIN_RANKED, *each) for each in enumerate(scores, 1)] == [0, 1, 2, 3, 4]
 
 
 @given(st.lists(st.integers(0, 2**64 - 1), min_size=2))
@@ -53,12 +53,12 @@ async def test_what_is_not_newer_is_refused(index: IndexWriter, reads: RankingIn
 
 
 async def test_a_change_is_answered_with_how_many_are_ahead_of_it(index: IndexWriter, reads: RankingIndex) -> None:
-    assert await reads.apply_and_rank([(MAIN_RANKED, [change(1, 10)])]) == [[None]]  # no index yet
+    assert await aheads_told(reads, [(MAIN_RANKED, [change(1, 10)])]) == [[None]]  # no index yet
     await fill(index, [change(1, 10, 5), change(2, 20, 5), change(3, 30, 5)])
     changes = [change(4, 30, 1), change(1, 25, 6), change(2, None, 6), change(5, 0, 1)]
-    assert await reads.apply_and_rank([(MAIN_RANKED, changes)]) == [[0, 2, None, 3]]
+    assert await aheads_told(reads, [(MAIN_RANKED, changes)]) == [[0, 2, None, 3]]
     # The index has a later, greater score of the player, who is not ahead of themselves.
-    assert await reads.apply_and_rank([(MAIN_RANKED, [change(1, 10, 5), change(4, 30, 1)])]) == [[2, 0]]
+    assert await aheads_told(reads, [(MAIN_RANKED, [change(1, 10, 5), change(4, 30, 1)])]) == [[2, 0]]
     assert await top(reads) == [(3, 30), (4, 30), (1, 25), (5, 0)]
 
 

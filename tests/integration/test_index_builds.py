@@ -32,7 +32,7 @@ from services.leaderboard.settings import LeaderboardSettings
 from services.local.redis import RedisServer
 from tests.faults.proxy import proxying
 from tests.playing import API
-from tests.ranked import change, database_of, put, random_standings
+from tests.ranked import aheads_told, change, database_of, put, random_standings
 from tests.system import Pause, eventually, rows, serving
 
 UPWARDS = 2
@@ -178,9 +178,9 @@ async def test_a_change_of_a_place_without_an_index_has_one_built(process: Proce
     """Its answer tells a rank, which MySQL would have to count each time."""
     await process.follower.round()
     write(boards, WEEK, *(change(user_id, user_id) for user_id in range(1, 10)))
-    assert await process.reads.apply_and_rank([(WEEK, [change(1, 1)])]) == [[None]]
+    assert await aheads_told(process.reads, [(WEEK, [change(1, 1)])]) == [[None]]
     await process.builds.settle(5)
-    assert await process.reads.apply_and_rank([(WEEK, [change(1, 1)])]) == [[0]]
+    assert await aheads_told(process.reads, [(WEEK, [change(1, 1)])]) == [[0]]
 
 
 async def test_a_board_too_small_for_an_index_leaves_the_service_ready(

@@ -20,7 +20,7 @@ from services.leaderboard.rules.places import MAIN, MAIN_RANKED, Place, Ranked
 from services.leaderboard.rules.ranking import MAX_TOTAL
 from services.leaderboard.rules.standings import Neighbours, StandingRow
 from services.leaderboard.settings import LeaderboardSettings
-from tests.ranked import EPOCH, begin, change, fill, indexing, tell
+from tests.ranked import EPOCH, aheads_told, begin, change, fill, indexing, tell
 from tests.system import eventually
 
 NEWER = "a7" * 8
@@ -37,7 +37,6 @@ async def is_read(reads: RankingIndex, place: Ranked = MAIN_RANKED) -> bool:
         await reads.page(place, 10, 0, b""),
         await reads.rank(place, 1),
         await reads.ahead(place, 1, 5),
-        await reads.ahead_of_each(place, [(1, 5)]),
         await reads.around(place, 1, 5),
     )
     assert len({answer is None for answer in answers}) == 1
@@ -66,14 +65,14 @@ async def test_a_change_that_meets_an_index_of_another_epoch_does_not_count_as_t
     """The index may be of a newer one, whose builder had read MySQL before the change was committed."""
     wanted: list[Ranked] = []
     async with indexing(settings, NEWER, wanted.append) as (_, others):
-        assert await others.apply_and_rank([(MAIN_RANKED, [change(1, 10)])]) == [[None]]  # there is nothing to tell
+        assert await aheads_told(others, [(MAIN_RANKED, [change(1, 10)])]) == [[None]]  # there is nothing to tell
         await begin(index, "test")
-        assert await others.apply_and_rank([(MAIN_RANKED, [change(1, 10)])]) == [None]
+        assert await aheads_told(others, [(MAIN_RANKED, [change(1, 10)])]) == [None]
         assert await index.finish(MAIN_RANKED, EPOCH, "test") == "OK"
-        assert await others.apply_and_rank([(MAIN_RANKED, [change(1, 10)])]) == [None]
+        assert await aheads_told(others, [(MAIN_RANKED, [change(1, 10)])]) == [None]
         assert wanted == [MAIN_RANKED] * 3
     assert await index.sizes(MAIN, EPOCH) == (0, 0)
-    assert await reads.apply_and_rank([(MAIN_RANKED, [change(1, 10)])]) == [[0]]
+    assert await aheads_told(reads, [(MAIN_RANKED, [change(1, 10)])]) == [[0]]
 
 
 @pytest.mark.parametrize("newer_is", ["begun", "complete"])
@@ -214,11 +213,11 @@ async def test_places_are_told_together_and_each_answers_for_itself(index: Index
     await fill(index, [change(1, 10), change(2, 20)], main)
     await fill(index, [change(1, 10), change(2, 20)], week)
     standings = [(main, [change(3, 15)]), (week, [change(3, 15), change(4, 30)]), (third, [change(3, 15)])]
-    assert await reads.apply_and_rank(standings) == [[1], [1, 3], [None]]
+    assert await aheads_told(reads, standings) == [[1], [1, 3], [None]]
     many = [change(user_id, 50) for user_id in range(1000, 1450)]
-    assert await index.tell([(main, many), (week, [])], EPOCH) == [("OK", [0] * 450), ("OK", [])]
+    assert await index.tell([(main, many), (week, [])], EPOCH) == [("OK", [0] * 450, 453), ("OK", [], 4)]
     assert await index.sizes(main.at, EPOCH) == (453, 453)
-    assert await reads.apply_and_rank([]) == []
+    assert await aheads_told(reads, []) == []
 
 
 async def test_a_server_that_forgot_the_scripts_is_taught_them_again(
@@ -228,9 +227,9 @@ async def test_a_server_that_forgot_the_scripts_is_taught_them_again(
         await fill(index, [change(1, 10)], place)
     for _ in range(2):
         redis.script_flush()
-        assert await reads.apply_and_rank([(place, [change(1, 10)]) for place in PLACES]) == [[0]] * 3
+        assert await aheads_told(reads, [(place, [change(1, 10)]) for place in PLACES]) == [[0]] * 3
     redis.script_flush()
-    assert await reads.apply_and_rank([(MAIN_RANKED, [change(1, 10)])]) == [[0]]
+    assert await aheads_told(reads, [(MAIN_RANKED, [change(1, 10)])]) == [[0]]
 
 
 @pytest.mark.parametrize("failing", list(chain.from_iterable(combinations(range(3), number) for number in range(4))))
@@ -241,7 +240,7 @@ async def test_only_what_every_place_has_heard_counts_as_told(
         await fill(index, [change(1, 10)], place)
         if number in failing:
             redis.set(keys(place.at)[0], "not a hash")
-    answers = await reads.apply_and_rank([(place, [change(2, 10)]) for place in PLACES])
+    answers = await aheads_told(reads, [(place, [change(2, 10)]) for place in PLACES])
     assert [number for number, aheads in enumerate(answers) if aheads is None] == list(failing)
     for number, place in enumerate(PLACES):
         if number not in failing:  # also after one that failed
@@ -249,7 +248,7 @@ async def test_only_what_every_place_has_heard_counts_as_told(
     outcomes = await index.tell([(place, [change(2, 10)]) for place in PLACES], EPOCH)
     assert [isinstance(outcome, ResponseError) for outcome in outcomes] == [number in failing for number in range(3)]
     if failing:  # the breaker is open now
-        assert await reads.apply_and_rank([(place, [change(2, 10)]) for place in PLACES]) == [None] * 3
+        assert await aheads_told(reads, [(place, [change(2, 10)]) for place in PLACES]) == [None] * 3
 
 
 # Boards that go either way.
@@ -304,9 +303,9 @@ async def test_pages_ranks_and_neighbours_are_in_order_whichever_way_a_board_goe
         around = await reads.around(place, user_id, 5)
         assert around is not None
         assert shown(around[0]) == expected[max(0, number - 5) : number + 6]
-    assert await reads.ahead_of_each(place, expected) == [ahead[user_id] for user_id, _ in expected]
+    assert [await reads.ahead(place, *each) for each in expected] == [ahead[user_id] for user_id, _ in expected]
     better = expected[0][1] - sign
-    told = await reads.apply_and_rank([(place, [change(1000, better), change(1001, expected[-1][1] + sign)])])
+    told = await aheads_told(reads, [(place, [change(1000, better), change(1001, expected[-1][1] + sign)])])
     assert told == [[0, len(expected) + 1]]
 
 

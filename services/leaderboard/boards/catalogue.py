@@ -7,6 +7,7 @@ however many there are.
 import asyncio
 import re
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
@@ -16,6 +17,7 @@ from services.common.http.problems import ServiceUnavailable
 from services.common.mysql.database import Database, reason
 from services.leaderboard.boards import table
 from services.leaderboard.boards.board import Board
+from services.leaderboard.boards.clock import Clock
 from services.leaderboard.boards.known import KnownBoards
 from services.leaderboard.errors import BoardNotFound
 from services.leaderboard.rules.names import BOARD_NAME
@@ -34,6 +36,7 @@ class Catalogue:
     """
 
     def __init__(self, database: Database, *, interval: float = INTERVAL_SECONDS) -> None:
+        self.clock = Clock()
         self._database = database
         self._interval = interval
         self._known = KnownBoards()
@@ -102,7 +105,9 @@ class Catalogue:
     async def refresh(self) -> None:
         """Know everything that is committed before this call. Raises what the database raises."""
         async with self._looking, self._database.reading() as connection:
-            version = await table.get_version(connection)
+            asked = datetime.now(UTC)
+            version, now = await table.get_version(connection)
+            self.clock.set(asked, now, datetime.now(UTC))
             if version == self._version:
                 return
             if not self._version or version < self._version:  # an older database was restored

@@ -78,6 +78,12 @@ async def list_by_id(connection: AsyncConnection, period_ids: Collection[int]) -
     return [Period(*row) for row in await connection.execute(select(*_columns).where(_row.id.in_(period_ids)))]
 
 
+async def list_expired(connection: AsyncConnection, period_ids: Collection[int]) -> set[int]:
+    """Those of these periods whose standings are gone, or are going."""
+    expired = select(_row.id).where(_row.id.in_(period_ids), _row.state == "expired")
+    return set((await connection.scalars(expired)).all())
+
+
 async def find(connection: AsyncConnection, board_id: int, window_id: int, time: datetime) -> Period | None:
     """The period that ``time`` is in. None where no row has it: nobody has played then, or a listed window has a gap."""
     return (await find_running(connection, board_id, window_id, time)).current

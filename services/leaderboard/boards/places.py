@@ -1,41 +1,26 @@
 """Where sessions count, and what the index must know of places: from what a process knows of boards and their periods."""
 
 from collections import OrderedDict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from time import monotonic
-from typing import NamedTuple
 
 from services.common.gather import Gather, SharedWork
 from services.common.http.problems import FieldError, InvalidRequest
 from services.common.mysql.database import Database
 from services.leaderboard.boards import periods, running
-from services.leaderboard.boards.board import Board, Window
+from services.leaderboard.boards.board import ALL, Board, Window
 from services.leaderboard.boards.catalogue import Catalogue
-from services.leaderboard.rules.names import SCORE, SESSIONS
+from services.leaderboard.rules.names import SCORE
 from services.leaderboard.rules.periods import Period
 from services.leaderboard.rules.places import ALL_TIME, MOST_PLACES, Place, Ranked
+from services.leaderboard.rules.played import Played
 from services.leaderboard.rules.ranking import Aggregate, Count
 
 _GATHERED = 100
 _MOST_REMEMBERED = 100_000
 # A listed period may be written down at any time, and a closed board may be opened again.
 _KNOWN_SECONDS = 1.0
-
-
-class Played(NamedTuple):
-    """What a session says of itself. ``boards``: those that it names, if it names any."""
-
-    score: int
-    metrics: Mapping[str, int]
-    tags: Mapping[str, str]
-    boards: Sequence[str] | None
-
-    def value(self, metric: str) -> int | None:
-        """The session's value of a metric, if it has one."""
-        if metric == SCORE:
-            return self.score
-        return 1 if metric == SESSIONS else self.metrics.get(metric)
 
 
 class Places:
@@ -98,6 +83,17 @@ class Places:
                 if period is not None:
                     found[at] = _ranked(board, period)
         return found
+
+    async def names(self, at: Place) -> tuple[str, str]:
+        """The names of a place's board and window; empty of what is gone. Raises what the database raises."""
+        board = self._catalogue.by_id(at.board_id)
+        if board is None:
+            return "", ""
+        if at.period_id == ALL_TIME:
+            return board.name, ALL
+        period = self._periods.get(at.period_id) or await self._lookups.ask(at.period_id)
+        window = next((each for each in board.windows if period and each.window_id == period.window_id), None)
+        return board.name, window.definition.name if window else ""
 
     async def _named(self, played: Played) -> list[tuple[Board, int]]:
         boards: list[tuple[Board, int]] = []

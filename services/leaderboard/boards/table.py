@@ -30,11 +30,11 @@ _WINDOWS = (
 )
 
 
-async def get_version(connection: AsyncConnection) -> int:
-    """What the changes of boards have come to."""
-    found = await connection.exec_driver_sql("SELECT version FROM boards_version WHERE id = %s", (_VERSION_ID,))
-    version: int = found.scalar_one()
-    return version
+async def get_version(connection: AsyncConnection) -> tuple[int, datetime]:
+    """What the changes of boards have come to, and what time it is for MySQL."""
+    found = await connection.exec_driver_sql("SELECT version, NOW(6) FROM boards_version WHERE id = %s", (_VERSION_ID,))
+    row: tuple[int, datetime] = tuple(found.one())
+    return row[0], row[1].replace(tzinfo=UTC)
 
 
 async def list_boards(connection: AsyncConnection, after_version: int = 0) -> list[Board]:

@@ -88,7 +88,7 @@ def _submit(scope: Scope) -> Shortcut | None:
     async def answer(receive: Receive) -> Answer:
         submission = parse_json(ScoreSubmission, await read_body(receive))
         writes: Writes = scope["app"].state.writes
-        body, replayed = await writes.submit(caller, submission.score, key)
+        body, replayed = await writes.submit(caller, submission.played(), key)
         return Answer(201, body, (JSON_TYPE, NO_STORE, _REPLAYED)) if replayed else Answer(201, body)
 
     return Shortcut(_SUBMIT, answer)

@@ -1,18 +1,115 @@
 """What the leaderboard service is sent and what it answers, one schema a direction."""
 
+import json
 from datetime import datetime
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
+from pydantic_core import PydanticCustomError
 
-from services.leaderboard.rules.ranking import MAX_SESSION_SCORE
+from services.leaderboard.rules.names import BOARD_NAME, MAX_TAG_VALUE, METRIC_NAME, SCORE, SESSIONS
+from services.leaderboard.rules.places import MOST_PLACES
+from services.leaderboard.rules.played import Played
+from services.leaderboard.rules.ranking import MAX_TOTAL
+
+MAX_EXTRA_BYTES = 1_024
+MAX_EXTRA_DEPTH = 16
+_OURS = frozenset({SCORE, SESSIONS})
+
+
+def _not_ours(metrics: dict[str, int]) -> dict[str, int]:
+    for name in sorted(_OURS.intersection(metrics)):
+        raise PydanticCustomError("reserved_metric", "Each session has the metric {name} without saying so", {"name": name})
+    return metrics
+
+
+def _printable(text: str) -> str:
+    if not text.isprintable():
+        raise PydanticCustomError("not_printable", "Every character must be one that is shown")
+    return text
+
+
+def _distinct(names: list[str]) -> list[str]:
+    if len(set(names)) < len(names):
+        raise PydanticCustomError("named_twice", "A board is named once")
+    return names
+
+
+def _written(value: object) -> str | None:
+    """JSON as it is kept: without blanks between its parts."""
+    if value is None:
+        return None
+    if _depth(value) > MAX_EXTRA_DEPTH:
+        raise PydanticCustomError("too_deep", "It is nested {most} levels deep at most", {"most": MAX_EXTRA_DEPTH})
+    try:
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        size = len(text.encode())
+    except ValueError:  # a number that JSON does not have, half a character, or one of thousands of digits
+        raise PydanticCustomError("not_json", "It must be JSON") from None
+    if size > MAX_EXTRA_BYTES:
+        raise PydanticCustomError("too_long", "Written out, it has {most} bytes at most", {"most": MAX_EXTRA_BYTES})
+    return text
+
+
+def _depth(value: object) -> int:
+    """How many lists and objects are in each other, as far as that matters."""
+    depth, level = 0, [value]
+    while level and depth <= MAX_EXTRA_DEPTH:
+        level = [
+            member
+            for each in level
+            if isinstance(each, (dict, list))
+            for member in (each.values() if isinstance(each, dict) else each)
+        ]
+        depth += 1
+    return depth - 1
+
+
+Value = Annotated[int, Field(ge=-MAX_TOTAL, le=MAX_TOTAL)]
+_Name = Annotated[str, Field(pattern=METRIC_NAME)]
+_TagValue = Annotated[str, Field(min_length=1, max_length=MAX_TAG_VALUE), AfterValidator(_printable)]
 
 
 class ScoreSubmission(BaseModel):
-    """The score of one game session."""
+    """One game session: its score, and whatever else it says of itself.
+
+    It counts for the boards that it names, or, if it names none, for each board whose rule takes it.
+    """
 
     model_config = ConfigDict(strict=True, extra="forbid")
 
-    score: int = Field(ge=0, le=MAX_SESSION_SCORE, description="what the session scored", examples=[1200])
+    score: Value = Field(description="what the session scored; each board has bounds of its own", examples=[1200])
+    metrics: Annotated[dict[_Name, Value], Field(max_length=8), AfterValidator(_not_ours)] = Field(
+        default_factory=dict, description="values beside the score, by which boards may rank", examples=[{"laps": 3}]
+    )
+    tags: dict[_Name, _TagValue] = Field(
+        default_factory=dict, max_length=8, description="what boards choose sessions by", examples=[{"track": "alps"}]
+    )
+    extra: Annotated[str | None, BeforeValidator(_written, json_schema_input_type=JsonValue)] = Field(
+        None,
+        description=f"what the game keeps with the session: JSON of {MAX_EXTRA_BYTES:,} bytes, {MAX_EXTRA_DEPTH} levels deep",
+    )
+    boards: Annotated[list[Annotated[str, Field(pattern=BOARD_NAME)]], AfterValidator(_distinct)] | None = Field(
+        None, min_length=1, max_length=MOST_PLACES, description="the boards that it counts for, and no others"
+    )
+
+    def played(self) -> Played:
+        return Played(self.score, self.metrics, self.tags, self.extra, self.boards)
+
+
+class SubmittedStanding(BaseModel):
+    """How the player stands now, in a place where the session counts."""
+
+    board: str
+    window: str
+    period_id: int = Field(description="0 in a window that never ends")
+    score: int | None = Field(description="null if the player was removed since")
+    rank: int | None = Field(
+        description="1 + the number of players strictly ahead: equal scores share a rank. Null if it cannot be told just now"
+    )
+    total_players: int | None = Field(description="how many players are ranked; null if it cannot be told just now")
+    counted: bool = Field(description="whether the session counts here")
+    improved: bool = Field(description="whether it is this session that reached the score")
 
 
 class SubmittedSession(BaseModel):
@@ -21,11 +118,15 @@ class SubmittedSession(BaseModel):
     session_id: int
     user_id: int
     username: str
-    total_score: int = Field(description="the player's total, this session included; 0 if the player was removed since")
-    rank: int | None = Field(
-        description="1 + the number of players strictly ahead: equal totals share a rank. Null if it cannot be told just now, "
-        "or if the player was removed since"
+    total_score: int | None = Field(
+        description="the player's total on the board `main`, in all time; 0 if the player was removed since, null if the "
+        "session does not count there"
     )
+    rank: int | None = Field(
+        description="1 + the number of players strictly ahead there: equal totals share a rank. Null if it cannot be told just "
+        "now, if the player was removed since, or if the session does not count there"
+    )
+    standings: list[SubmittedStanding]
 
 
 class RankedPlayer(BaseModel):

@@ -79,7 +79,7 @@ router = APIRouter(prefix=PREFIX, tags=["leaderboard"])
     },
 )
 async def submit(caller: Caller, key: Key, submission: Submission, writes: Writing) -> Response:
-    body, replayed = await writes.submit(caller, submission.score, key)
+    body, replayed = await writes.submit(caller, submission.played(), key)
     answer = rendered(body, 201)
     if replayed:
         answer.headers[REPLAYED] = "true"

@@ -13,7 +13,7 @@ from services.leaderboard.index.epoch import Epoch
 from services.leaderboard.index.layout import keys, neighbours, page_key, player
 from services.leaderboard.index.writer import Applied, IndexWriter, now_ms
 from services.leaderboard.rules.places import Place, Ranked
-from services.leaderboard.rules.standings import Neighbours, Position, StandingRow
+from services.leaderboard.rules.standings import Aheads, Neighbours, Position, StandingRow
 
 K = TypeVar("K")
 R = TypeVar("R")
@@ -58,11 +58,11 @@ class RankingIndex:
         self._renewed: dict[Place, float] = {}
         self._renewing: set[asyncio.Task[None]] = set()
 
-    async def apply_and_rank(self, standings: Sequence[tuple[Ranked, Sequence[StandingRow]]]) -> list[list[int | None] | None]:
+    async def apply_and_rank(self, standings: Sequence[tuple[Ranked, Sequence[StandingRow]]]) -> list[Aheads | None]:
         """Tell the indexes of places of standings that changed, all in one round trip.
 
-        Gives for each place how many others are ahead of each player, None where its index does not say; and None for a place
-        that could not be told. The outbox has to remember, unless every place could.
+        Gives for each place how many others are ahead of each player, and how many are ranked, as far as its index says. None
+        for a place that could not be told: the outbox has to remember, unless every place could.
         """
         if not self._breaker.writable:
             return [None] * len(standings)
@@ -72,7 +72,7 @@ class RankingIndex:
             self._breaker.open(error)
             return [None] * len(standings)
         readable = self._breaker.readable
-        answers: list[list[int | None] | None] = []
+        answers: list[Aheads | None] = []
         for (place, rows), outcome in zip(standings, outcomes, strict=True):
             if isinstance(outcome, Exception):
                 self._breaker.open(outcome)
@@ -81,7 +81,8 @@ class RankingIndex:
             if outcome.applied is not Applied.OK and readable:
                 self._want(place)
             heard = outcome.applied in (Applied.OK, Applied.INCOMPLETE)
-            answers.append((outcome.aheads if readable else [None] * len(rows)) if heard else None)
+            aheads = Aheads(outcome.aheads, outcome.total_players) if readable else Aheads([None] * len(rows), None)
+            answers.append(aheads if heard else None)
         return answers
 
     async def keep_page(self, at: Place, limit: int, offset: int, generation: bytes, body: bytes, milliseconds: int) -> None:
@@ -109,18 +110,6 @@ class RankingIndex:
         """
         answer = await self._look_up(self._aheads, place, (user_id, score))
         return answer[0] if answer else None
-
-    async def ahead_of_each(self, place: Ranked, scores: Sequence[tuple[int, int]]) -> list[int] | None:
-        """The same of many players, whom one asker has gathered already."""
-        if not self._breaker.readable:
-            return None
-        try:
-            aheads = await self._read_aheads(place, scores)
-        except UNAVAILABLE as error:
-            self._breaker.open(error)
-            return None
-        self._note_read(place, complete=aheads is not None)
-        return aheads
 
     async def around(self, place: Ranked, user_id: int, radius: int) -> tuple[Neighbours | None] | None:
         """A player among others, or none if they are not ranked; None instead of either when the index is not to be read."""

@@ -32,12 +32,13 @@ class Applied(StrEnum):
 
 
 class Told(NamedTuple):
-    """What telling of standings came to, and how many others are ahead of each: None where that is not to be told, because the
-    index is not complete, or the player was removed.
+    """What telling of standings came to, how many others are ahead of each, and how many players are ranked: None where that
+    is not to be told, because the index is not complete, or the player was removed.
     """
 
     applied: Applied
     aheads: list[int | None]
+    total_players: int | None
 
 
 class Begun(StrEnum):
@@ -83,7 +84,7 @@ class IndexWriter:
         answers = await self._redis.run_each(
             APPLY, [(keys(place.at), self._application(place, rows, epoch, "")) for _, place, rows in calls]
         )
-        outcomes: list[Told | Exception] = [Told(Applied.OK, []) for _ in standings]
+        outcomes: list[Told | Exception] = [Told(Applied.OK, [], None) for _ in standings]
         for (number, _, rows), answer in zip(calls, answers, strict=True):
             outcome = outcomes[number]
             if isinstance(outcome, Exception):
@@ -92,8 +93,9 @@ class IndexWriter:
                 outcomes[number] = answer
                 continue
             applied = Applied(answer[0].decode())
-            aheads = [*outcome.aheads, *(answer[1:] or [None] * len(rows))]
-            outcomes[number] = Told(applied if outcome.applied is Applied.OK else outcome.applied, aheads)
+            total_players, *aheads = answer[1:] or [None, *[None] * len(rows)]
+            applied = applied if outcome.applied is Applied.OK else outcome.applied
+            outcomes[number] = Told(applied, [*outcome.aheads, *aheads], total_players)
         return outcomes
 
     async def apply(self, place: Ranked, rows: Sequence[StandingRow], epoch: str, token: str) -> Applied:

@@ -1,5 +1,6 @@
 """SQL that reads the log: a player's sessions, and what they fold to."""
 
+import json
 from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from datetime import datetime
 from operator import itemgetter
@@ -11,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.leaderboard.models import Erasure, GameSession
 from services.leaderboard.rules import ranking
 from services.leaderboard.rules.places import MAIN, Place, unpack
+from services.leaderboard.rules.played import Played
 from services.leaderboard.rules.ranking import Counting, Session, Tally
 
 
@@ -23,22 +25,28 @@ class LoggedSession(NamedTuple):
 
 
 async def fold_sessions(
-    connection: AsyncConnection, after: int, upto: int, countings: Mapping[int, Counting]
+    connection: AsyncConnection, after: int, upto: int, boards: Mapping[int, tuple[str, Counting]]
 ) -> dict[Place, dict[int, Tally]]:
     """What `ranking.fold` makes of the sessions of every player after one and up to another, by place and player.
 
-    Sessions that are being erased are left out. ``countings``: how boards count, by their ids.
+    Sessions that are being erased are left out. ``boards``: by which metric, and how, boards count, by their ids. Of places of
+    others nothing is told: they are gone.
     """
     pending = select(Erasure.user_id, Erasure.upto_session_id).where(Erasure.user_id > after, Erasure.user_id <= upto)
     erased: dict[int, int] = {row.user_id: row.upto_session_id for row in await connection.execute(pending)}
     tallies: dict[Place, dict[int, Tally]] = {}
-    async for user_id, session_id, score, places in _scan(connection, after, upto):
+    async for user_id, session_id, played, places in _scan(connection, after, upto):
         if session_id <= erased.get(user_id, 0):
             continue
         for at in places:
+            if at.board_id not in boards:
+                continue
+            metric, counting = boards[at.board_id]
+            value = played.value(metric)
+            if value is None:
+                raise ValueError(f"session {session_id} counts on board {at.board_id} and has no {metric}")
             by_player = tallies.setdefault(at, {})
-            session = Session(session_id, score)
-            by_player[user_id] = ranking.add(by_player.get(user_id), session, countings[at.board_id])
+            by_player[user_id] = ranking.add(by_player.get(user_id), Session(session_id, value), counting)
     return tallies
 
 
@@ -64,8 +72,8 @@ async def list_own_sessions(connection: AsyncConnection, user_id: int, before: i
 
 async def _scan(
     connection: AsyncConnection, after: int, upto: int
-) -> AsyncGenerator[tuple[int, int, int, Sequence[Place]], None]:
-    """Player, id, score and places of each session of these players, by player and id."""
+) -> AsyncGenerator[tuple[int, int, Played, Sequence[Place]], None]:
+    """Player, id, values and places of each session of these players, by player and id."""
     user_id, session_id = after, _LAST_ID
     packed: dict[str, Sequence[Place]] = {"-": [MAIN]}
     while True:
@@ -77,10 +85,11 @@ async def _scan(
             raise RuntimeError(f"{len(lines)} sessions of {count}")  # a server may cut short what is longer than it allows
         found = []
         for line in lines:
-            user, session, score, places = line.split(" ")
+            user, session, score, places, metrics = line.split(" ", 4)
             if places not in packed:
                 packed[places] = unpack(bytes.fromhex(places))
-            found.append((int(user), int(session), int(score), packed[places]))
+            values = json.loads(metrics) if metrics != "-" else {}
+            found.append((int(user), int(session), Played(int(score), values), packed[places]))
         found.sort(key=itemgetter(0, 1))
         for each in found:
             yield each
@@ -93,7 +102,8 @@ _LAST_ID = 2**64 - 1
 _SCANNED_AT_ONCE = 10_000
 # In one value, a line each: the driver takes longer for a row than MySQL does.
 _SCAN = """
-SELECT GROUP_CONCAT(CONCAT_WS(' ', user_id, id, score, COALESCE(HEX(places), '-')) SEPARATOR '\n'), COUNT(*) FROM (
-  SELECT user_id, id, score, places FROM game_sessions FORCE INDEX (ix_game_sessions_user_id_id)
+SELECT GROUP_CONCAT(
+  CONCAT_WS(' ', user_id, id, score, COALESCE(HEX(places), '-'), COALESCE(metrics, '-')) SEPARATOR '\n'), COUNT(*) FROM (
+  SELECT user_id, id, score, places, metrics FROM game_sessions FORCE INDEX (ix_game_sessions_user_id_id)
   WHERE user_id = %s AND id > %s OR user_id > %s AND user_id <= %s ORDER BY user_id, id LIMIT %s
 ) AS s"""

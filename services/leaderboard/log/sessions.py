@@ -18,7 +18,8 @@ from services.common.mysql.multistatement import Result, Transaction
 from services.leaderboard.log import erased_keys, submission_keys
 from services.leaderboard.rules import ranking
 from services.leaderboard.rules.direction import Direction
-from services.leaderboard.rules.places import MAIN, Place, pack, unpack
+from services.leaderboard.rules.places import ALL_TIME, MAIN, Place, pack, unpack
+from services.leaderboard.rules.played import Played
 from services.leaderboard.rules.ranking import MAX_TOTAL, Aggregate, Count, Counting, Tally
 from services.leaderboard.rules.standings import StandingRow
 
@@ -32,7 +33,8 @@ _NOTE_NEWEST = "SELECT COALESCE(MAX(id), 0) INTO @newest FROM game_sessions"
 # A row that is there stays as it is. Without the second line MySQL would answer with error 1062, and the whole group would have
 # to be run again.
 _ADD_SESSIONS = """
-INSERT INTO game_sessions (user_id, submission_key, group_id, score, submitted_at, places) VALUES {rows}
+INSERT INTO game_sessions
+(user_id, submission_key, group_id, score, submitted_at, places, body_digest, metrics, tags) VALUES {rows}
 ON DUPLICATE KEY UPDATE id = id"""
 # A line a row, all in one value: the driver takes longer for a row than MySQL does.
 _LIST_ADDED = """
@@ -41,11 +43,19 @@ FROM game_sessions FORCE INDEX (PRIMARY) WHERE id > @newest AND group_id = {grou
 # By their keys, whatever the optimizer estimates: by the player, it would read all that they ever played.
 _LIST_REPEATED = """
 SELECT GROUP_CONCAT(
-  CONCAT_WS(' ', user_id, HEX(submission_key), id, HEX(group_id), score, COALESCE(HEX(places), '-')) SEPARATOR '\\n')
+  CONCAT_WS(
+    ' ', user_id, HEX(submission_key), id, HEX(group_id), score, COALESCE(HEX(places), '-'), COALESCE(HEX(body_digest), '-')
+  ) SEPARATOR '\\n')
 FROM game_sessions FORCE INDEX (uq_game_sessions_user_id_submission_key) WHERE {identities}"""
 _LIST_NAMES = """
 SELECT GROUP_CONCAT(CONCAT_WS(' ', user_id, username) SEPARATOR '\\n') FROM players FORCE INDEX (PRIMARY)
 WHERE user_id IN ({user_ids})"""
+# A share of a board's row and of a period's keeps them as they are until the group is committed: who closes one waits for it.
+_SHARE_BOARDS = """
+SELECT id FROM boards FORCE INDEX (PRIMARY) WHERE id IN ({ids}) AND state = 'active' ORDER BY id LOCK IN SHARE MODE"""
+_SHARE_PERIODS = """
+SELECT id FROM periods FORCE INDEX (PRIMARY) WHERE id IN ({ids}) AND state = 'open' AND closes_at > NOW(6)
+ORDER BY id LOCK IN SHARE MODE"""
 _LIST_STANDINGS = """
 SELECT GROUP_CONCAT(
   CONCAT_WS(' ', board_id, period_id, user_id, COALESCE(score, '-'), sessions, reached_session_id, version) SEPARATOR '\\n')
@@ -54,6 +64,7 @@ _WRITE_STANDINGS = """
 INSERT INTO standings (board_id, period_id, user_id, score, sort, sessions, reached_session_id, version) VALUES {rows}
 ON DUPLICATE KEY UPDATE score = VALUES(score), sort = VALUES(sort), sessions = VALUES(sessions),
 reached_session_id = VALUES(reached_session_id), version = VALUES(version)"""
+_ADD_EXTRAS = "INSERT INTO session_extras (session_id, extra) VALUES {rows}"
 _NOTE = "INSERT INTO outbox (changed) VALUES ('{changed}')"
 _RENAME = """
 INSERT INTO players (user_id, username) VALUES {rows} ON DUPLICATE KEY UPDATE username = VALUES(username)"""
@@ -72,13 +83,23 @@ class Submission:
     user_id: int
     username: str
     key: bytes
-    score: int
+    played: Played
     submitted_at: datetime
     counts: Sequence[Count]
+    digest: bytes | None = None
+
+    def __post_init__(self) -> None:
+        # A key that the server made does not come again.
+        if submission_keys.is_clients(self.key):
+            self.digest = self.played.digest()
 
     @property
     def identity(self) -> tuple[int, bytes]:
         return self.user_id, self.key
+
+    @property
+    def score(self) -> int:
+        return self.played.score
 
 
 class Stored(NamedTuple):
@@ -86,8 +107,15 @@ class Stored(NamedTuple):
 
     session_id: int
     score: int
+    digest: bytes | None
     places: Sequence[Place]
     replayed: bool = False
+
+    def is_of(self, submission: Submission) -> bool:
+        """Whether ``submission`` says what was stored. Of sessions from before there were digests the score alone tells."""
+        if self.digest is None:
+            return self.score == submission.score
+        return self.digest == submission.digest
 
 
 Standings = dict[Place, dict[int, StandingRow]]
@@ -113,6 +141,14 @@ class TotalsTooLarge(Exception):
         self.totals = totals
 
 
+class PlacesClosed(Exception):
+    """Nothing counts in ``places`` any more: the board or the period was closed, or is gone."""
+
+    def __init__(self, places: Collection[Place]) -> None:
+        super().__init__(f"{len(places)} places are closed")
+        self.places = places
+
+
 class SessionsErased(Exception):
     """``submissions`` are repeats of sessions that their players have had erased."""
 
@@ -129,7 +165,7 @@ async def store(
     ``earlier``: ids under which this group was tried before, with an unknown outcome; what has one of them is stored and
     counted, since a transaction commits whole. All else are replays.
 
-    Raises TotalsTooLarge and SessionsErased, after which the transaction must be rolled back.
+    Raises PlacesClosed, TotalsTooLarge and SessionsErased, after which the transaction must be rolled back.
     """
     user_ids = sorted({each.user_id for each in group})
     wanted: dict[Place, set[int]] = {}
@@ -138,23 +174,34 @@ async def store(
             wanted.setdefault(count.place.at, set()).add(each.user_id)
     digests = {submission_keys.digest(*each.identity): each for each in group if submission_keys.is_clients(each.key)}
     ours = _literal(group_id)
-    _, _, _, listed, named, standing, *erased = await transaction.send(
+    board_ids = sorted({at.board_id for at in wanted})
+    period_ids = sorted({at.period_id for at in wanted} - {ALL_TIME})
+    results = await transaction.send(
         _LOCK_PLAYERS.format(rows=",".join([f"({user_id:d},'')" for user_id in user_ids])),
         _NOTE_NEWEST,
         _ADD_SESSIONS.format(rows=",".join([_session_row(each, ours) for each in group])),
         _LIST_ADDED.format(group_id=ours),
         _LIST_NAMES.format(user_ids=_ids(user_ids)),
         _LIST_STANDINGS.format(places=_at_places(wanted)),
+        *([_SHARE_BOARDS.format(ids=_ids(board_ids))] if board_ids else []),
+        *([_SHARE_PERIODS.format(ids=_ids(period_ids))] if period_ids else []),
         # Once the rows are in: an INSERT of a key that is being erased waits until that is committed.
         *([erased_keys.FIND.format(digests=",".join(map(_literal, digests)))] if digests else []),
     )
+    listed, named, standing = results[3:6]
+    more = iter(results[6:])
     ids: dict[str, int] = {}
     for line in _lines(listed):
         user_and_key, session_id = line.rsplit(" ", 1)
         ids[user_and_key] = int(session_id)
     identities = [f"{each.user_id:d} {each.key.hex().upper()}" for each in group]
     added = [(each, ids[identity]) for each, identity in zip(group, identities, strict=True) if identity in ids]
-    if erased and (refused := {digests[digest] for (digest,) in erased[0].rows}.intersection(each for each, _ in added)):
+    active = _numbers(next(more)) if board_ids else set()
+    running = {ALL_TIME} | (_numbers(next(more)) if period_ids else set())
+    counted = {count.place.at for each, _ in added for count in each.counts}
+    if closed := {at for at in counted if at.board_id not in active or at.period_id not in running}:
+        raise PlacesClosed(closed)
+    if digests and (refused := {digests[digest] for (digest,) in next(more).rows}.intersection(each for each, _ in added)):
         raise SessionsErased([each for each, _ in added if each in refused])
     before = _standings(standing)
     repeats: dict[str, tuple[bytes, Stored]] = {}
@@ -167,7 +214,8 @@ async def store(
     after = _count(added, before)
     directions = {count.place.at: count.place.direction for each, _ in added for count in each.counts}
     gone = [user_id for user_id in user_ids if not known[user_id]]
-    note = await _commit(transaction, after, directions, renamed, gone)
+    extras = {session_id: each.played.extra for each, session_id in added if each.played.extra is not None}
+    note = await _commit(transaction, after, directions, renamed, gone, extras)
     standings: Standings = {}
     for (at, user_id), (tally, version) in (before | after).items():
         score, reached = (None, 0) if tally is None else (tally.score, tally.reached_session_id)
@@ -175,7 +223,7 @@ async def store(
     stored = []
     for each, identity in zip(group, identities, strict=True):
         if identity in ids:
-            stored.append(Stored(ids[identity], each.score, [count.place.at for count in each.counts]))
+            stored.append(Stored(ids[identity], each.score, each.digest, [count.place.at for count in each.counts]))
         else:
             stored_by, repeat = repeats[identity]
             stored.append(repeat._replace(replayed=False) if stored_by in earlier else repeat)
@@ -202,9 +250,10 @@ async def _find_repeats(
     repeats: dict[str, tuple[bytes, Stored]] = {}
     unread: dict[Place, set[int]] = {}
     for line in _lines(listed):
-        user, key, session_id, stored_by, score, packed = line.split(" ")
+        user, key, session_id, stored_by, score, packed, digest = line.split(" ")
         places = [MAIN] if packed == "-" else unpack(bytes.fromhex(packed))
-        repeats[f"{user} {key}"] = bytes.fromhex(stored_by), Stored(int(session_id), int(score), places, replayed=True)
+        said = None if digest == "-" else bytes.fromhex(digest)
+        repeats[f"{user} {key}"] = bytes.fromhex(stored_by), Stored(int(session_id), int(score), said, places, replayed=True)
         for at in places:
             if int(user) not in read.get(at, ()):
                 unread.setdefault(at, set()).add(int(user))
@@ -245,6 +294,7 @@ async def _commit(
     directions: Mapping[Place, Direction],
     renamed: Mapping[int, str],
     gone: Sequence[int],
+    extras: Mapping[int, str],
 ) -> int | None:
     """Write what has changed, and commit. Gives the outbox's note of it."""
     statements = []
@@ -258,6 +308,9 @@ async def _commit(
         statements.append(_RENAME.format(rows=_player_rows(renamed)))
     if gone:
         statements.append(_FORGET.format(user_ids=_ids(gone)))
+    if extras:
+        rows = [f"({session_id:d},{_text(extra)})" for session_id, extra in extras.items()]
+        statements.append(_ADD_EXTRAS.format(rows=",".join(rows)))
     results = await transaction.commit(*statements)
     return results[0].insert_id if after else None
 
@@ -281,14 +334,19 @@ def _ids(user_ids: Iterable[int]) -> str:
 
 
 def _player_rows(names: Mapping[int, str]) -> str:
-    return ",".join([f"({user_id:d},_utf8mb4 {_literal(names[user_id].encode())})" for user_id in sorted(names)])
+    return ",".join([f"({user_id:d},{_text(names[user_id])})" for user_id in sorted(names)])
 
 
 def _session_row(submission: Submission, group_id: str) -> str:
     assert submission.submitted_at.tzinfo is UTC
     time = submission.submitted_at.isoformat(" ", "microseconds")[:26]  # without the zone
     places = _literal(pack([count.place.at for count in submission.counts]))
-    return f"({submission.user_id:d},{_literal(submission.key)},{group_id},{submission.score:d},'{time}',{places})"
+    digest = "NULL" if submission.digest is None else _literal(submission.digest)
+    played = submission.played
+    return (
+        f"({submission.user_id:d},{_literal(submission.key)},{group_id},{played.score:d},'{time}',{places},{digest},"
+        f"{_json(played.metrics)},{_json(played.tags)})"
+    )
 
 
 def _standing_row(key: tuple[Place, int], tally: Tally | None, version: int, direction: Direction) -> str:
@@ -318,6 +376,18 @@ def _lines(listed: Result) -> list[str]:
     """What a statement listed as one value: NULL, if nothing."""
     [(text,)] = listed.rows
     return text.split("\n") if text else []
+
+
+def _numbers(listed: Result) -> set[int]:
+    return {number for (number,) in listed.rows}
+
+
+def _json(value: Mapping[str, int] | Mapping[str, str]) -> str:
+    return _text(json.dumps(value, ensure_ascii=False)) if value else "NULL"
+
+
+def _text(value: str) -> str:
+    return f"_utf8mb4 {_literal(value.encode())}"
 
 
 def _literal(value: bytes) -> str:

@@ -22,19 +22,18 @@ from services.common.mysql.multistatement import Transactions
 from services.common.mysql.retries import Retries, is_away
 from services.leaderboard.errors import KeyReused, QueueFull, SessionErased, TotalTooLarge
 from services.leaderboard.log import sessions
-from services.leaderboard.log.sessions import SessionsErased, Standings, Stored, Submission, TotalsTooLarge
+from services.leaderboard.log.sessions import PlacesClosed, SessionsErased, Standings, Stored, Submission, TotalsTooLarge
 from services.leaderboard.rules.places import Place, Ranked
-from services.leaderboard.rules.standings import StandingRow
+from services.leaderboard.rules.standings import Aheads, PlaceRank, Ranks, StandingRow
 from services.leaderboard.settings import LeaderboardSettings
 
 log = structlog.get_logger(__name__)
 
-ApplyAndRank = Callable[[Sequence[tuple[Ranked, Sequence[StandingRow]]]], Awaitable[list[list[int | None] | None]]]
-"""Tells Redis how standings are now, of many places. Gives for each place how many others are ahead of each player, None where
-Redis does not say; None for a place that Redis could not be told of, which it does not raise."""
-Ranks = Callable[[Ranked, Mapping[int, int]], Awaitable[Mapping[int, int]]]
-"""The rank that each of these players has with this score, among the others as they are now."""
-
+ApplyAndRank = Callable[[Sequence[tuple[Ranked, Sequence[StandingRow]]]], Awaitable[Sequence[Aheads | None]]]
+"""Tells Redis how standings are now, of many places. Gives for each place what Redis says of ranks; None for a place that Redis
+could not be told of, which it does not raise."""
+FindRanks = Callable[[Sequence[tuple[Ranked, Mapping[int, int]]]], Awaitable[Sequence[Ranks]]]
+"""The ranks that players have with these scores, by place, among the others as they are now."""
 FindPlaces = Callable[[Collection[Place]], Awaitable[Mapping[Place, Ranked]]]
 """What the index must know of these places; of one that is gone, nothing."""
 
@@ -45,14 +44,6 @@ LANES = 2
 _WORTH = 16
 # What a process that is asked to end still gives to what it has accepted. The server waits longer for the answers.
 DRAIN_SECONDS = 8.0
-
-
-class PlaceRank(NamedTuple):
-    """How a player stands in a place now. Removed since, they have neither score nor rank; nor a rank if it cannot be told."""
-
-    at: Place
-    score: int | None
-    rank: int | None
 
 
 class Submitted(NamedTuple):
@@ -71,7 +62,8 @@ class _Asked(NamedTuple):
 class Writer:
     """One process's writer.
 
-    ``told`` is given the outbox's note of each change that Redis has heard of.
+    ``told`` is given the outbox's note of each change that Redis has heard of. ``closed`` is given the places where nothing
+    counts any more, as MySQL says.
     """
 
     def __init__(
@@ -80,15 +72,17 @@ class Writer:
         settings: LeaderboardSettings,
         *,
         places: FindPlaces,
+        closed: Callable[[Collection[Place]], None],
         apply_and_rank: ApplyAndRank,
-        ranks: Ranks,
+        ranks: FindRanks,
         told: Callable[[int], None],
     ) -> None:
         self._transactions = transactions
         self._timeout = settings.mysql_timeout
         self._places = places
+        self._closed = closed
         self._apply_and_rank = apply_and_rank
-        self._ranks = ranks
+        self._read_ranks = ranks
         self._told = told
         self._leave_by: float | None = None
         self.groups = self.sessions = 0
@@ -144,7 +138,7 @@ class Writer:
         for each in asked:
             if each.at >= oldest:
                 firsts.setdefault(each.submission.identity, each.submission)
-        outcomes = _Group(self._transactions, self._timeout)
+        outcomes = _Group(self._transactions, self._timeout, self._closed)
         await outcomes.store(list(firsts.values()))
         self.groups += 1
         self.sessions += len(outcomes.stored)
@@ -157,20 +151,20 @@ class Writer:
                 answers.append(ServiceUnavailable("The session waited too long and was not stored: send it again."))
             elif first in outcomes.errors:
                 answers.append(outcomes.errors[first])
-            elif (stored := outcomes.stored[first]).score != submission.score:
+            elif not (stored := outcomes.stored[first]).is_of(submission):
                 answers.append(KeyReused(f"Another session was sent with this key: one that scored {stored.score}."))
             else:
-                told = [_rank(at, submission.user_id, standings, ranks) for at in stored.places]
+                told = [_rank(at, submission.user_id, stored, standings, ranks) for at in stored.places]
                 answers.append(Submitted(stored.session_id, told, stored.replayed or submission is not first))
         return answers
 
-    async def _find_ranks(self, standings: Standings, notes: Iterable[int]) -> Mapping[Place, Mapping[int, int]]:
+    async def _find_ranks(self, standings: Standings, notes: Iterable[int]) -> Mapping[Place, Ranks]:
         """Tell Redis of the commit, and find how the players rank after it.
 
         Whatever goes wrong, the sessions are stored, so their answers say that, if need be without a rank: an error would have
         them sent again. What Redis could not be told, the outbox remembers.
         """
-        ranks: dict[Place, Mapping[int, int]] = {}
+        ranks: dict[Place, Ranks] = {}
         try:
             places = await self._places(standings)
             told = [(places[at], list(rows.values())) for at, rows in standings.items() if at in places]
@@ -178,30 +172,44 @@ class Writer:
             if None not in aheads:
                 for note in notes:
                     self._told(note)
-            for (place, rows), ahead in zip(told, aheads, strict=True):
-                ranks[place.at] = await self._fill_ranks(place, rows, ahead or ())
+            unknown: list[tuple[Ranked, Mapping[int, int]]] = []
+            for (place, rows), found in zip(told, aheads, strict=True):
+                scores = {row.user_id: row.score for row in rows if row.score is not None}
+                by_player = _ranks(rows, found)
+                if found is not None and len(by_player) == len(scores):
+                    ranks[place.at] = Ranks(by_player, found.total_players)
+                else:
+                    unknown.append((place, scores))
+            if unknown:
+                read = await self._read_ranks(unknown)
+                ranks |= {place.at: each for (place, _), each in zip(unknown, read, strict=True)}
         except Exception:
             log.exception("could not tell redis of a change, or read ranks")
         return ranks
 
-    async def _fill_ranks(self, place: Ranked, rows: Sequence[StandingRow], aheads: Sequence[int | None]) -> Mapping[int, int]:
-        """The ranks that Redis answered with; where it did not say all, those that are asked for."""
-        ranks = {row.user_id: 1 + ahead for row, ahead in zip(rows, aheads, strict=False) if ahead is not None}
-        scores = {row.user_id: row.score for row in rows if row.score is not None}
-        return ranks if len(ranks) == len(scores) else await self._ranks(place, scores)
+
+def _ranks(rows: Sequence[StandingRow], found: Aheads | None) -> Mapping[int, int]:
+    if found is None:
+        return {}
+    return {row.user_id: 1 + ahead for row, ahead in zip(rows, found.aheads, strict=True) if ahead is not None}
 
 
-def _rank(at: Place, user_id: int, standings: Standings, ranks: Mapping[Place, Mapping[int, int]]) -> PlaceRank:
+def _rank(at: Place, user_id: int, stored: Stored, standings: Standings, ranks: Mapping[Place, Ranks]) -> PlaceRank:
     row = standings.get(at, {}).get(user_id)
-    return PlaceRank(at, row and row.score, ranks.get(at, {}).get(user_id))
+    if row is None or row.score is None:
+        return PlaceRank(at, None, None, None, improved=False)
+    found = ranks.get(at)
+    rank, total_players = (found.by_player.get(user_id), found.total_players) if found else (None, None)
+    return PlaceRank(at, row.score, rank, total_players, improved=row.reached_session_id == stored.session_id)
 
 
 class _Group:
     """A group on its way into MySQL: what became of each member, over as many transactions as it takes."""
 
-    def __init__(self, transactions: Transactions, timeout: float) -> None:
+    def __init__(self, transactions: Transactions, timeout: float, closed: Callable[[Collection[Place]], None]) -> None:
         self._transactions = transactions
         self._timeout = timeout
+        self._closed = closed
         self._began = monotonic()
         self.stored: dict[Submission, Stored] = {}
         self.standings: Standings = {}
@@ -240,6 +248,10 @@ class _Group:
             try:
                 work = partial(sessions.store, group=members, group_id=group_id, earlier=self._unknown)
                 outcome = await self._transactions.attempt(work)
+            except PlacesClosed as found:
+                self._closed(found.places)
+                for member in members:
+                    member.counts = [count for count in member.counts if count.place.at not in found.places]
             except TotalsTooLarge as refused:
                 for member, total in refused.totals.items():
                     detail = f"A total stays below 2^53; with {member.score} more this one would be {total}."

@@ -18,11 +18,11 @@ from services.common.mysql.database import Database
 from services.common.settings import load_settings
 from services.leaderboard.players.writer import PlayerWriter
 from services.leaderboard.rules.places import Place, Ranked
-from services.leaderboard.rules.standings import StandingRow
+from services.leaderboard.rules.standings import Aheads, StandingRow
 from services.leaderboard.settings import LeaderboardSettings
 
 
-async def _tell_nobody(standings: Sequence[tuple[Ranked, Sequence[StandingRow]]]) -> list[list[int | None] | None]:
+async def _tell_nobody(standings: Sequence[tuple[Ranked, Sequence[StandingRow]]]) -> list[Aheads | None]:
     """Redis has not heard: the outbox keeps the note."""
     return [None] * len(standings)
 

@@ -128,7 +128,9 @@ async def _erase_sessions(connection: AsyncConnection, user_id: int, upto: int |
     if ids:
         await erased_keys.remember(connection, ids, now)
         # As text: SQLAlchemy takes longer to bind a thousand ids than MySQL to delete their rows.
-        await connection.exec_driver_sql(f"DELETE FROM game_sessions WHERE id IN ({','.join(map(str, ids))})")
+        listed = ",".join(map(str, ids))
+        await connection.exec_driver_sql(f"DELETE FROM session_extras WHERE session_id IN ({listed})")
+        await connection.exec_driver_sql(f"DELETE FROM game_sessions WHERE id IN ({listed})")
     return len(ids)
 
 

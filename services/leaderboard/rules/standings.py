@@ -1,7 +1,10 @@
 """What a standing says, and those of several players in the order of their board."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
+
+from services.leaderboard.rules.places import Place
 
 
 class StandingRow(NamedTuple):
@@ -18,6 +21,33 @@ class StandingRow(NamedTuple):
         """As `STANDING_TEXT` has it."""
         score, reached, version, username = text.split(" ", 3)
         return cls(user_id, username, None if score == "-" else int(score), int(reached), int(version))
+
+
+class Aheads(NamedTuple):
+    """Of some players, in their order, how many others are ahead of each, and how many are ranked. None: it is not known."""
+
+    aheads: Sequence[int | None]
+    total_players: int | None
+
+
+class Ranks(NamedTuple):
+    """The ranks of some players, and how many are ranked."""
+
+    by_player: Mapping[int, int]
+    total_players: int | None
+
+
+class PlaceRank(NamedTuple):
+    """How a player stands in a place now. Removed since, they have neither score nor rank; nor a rank if it cannot be told.
+
+    ``improved``: whether it is the session that is asked about which reached the score.
+    """
+
+    at: Place
+    score: int | None
+    rank: int | None
+    total_players: int | None
+    improved: bool
 
 
 class PlayerScore(NamedTuple):

@@ -1,14 +1,13 @@
 """SQL that reads standings: pages, ranks and neighbours, and the rows that the ranking index is made of. And own sessions."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
 
 from sqlalchemy import ColumnElement, Row, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.leaderboard.models import Player, Standing
 from services.leaderboard.rules.places import Place
-from services.leaderboard.rules.standings import Neighbours, PlayerScore
+from services.leaderboard.rules.standings import Neighbours, PlayerScore, Ranks
 
 
 async def list_scores(connection: AsyncConnection, at: Place, user_ids: Collection[int]) -> list[PlayerScore]:
@@ -98,21 +97,30 @@ def at_place(at: Place) -> tuple[ColumnElement[bool], ...]:
 
 
 _PLACE = select(Standing.user_id, Standing.score, Standing.sort, Standing.reached_session_id)
-_COUNT_AHEAD = "SELECT %s, COUNT(*) FROM standings WHERE board_id = %s AND period_id = %s AND sort < %s AND user_id <> %s"
+_COUNT_AHEAD = "SELECT %s, %s, COUNT(*) FROM standings WHERE board_id = %s AND period_id = %s AND sort < %s AND user_id <> %s"
+_COUNT = "SELECT %s, 0, COUNT(*) FROM standings WHERE board_id = %s AND period_id = %s AND sort IS NOT NULL"
 
 
-async def count_ahead_of_each(connection: AsyncConnection, at: Place, sorts: Mapping[int, int]) -> dict[int, int]:
-    """How many others are strictly ahead of each player with a score that is ordered by this, all at one moment.
+async def find_ranks(connection: AsyncConnection, asked: Sequence[tuple[Place, Mapping[int, int]]]) -> list[Ranks]:
+    """The ranks that players would have with scores that are ordered by these, in some places: all at one moment.
 
-    Others: the player's own score may be better since, and nobody is ahead of themselves.
+    Only others are ahead of a player: their own score may be better since, and nobody is ahead of themselves.
     """
-    counted = [(user_id, at.board_id, at.period_id, sort, user_id) for user_id, sort in sorts.items()]
-    if not counted:
-        return {}
-    statement = " UNION ALL ".join([_COUNT_AHEAD] * len(counted))
-    rows: Sequence[tuple[Any, ...]] = (await connection.exec_driver_sql(statement, _flat(counted))).all()
-    return {row[0]: row[1] for row in rows}
-
-
-def _flat(rows: Iterable[tuple[Any, ...]]) -> tuple[Any, ...]:
-    return tuple(value for row in rows for value in row)
+    statements: list[str] = []
+    values: list[int] = []
+    for number, (at, sorts) in enumerate(asked):
+        statements += [_COUNT, *[_COUNT_AHEAD] * len(sorts)]
+        values += [number, *at]
+        for user_id, sort in sorts.items():
+            values += [number, user_id, *at, sort, user_id]
+    found: list[dict[int, int]] = [{} for _ in asked]
+    if statements:
+        rows: Sequence[tuple[int, int, int]] = (  # type: ignore[assignment]
+            await connection.exec_driver_sql(" UNION ALL ".join(statements), tuple(values))
+        ).all()
+        for number, user_id, count in rows:
+            found[number][user_id] = count
+    return [
+        Ranks({user_id: 1 + counts[user_id] for user_id in sorts}, counts[0])
+        for (_, sorts), counts in zip(asked, found, strict=True)
+    ]

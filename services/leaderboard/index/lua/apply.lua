@@ -97,6 +97,7 @@ end
 expire(expiry)
 local answer = {'OK'}
 if token == '' and complete then
+  answer[2] = count + more
   for i = 1, #row, WIDTH do
     local sort = row[i + 2]
     -- Where the index has a player since just now: nobody is ahead of themselves there.
