@@ -7,6 +7,7 @@ from itertools import count
 from typing import NamedTuple
 
 from services.common.mysql.multistatement import Transactions
+from services.leaderboard.boards.places import Places
 from services.leaderboard.log.sessions import Submission
 from services.leaderboard.log.writer import LANES, Submitted, Writer
 from services.leaderboard.rules.places import MAIN, MAIN_RANKED, Place, Ranked
@@ -16,11 +17,13 @@ from services.leaderboard.rules.standings import Aheads, Ranks, StandingRow
 from services.leaderboard.settings import LeaderboardSettings
 
 _keys = count()
+NEWEST = 2**63
+"""A board's version that no change of it outdates."""
 
 
 def session(user_id: int, score: int, key: str | None = None, username: str | None = None) -> Submission:
     name = username or f"player{user_id}"
-    counts = [Count(MAIN_RANKED, Aggregate.TOTAL, score)]
+    counts = [Count(MAIN_RANKED, Aggregate.TOTAL, score, NEWEST)]
     return Submission(user_id, name, (key or f"key{next(_keys)}").encode(), Played(score), datetime.now(UTC), counts)
 
 
@@ -57,26 +60,30 @@ class Redis:
         return [None if self.away else Aheads(self.aheads or [None] * len(changes), None)]
 
 
+class OnlyMain(Places):
+    """Knows the main board, in all time, and asks nobody."""
+
+    def __init__(self) -> None: ...
+
+    async def ranked(self, places: Collection[Place]) -> dict[Place, Ranked]:
+        assert set(places) <= {MAIN}
+        return dict.fromkeys(places, MAIN_RANKED)
+
+
 class Board:
     """A writer, with what it tells others kept."""
 
     def __init__(self, transactions: Transactions, settings: LeaderboardSettings) -> None:
         self.redis = Redis()
         self.ranks_are_known = True
-        self.closed: list[Collection[Place]] = []
         self.writer = Writer(
             transactions,
             settings,
-            places=self._places,
-            closed=self.closed.append,
+            places=OnlyMain(),
             apply_and_rank=self.redis.apply_and_rank,
             ranks=self._ranks,
             told=self.redis.told.append,
         )
-
-    async def _places(self, places: Collection[Place]) -> Mapping[Place, Ranked]:
-        assert set(places) <= {MAIN}
-        return dict.fromkeys(places, MAIN_RANKED)
 
     async def _ranks(self, asked: Sequence[tuple[Ranked, Mapping[int, int]]]) -> Sequence[Ranks]:
         [(place, scores)] = asked

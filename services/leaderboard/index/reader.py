@@ -10,10 +10,11 @@ from services.common.gather import Gather
 from services.leaderboard.index.breaker import Breaker
 from services.leaderboard.index.connection import UNAVAILABLE, Arguments, RedisConnection, Script
 from services.leaderboard.index.epoch import Epoch
-from services.leaderboard.index.layout import keys, neighbours, page_key, player
+from services.leaderboard.index.layout import keys, neighbours, page_key, player, sort_key
+from services.leaderboard.index.layout import page as read_page
 from services.leaderboard.index.writer import Applied, IndexWriter, now_ms
 from services.leaderboard.rules.places import Place, Ranked
-from services.leaderboard.rules.standings import Aheads, Neighbours, Position, StandingRow
+from services.leaderboard.rules.standings import Aheads, Neighbours, Position, Span, StandingRow
 
 K = TypeVar("K")
 R = TypeVar("R")
@@ -51,10 +52,10 @@ class RankingIndex:
         self._epoch = epoch
         self._want = want
         self._writer = IndexWriter(redis)
-        self._pages: _Gathered[tuple[int, int, bytes], Page] = _Gathered(self._read_pages)
-        self._ranks: _Gathered[int, Position | None] = _Gathered(self._read_ranks)
-        self._aheads: _Gathered[tuple[int, int], int] = _Gathered(self._read_aheads)
-        self._arounds: _Gathered[tuple[int, int], Neighbours | None] = _Gathered(self._read_arounds, _AROUND_LANES)
+        self._pages: _Gathered[tuple[str, Span, bytes], Page] = _Gathered(self._read_pages)
+        self._ranks: _Gathered[int, tuple[Position | None, int]] = _Gathered(self._read_ranks)
+        self._aheads: _Gathered[tuple[int, int], tuple[int, int]] = _Gathered(self._read_aheads)
+        self._arounds: _Gathered[tuple[int, int], tuple[Neighbours | None, int]] = _Gathered(self._read_arounds, _AROUND_LANES)
         self._renewed: dict[Place, float] = {}
         self._renewing: set[asyncio.Task[None]] = set()
 
@@ -85,35 +86,38 @@ class RankingIndex:
             answers.append(aheads if heard else None)
         return answers
 
-    async def keep_page(self, at: Place, limit: int, offset: int, generation: bytes, body: bytes, milliseconds: int) -> None:
-        """Keep a page that was rendered under a generation, for other processes."""
+    async def keep_page(self, at: Place, style: str, span: Span, generation: bytes, body: bytes, milliseconds: int) -> None:
+        """Keep a page that was rendered under a generation, in a ``style``, for other processes."""
         if not self._breaker.readable:
             return
         try:
-            await self._redis.set(page_key(at, limit, offset), generation + b" " + body, milliseconds)
+            await self._redis.set(page_key(at, style, span), generation + b" " + body, milliseconds)
         except UNAVAILABLE as error:
             self._breaker.open(error)
 
-    async def page(self, place: Ranked, limit: int, offset: int, known: bytes) -> Page | None:
+    async def page(self, place: Ranked, style: str, span: Span, known: bytes) -> Page | None:
         """A page, ``known`` being the generation of the one that the asker has. None when the index is not to be read."""
-        answer = await self._look_up(self._pages, place, (limit, offset, known))
+        answer = await self._look_up(self._pages, place, (style, span, known))
         return answer[0] if answer else None
 
-    async def rank(self, place: Ranked, user_id: int) -> tuple[Position | None] | None:
-        """A player's place, or none if they are not ranked; None instead of either when the index is not to be read."""
-        return await self._look_up(self._ranks, place, user_id)
+    async def rank(self, place: Ranked, user_id: int) -> tuple[Position | None, int] | None:
+        """A player's place, or none if they are not ranked, and how many are. None when the index is not to be read."""
+        answer = await self._look_up(self._ranks, place, user_id)
+        return answer[0] if answer else None
 
-    async def ahead(self, place: Ranked, user_id: int, score: int) -> int | None:
-        """How many others are strictly ahead of a player with this score. None when the index is not to be read.
+    async def ahead(self, place: Ranked, user_id: int, score: int) -> tuple[int, int] | None:
+        """How many others are strictly ahead of a player with this score, and how many players are ranked. None when the index
+        is not to be read.
 
         Others: the index may have a later score of the player, and nobody is ahead of themselves.
         """
         answer = await self._look_up(self._aheads, place, (user_id, score))
         return answer[0] if answer else None
 
-    async def around(self, place: Ranked, user_id: int, radius: int) -> tuple[Neighbours | None] | None:
-        """A player among others, or none if they are not ranked; None instead of either when the index is not to be read."""
-        return await self._look_up(self._arounds, place, (user_id, radius))
+    async def around(self, place: Ranked, user_id: int, radius: int) -> tuple[Neighbours | None, int] | None:
+        """A player among others, or none if they are not ranked, and how many are. None when the index is not to be read."""
+        answer = await self._look_up(self._arounds, place, (user_id, radius))
+        return answer[0] if answer else None
 
     async def aclose(self) -> None:
         """Return when nothing is on its way to Redis any more."""
@@ -156,11 +160,13 @@ class RankingIndex:
         except UNAVAILABLE as error:
             self._breaker.open(error)
 
-    async def _read_pages(self, place: Ranked, questions: Sequence[tuple[int, int, bytes]]) -> list[Page] | None:
-        wanted = [page_key(place.at, limit, offset) for limit, offset, _ in questions]
-        answer = await self._redis.run(
-            _PAGE, [*keys(place.at), *wanted], self._arguments(each for question in questions for each in question)
-        )
+    async def _read_pages(self, place: Ranked, questions: Sequence[tuple[str, Span, bytes]]) -> list[Page] | None:
+        wanted = [page_key(place.at, style, span) for style, span, _ in questions]
+        asked: list[str | bytes | int] = []
+        for _, (limit, offset, after), known in questions:
+            end = ("", "") if after is None else (after.sort, sort_key(after.reached_session_id))
+            asked += [limit, offset, *end, known]
+        answer = await self._redis.run(_PAGE, [*keys(place.at), *wanted], self._arguments(asked))
         if answer is None:
             return None
         generation, total_players, *found = answer
@@ -169,30 +175,38 @@ class RankingIndex:
                 generation,
                 total_players,
                 body=page if isinstance(page, bytes) else None,
-                neighbours=neighbours(offset, page[0], place.direction) if isinstance(page, list) else None,
+                neighbours=read_page(page[0], page[1], place.direction) if isinstance(page, list) else None,
             )
-            for (_, offset, _), page in zip(questions, found, strict=True)
+            for page in found
         ]
 
-    async def _read_ranks(self, place: Ranked, user_ids: Sequence[int]) -> list[Position | None] | None:
+    async def _read_ranks(self, place: Ranked, user_ids: Sequence[int]) -> list[tuple[Position | None, int]] | None:
         answer = await self._redis.run(_RANKS, keys(place.at), self._arguments(f"u{user_id}" for user_id in user_ids))
         if answer is None:
             return None
+        total_players, *positions = answer
         return [
-            found and Position(player(user, found[0], found[2], place.direction), found[1])
-            for user, found in zip(user_ids, answer, strict=True)
+            (found and Position(player(user, found[0], found[2], place.direction), found[1]), total_players)
+            for user, found in zip(user_ids, positions, strict=True)
         ]
 
-    async def _read_aheads(self, place: Ranked, questions: Sequence[tuple[int, int]]) -> list[int] | None:
+    async def _read_aheads(self, place: Ranked, questions: Sequence[tuple[int, int]]) -> list[tuple[int, int]] | None:
         asked = (f"s{place.direction.sort(score)} {user_id}" for user_id, score in questions)
-        aheads: list[int] | None = await self._redis.run(_RANKS, keys(place.at), self._arguments(asked))
-        return aheads
+        answer = await self._redis.run(_RANKS, keys(place.at), self._arguments(asked))
+        if answer is None:
+            return None
+        total_players, *aheads = answer
+        return [(ahead, total_players) for ahead in aheads]
 
-    async def _read_arounds(self, place: Ranked, questions: Sequence[tuple[int, int]]) -> list[Neighbours | None] | None:
-        answer = await self._redis.run(
-            _AROUND, keys(place.at), self._arguments(each for question in questions for each in question)
-        )
-        return None if answer is None else [found and neighbours(found[0], found[1], place.direction) for found in answer]
+    async def _read_arounds(
+        self, place: Ranked, questions: Sequence[tuple[int, int]]
+    ) -> list[tuple[Neighbours | None, int]] | None:
+        asked = (each for question in questions for each in question)
+        answer = await self._redis.run(_AROUND, keys(place.at), self._arguments(asked))
+        if answer is None:
+            return None
+        total_players, *found = answer
+        return [(rows and neighbours(rows[0], rows[1], place.direction), total_players) for rows in found]
 
     def _arguments(self, asked: Iterable[str | bytes | int]) -> Arguments:
         return [self._epoch.value, *asked]
