@@ -1,13 +1,16 @@
 """What tests of the writer, and of what auth keeps, share."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
+import pymysql.cursors
 import pytest
 
 from services.auth.settings import AuthSettings
 from services.common.mysql.database import Database
 from services.common.mysql.multistatement import Transactions
 from services.leaderboard.settings import LeaderboardSettings
+from services.local.stack import Stack
+from tests.playing import own_database
 from tests.writing import Board, connect
 
 
@@ -31,3 +34,19 @@ async def database(auth_settings: AuthSettings, mysql: object) -> AsyncIterator[
     database = Database(auth_settings, auth_settings.auth_mysql_user, auth_settings.auth_mysql_password.get_secret_value())
     yield database
     await database.dispose()
+
+
+@pytest.fixture
+async def leaderboard_database(leaderboard_settings: LeaderboardSettings, mysql: object) -> AsyncIterator[Database]:
+    """MySQL as the leaderboard service sees it."""
+    async with own_database(leaderboard_settings) as database:
+        yield database
+
+
+@pytest.fixture
+def other(stack: Stack, leaderboard_settings: LeaderboardSettings) -> Iterator["pymysql.cursors.Cursor"]:
+    """A transaction of somebody else's, which holds what the test has it lock."""
+    connection = stack.mysql.connect(database=leaderboard_settings.mysql_database)
+    with connection.cursor() as cursor:
+        yield cursor
+    connection.close()
