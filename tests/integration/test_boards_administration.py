@@ -176,6 +176,27 @@ async def test_a_board_that_does_not_change_waits_for_nobody(
         assert [change.outcome for change in changes] == ["unchanged", "changed"]
 
 
+@pytest.mark.parametrize("boards", [2, 300])
+async def test_boards_that_are_locked_keep_nobody_waiting_for_others(
+    database: Database, mysql: Any, leaderboard_settings: LeaderboardSettings, boards: int
+) -> None:
+    await make(database, *(define(f"level{number}") for number in range(boards)))
+    *others, first, second = [row[0] for row in rows(mysql, "SELECT id FROM boards ORDER BY id")]
+    in_share = "SELECT id, state FROM boards FORCE INDEX (PRIMARY) WHERE id IN ({}) LOCK IN SHARE MODE"
+    async with own_database(leaderboard_settings) as other, database.engine.begin() as holder:
+        await administration.lock_boards(holder, [second, first])
+        async with other.engine.begin() as group, asyncio.timeout(2):
+            await group.exec_driver_sql(in_share.format(",".join(map(str, others))))
+        waiting = asyncio.create_task(other.transaction(lambda group: group.exec_driver_sql(in_share.format(first))))
+
+        async def waits() -> bool:
+            return await rows_are_awaited(mysql)
+
+        await eventually(waits)
+        await holder.rollback()
+        await waiting
+
+
 async def test_a_board_is_deleted_when_it_is_closed_and_all_of_it(database: Database, mysql: Any) -> None:
     await make(database, define("alps"), define("coast"))
     play_on(mysql, "alps", *range(1, 2501))
