@@ -87,7 +87,7 @@ async def lock_boards(connection: AsyncConnection, board_ids: Iterable[int]) -> 
     ids = sorted(board_ids)
     if ids:
         listed = ", ".join(map(str, ids))
-        # Not the ids alone: those MariaDB finds by going through the whole index, and it locks what it goes through.
+        # In order, and not the ids alone: else MariaDB goes through the whole index, and waits for every board that is held.
         await connection.exec_driver_sql(
             f"SELECT id, state FROM boards FORCE INDEX (PRIMARY) WHERE id IN ({listed}) ORDER BY id FOR UPDATE"
         )
