@@ -50,6 +50,8 @@ BEYOND_SCHEMA = {
     "/auth/me/password",
     "/api/leaderboard/submit",
     "/api/leaderboard/sessions/me",
+    "/api/leaderboard/boards",
+    "/api/leaderboard/boards/{board}/periods",
 }
 
 
