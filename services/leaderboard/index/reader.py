@@ -1,17 +1,16 @@
 """The index as requests read it, and as what a writer has committed reaches it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from time import monotonic
 from typing import Generic, TypeVar
 
 from services.common.gather import Gather
 from services.leaderboard.index.breaker import Breaker
-from services.leaderboard.index.connection import UNAVAILABLE, Arguments, RedisConnection, Script
+from services.leaderboard.index.connection import UNAVAILABLE, RedisConnection
 from services.leaderboard.index.epoch import Epoch
-from services.leaderboard.index.layout import keys, neighbours, page_key, player, sort_key
-from services.leaderboard.index.layout import page as read_page
+from services.leaderboard.index.layout import page_key
+from services.leaderboard.index.questions import AHEADS, AROUNDS, PAGES, RANKS, Kind, Page
 from services.leaderboard.index.writer import Applied, IndexWriter, now_ms
 from services.leaderboard.rules.places import Place, Ranked
 from services.leaderboard.rules.standings import Aheads, Neighbours, Position, Span, StandingRow
@@ -26,17 +25,6 @@ _LANES, _AROUND_LANES = 2, 3
 # An index of an ended period that is read goes on for a day, which is said so often.
 RENEWED_SECONDS = 60.0
 _MOST_RENEWED = 10_000
-_PAGE, _RANKS, _AROUND = Script("page"), Script("ranks"), Script("around")
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """Of a page, under a generation: ``body`` as it was rendered before, else its players; neither if the asker has it."""
-
-    generation: bytes
-    total_players: int
-    body: bytes | None
-    neighbours: Neighbours | None
 
 
 class RankingIndex:
@@ -52,10 +40,10 @@ class RankingIndex:
         self._epoch = epoch
         self._want = want
         self._writer = IndexWriter(redis)
-        self._pages: _Gathered[tuple[str, Span, bytes], Page] = _Gathered(self._read_pages)
-        self._ranks: _Gathered[int, tuple[Position | None, int]] = _Gathered(self._read_ranks)
-        self._aheads: _Gathered[tuple[int, int], tuple[int, int]] = _Gathered(self._read_aheads)
-        self._arounds: _Gathered[tuple[int, int], tuple[Neighbours | None, int]] = _Gathered(self._read_arounds, _AROUND_LANES)
+        self._pages = _Gathered(PAGES, redis, epoch)
+        self._ranks = _Gathered(RANKS, redis, epoch)
+        self._aheads = _Gathered(AHEADS, redis, epoch)
+        self._arounds = _Gathered(AROUNDS, redis, epoch, _AROUND_LANES)
         self._renewed: dict[Place, float] = {}
         self._renewing: set[asyncio.Task[None]] = set()
 
@@ -160,78 +148,36 @@ class RankingIndex:
         except UNAVAILABLE as error:
             self._breaker.open(error)
 
-    async def _read_pages(self, place: Ranked, questions: Sequence[tuple[str, Span, bytes]]) -> list[Page] | None:
-        wanted = [page_key(place.at, style, span) for style, span, _ in questions]
-        asked: list[str | bytes | int] = []
-        for _, (limit, offset, after), known in questions:
-            end = ("", "") if after is None else (after.sort, sort_key(after.reached_session_id))
-            asked += [limit, offset, *end, known]
-        answer = await self._redis.run(_PAGE, [*keys(place.at), *wanted], self._arguments(asked))
-        if answer is None:
-            return None
-        generation, total_players, *found = answer
-        return [
-            Page(
-                generation,
-                total_players,
-                body=page if isinstance(page, bytes) else None,
-                neighbours=read_page(page[0], page[1], place.direction) if isinstance(page, list) else None,
-            )
-            for page in found
-        ]
-
-    async def _read_ranks(self, place: Ranked, user_ids: Sequence[int]) -> list[tuple[Position | None, int]] | None:
-        answer = await self._redis.run(_RANKS, keys(place.at), self._arguments(f"u{user_id}" for user_id in user_ids))
-        if answer is None:
-            return None
-        total_players, *positions = answer
-        return [
-            (found and Position(player(user, found[0], found[2], place.direction), found[1]), total_players)
-            for user, found in zip(user_ids, positions, strict=True)
-        ]
-
-    async def _read_aheads(self, place: Ranked, questions: Sequence[tuple[int, int]]) -> list[tuple[int, int]] | None:
-        asked = (f"s{place.direction.sort(score)} {user_id}" for user_id, score in questions)
-        answer = await self._redis.run(_RANKS, keys(place.at), self._arguments(asked))
-        if answer is None:
-            return None
-        total_players, *aheads = answer
-        return [(ahead, total_players) for ahead in aheads]
-
-    async def _read_arounds(
-        self, place: Ranked, questions: Sequence[tuple[int, int]]
-    ) -> list[tuple[Neighbours | None, int]] | None:
-        asked = (each for question in questions for each in question)
-        answer = await self._redis.run(_AROUND, keys(place.at), self._arguments(asked))
-        if answer is None:
-            return None
-        total_players, *found = answer
-        return [(rows and neighbours(rows[0], rows[1], place.direction), total_players) for rows in found]
-
-    def _arguments(self, asked: Iterable[str | bytes | int]) -> Arguments:
-        return [self._epoch.value, *asked]
-
 
 class _Gathered(Generic[K, R]):
-    """Questions about one kind of thing; the same question is asked once in each round trip.
+    """Questions of one kind. Those that are asked at the same time, of whichever places, share a round trip; in it the same
+    question is asked once.
 
     An answer is in a tuple of its own, because None says that the index is not complete.
     """
 
-    def __init__(self, read: Callable[[Ranked, Sequence[K]], Awaitable[Sequence[R] | None]], lanes: int = _LANES) -> None:
-        self._read = read
+    def __init__(self, kind: Kind[K, R], redis: RedisConnection, epoch: Epoch, lanes: int = _LANES) -> None:
+        self._kind = kind
+        self._redis = redis
+        self._epoch = epoch
         self._gather: Gather[tuple[Ranked, K], tuple[R] | None] = Gather(self._run, most=_GATHERED, lanes=lanes)
 
     async def look_up(self, place: Ranked, question: K) -> tuple[R] | None:
         return await self._gather.ask((place, question))
 
     async def _run(self, members: list[tuple[Ranked, K]]) -> list[tuple[R] | BaseException | None]:
-        answers: dict[tuple[Ranked, K], tuple[R] | BaseException | None] = {}
         asked: dict[Ranked, dict[K, None]] = {}
         for place, question in members:
             asked.setdefault(place, {})[question] = None
-        for place, questions in asked.items():
-            found = await self._read(place, list(questions))
-            for number, question in enumerate(questions):
-                answers[place, question] = None if found is None else (found[number],)
-        return [answers[member] for member in members]
+        questions = {place: list(of_place) for place, of_place in asked.items()}
+        calls = [self._kind.ask(place, self._epoch.value, of_place) for place, of_place in questions.items()]
+        told: dict[tuple[Ranked, K], tuple[R] | BaseException | None] = {}
+        for (place, of_place), answer in zip(
+            questions.items(), await self._redis.run_each(self._kind.script, calls), strict=True
+        ):
+            if answer is None or isinstance(answer, BaseException):
+                told |= {(place, question): answer for question in of_place}
+                continue
+            answers = self._kind.parse(place, of_place, answer)
+            told |= {(place, question): (each,) for question, each in zip(of_place, answers, strict=True)}
+        return [told[member] for member in members]

@@ -88,7 +88,8 @@ async def scan_kept(connection: AsyncConnection, after: int, upto: int) -> list[
 async def list_current(connection: AsyncConnection, user_id: int) -> dict[Place, int]:
     """A player's scores in every place that goes on: where a board is active, and its period is not over."""
     rows = await connection.exec_driver_sql(_CURRENT, (user_id,))
-    return {Place(board_id, period_id): score for board_id, period_id, score in map(tuple[int, int, int], rows)}
+    found: Sequence[tuple[int, int, int]] = rows.all()  # type: ignore[assignment]  # a row is a tuple
+    return {Place(board_id, period_id): score for board_id, period_id, score in found}
 
 
 async def count_rows(connection: AsyncConnection, at: Place) -> int:
