@@ -27,11 +27,13 @@ from tests.playing import own_database
 T = TypeVar("T")
 
 _keys = count()
+NEWEST = 2**63
+"""A board's version that no change of it outdates."""
 
 
 def session(user_id: int, score: int, key: str | None = None, username: str | None = None) -> Submission:
     name = username or f"player{user_id}"
-    counts = [Count(MAIN_RANKED, Aggregate.TOTAL, score)]
+    counts = [Count(MAIN_RANKED, Aggregate.TOTAL, score, NEWEST)]
     return Submission(user_id, name, (key or f"key{next(_keys)}").encode(), Played(score), datetime.now(UTC), counts)
 
 
@@ -68,26 +70,30 @@ class Redis:
         return [None if self.away else Aheads(self.aheads or [None] * len(changes), None)]
 
 
+class OnlyMain(Places):
+    """Knows the main board, in all time, and asks nobody."""
+
+    def __init__(self) -> None: ...
+
+    async def ranked(self, places: Collection[Place]) -> dict[Place, Ranked]:
+        assert set(places) <= {MAIN}
+        return dict.fromkeys(places, MAIN_RANKED)
+
+
 class Board:
     """A writer, with what it tells others kept."""
 
     def __init__(self, transactions: Transactions, settings: LeaderboardSettings) -> None:
         self.redis = Redis()
         self.ranks_are_known = True
-        self.closed: list[Collection[Place]] = []
         self.writer = Writer(
             transactions,
             settings,
-            places=self._places,
-            closed=self.closed.append,
+            places=OnlyMain(),
             apply_and_rank=self.redis.apply_and_rank,
             ranks=self._ranks,
             told=self.redis.told.append,
         )
-
-    async def _places(self, places: Collection[Place]) -> Mapping[Place, Ranked]:
-        assert set(places) <= {MAIN}
-        return dict.fromkeys(places, MAIN_RANKED)
 
     async def _ranks(self, asked: Sequence[tuple[Ranked, Mapping[int, int]]]) -> Sequence[Ranks]:
         [(place, scores)] = asked
@@ -141,8 +147,7 @@ class Process:
         self.writer = Writer(
             transactions,
             settings,
-            places=self.places.ranked,
-            closed=self.places.closed,
+            places=self.places,
             apply_and_rank=self._apply_and_rank,
             ranks=self._ranks,
             told=self._told,

@@ -27,7 +27,7 @@ from services.leaderboard.operate.check import check
 from services.leaderboard.operate.rebuild import rebuild
 from services.leaderboard.rules.direction import Direction
 from services.leaderboard.rules.places import MAIN, MAIN_RANKED, Place, Ranked
-from services.leaderboard.rules.standings import StandingRow
+from services.leaderboard.rules.standings import Span, StandingRow
 from services.leaderboard.settings import LeaderboardSettings
 from services.local.redis import RedisServer
 from tests.faults.proxy import proxying
@@ -55,7 +55,7 @@ class Process:
 
     async def shows(self, place: Ranked) -> list[tuple[int, int]] | None:
         """Players and scores of a place in order; None when the index is not to be read."""
-        page = await self.reads.page(place, 100, 0, b"")
+        page = await self.reads.page(place, "top", Span(100, 0), b"")
         return None if page is None else [(p.user_id, p.score) for p in page.neighbours.players] if page.neighbours else []
 
     async def built(self, place: Ranked) -> None:

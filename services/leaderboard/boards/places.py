@@ -12,6 +12,7 @@ from services.common.mysql.database import Database
 from services.leaderboard.boards import periods, running
 from services.leaderboard.boards.board import ALL, Board, Window
 from services.leaderboard.boards.catalogue import Catalogue
+from services.leaderboard.errors import PeriodExpired, PeriodNotFound, WindowNotFound
 from services.leaderboard.rules.names import SCORE
 from services.leaderboard.rules.periods import Period
 from services.leaderboard.rules.places import ALL_TIME, MOST_PLACES, Place, Ranked
@@ -22,6 +23,16 @@ _GATHERED = 100
 _MOST_REMEMBERED = 100_000
 # A listed period may be written down at any time, and a closed board may be opened again.
 _KNOWN_SECONDS = 1.0
+_MOST_ID = 2**32 - 1
+PREVIOUS = "previous"
+
+
+class Shown(NamedTuple):
+    """A place that is asked for. None where nobody has played in the period yet, or where there is no previous one."""
+
+    board: Board
+    window: Window
+    place: Ranked | None
 
 
 class _Gap(NamedTuple):
@@ -49,6 +60,8 @@ class Places:
         self._gaps: dict[int, _Gap] = {}
         self._closed: OrderedDict[Place, float] = OrderedDict()
         self._making: SharedWork[Period | _Gap] = SharedWork()
+        self._reading: SharedWork[Period | None] = SharedWork()
+        self._read: OrderedDict[int, tuple[Period | None, float]] = OrderedDict()
         self._lookups: Gather[int, Period | None] = Gather(self._look_up, most=_GATHERED)
 
     async def counts(self, played: Played, time: datetime) -> list[Count]:
@@ -66,15 +79,19 @@ class Places:
             for window in board.windows:
                 place = await self._place(board, window, time)
                 if place is not None and not self._is_closed(place.at):
-                    counts.append(Count(place, aggregate, value))
+                    counts.append(Count(place, aggregate, value, board.version))
         if len(counts) > MOST_PLACES and played.boards is not None:
             detail = f"A session counts in {MOST_PLACES} places at most. On these boards it would count in {len(counts)}."
             raise InvalidRequest(detail, errors=[FieldError(detail=detail, pointer="#/boards")])
         return counts[:MOST_PLACES]
 
-    def closed(self, places: Collection[Place]) -> None:
-        """Nothing counts in these any more, as MySQL says. A period never opens again, but a board may."""
-        for at in places:
+    async def changed(self, closed: Collection[Place]) -> None:
+        """MySQL says that boards have changed since they were read here, and that nothing counts in these places any more.
+
+        A period never opens again, but a board may. Raises what the database raises.
+        """
+        await self._catalogue.refresh()
+        for at in closed:
             self._closed[at] = monotonic() + _KNOWN_SECONDS
             self._closed.move_to_end(at)
             if len(self._closed) > _MOST_REMEMBERED:
@@ -96,6 +113,58 @@ class Places:
                 if period is not None:
                     found[at] = _ranked(board, period)
         return found
+
+    async def shown(self, name: str, window: str | None, period: str | None, time: datetime) -> Shown:
+        """Where a board's players are ranked that are asked for: in the period of this id, in the one that ``time`` is in
+        (``current``, or none said), or in the one before (``previous``); of the window of this name, or of the first.
+
+        Raises BoardNotFound, WindowNotFound, PeriodNotFound, PeriodExpired, and what the database raises.
+        """
+        board = await self._catalogue.get(name)
+        if period is not None and period.isdecimal() and int(period) != ALL_TIME:
+            return await self._shown_by_id(board, window, int(period))
+        found = board.windows[0] if window is None else board.window(window)
+        if period is not None and period.isdecimal():
+            ever = board.window(ALL)
+            if ever is None or (found is not None and window is not None and found is not ever):
+                raise PeriodNotFound(f"The board {name} has no period {period}.")
+            found = ever
+        if found is None:
+            raise WindowNotFound(f"The board {name} has no window of the name {window}.")
+        if found.definition.kind == "all":
+            if period == PREVIOUS:
+                raise PeriodNotFound(f"The window {found.definition.name} never ends: it has no previous period.")
+            return Shown(board, found, Ranked(Place(board.board_id, ALL_TIME), board.direction, None))
+        running = self._running.get(found.window_id)
+        if period != PREVIOUS and running is not None and running.has(time):
+            return Shown(board, found, _ranked(board, running))
+
+        async def work() -> Period | None:
+            async with self._database.reading() as connection:
+                both = await periods.find_running(connection, board.board_id, found.window_id, time)
+                return both.previous if period == PREVIOUS else both.current
+
+        shown = await self._reading.ask((found.window_id, period), work)
+        if shown is not None and shown.state == "expired":
+            raise PeriodExpired("What was ranked in this period is not kept any more.")
+        if shown is not None and period != PREVIOUS:
+            self._running[found.window_id] = shown
+        return Shown(board, found, None if shown is None else _ranked(board, shown))
+
+    async def _shown_by_id(self, board: Board, window: str | None, period_id: int) -> Shown:
+        period = None
+        if period_id <= _MOST_ID:
+            period, read_at = self._read.get(period_id, (None, 0.0))
+            if monotonic() - read_at > _KNOWN_SECONDS:  # it may have expired since
+                period = await self._lookups.ask(period_id)
+        found = next((each for each in board.windows if period and each.window_id == period.window_id), None)
+        if period is None or found is None or window not in (None, found.definition.name):
+            raise PeriodNotFound(
+                f"The board {board.name} has no period {period_id}" + (f" of the window {window}." if window else ".")
+            )
+        if period.state == "expired":
+            raise PeriodExpired("What was ranked in this period is not kept any more.")
+        return Shown(board, found, _ranked(board, period))
 
     async def names(self, at: Place) -> tuple[str, str]:
         """The names of a place's board and window; empty of what is gone. Raises what the database raises."""
@@ -189,8 +258,12 @@ class Places:
     async def _look_up(self, period_ids: list[int]) -> list[Period | None]:
         async with self._database.reading() as connection:
             found = {period.period_id: period for period in await periods.list_by_id(connection, set(period_ids))}
+        now = monotonic()
         for period in found.values():
             self._remember(period)
+            self._read[period.period_id] = period, now
+            if len(self._read) > _MOST_REMEMBERED:
+                self._read.popitem(last=False)
         return [found.get(period_id) for period_id in period_ids]
 
 
