@@ -16,6 +16,7 @@ from services.common.settings import live_keys, load_settings
 from services.common.telemetry import configure_logging
 from services.common.tokens import TokenVerifier
 from services.common.upkeep import Upkeep
+from services.leaderboard.board_reads import BoardReads
 from services.leaderboard.boards import deletion, periods
 from services.leaderboard.boards.catalogue import Catalogue
 from services.leaderboard.boards.places import Places
@@ -89,31 +90,23 @@ def create_app(settings: LeaderboardSettings | None = None) -> FastAPI:
         follower = Follower(follows, builds, redis, breaker, epoch, settings)
         places = Places(catalogue, database)
         tell = index.apply_and_rank
-        writer = Writer(
-            groups,
-            settings,
-            places=places.ranked,
-            closed=places.closed,
-            apply_and_rank=tell,
-            ranks=reads.ranks,
-            told=follower.told,
-        )
+        writer = Writer(groups, settings, places=places, apply_and_rank=tell, ranks=reads.ranks, told=follower.told)
         app.state.reach = reach = Reach(settings, *account, databases=[snapshots, follows, definitions])
         app.state.follower = follower
         app.state.verifier = TokenVerifier(keys, settings.jwt_issuer, settings.jwt_audience)
-        people = PlayerWriter(database, settings, _now, places=places.ranked, apply_and_rank=tell, told=follower.told)
+        people = PlayerWriter(database, settings, _now, places=places, apply_and_rank=tell, told=follower.told)
         limit = SubmissionLimit(snapshots, settings.submissions_per_second, settings.submissions_burst)
         app.state.writes = Writes(places, limit, writer, people, reads, catalogue.clock.now)
         app.state.reads = reads
+        app.state.board_reads = BoardReads(places, reads, snapshots, catalogue.clock.now)
         app.state.directory = Directory(catalogue, snapshots)
         app.state.exports = Exports(snapshots)
         app.state.upkeep = upkeep = Upkeep(database, _now, _CHORES, interval=settings.upkeep_seconds)
-        metrics = BoardMetrics(follower, reads, writer)
         await reach.start()
         await catalogue.start()
         await follower.start()
         upkeep.start()
-        app.state.metrics.registry.register(metrics)
+        app.state.metrics.registry.register(metrics := BoardMetrics(follower, reads, writer))
         try:
             yield {"leave": writer.leave}
         finally:
@@ -133,7 +126,7 @@ def create_app(settings: LeaderboardSettings | None = None) -> FastAPI:
             await _close(*stops, *(pool.dispose for pool in pools))
 
     router = APIRouter()
-    for part in (submissions.router, rankings.router, boards.router, players.router):
+    for part in (submissions.router, rankings.router, boards.router, rankings.boards, players.router):
         router.include_router(part)
     return build_app(
         title="Leaderboard: scores and ranks",

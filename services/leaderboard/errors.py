@@ -62,6 +62,20 @@ class SessionErased(Problem):
     title = "The session was erased"
 
 
+class PeriodNotFound(Problem):
+    status = 404
+    type = "urn:problem:period-not-found"
+    title = "No such period of this board"
+
+
+class PeriodExpired(Problem):
+    """There was one. Its standings are not kept any more."""
+
+    status = 410
+    type = "urn:problem:period-expired"
+    title = "The period is not kept any more"
+
+
 class PeriodConflict(Problem):
     """What there is already does not let the period be there. Nothing was changed."""
 

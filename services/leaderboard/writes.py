@@ -11,6 +11,7 @@ from services.leaderboard.log.sessions import Submission
 from services.leaderboard.log.writer import Writer
 from services.leaderboard.players.writer import PlayerWriter
 from services.leaderboard.reads import Reads
+from services.leaderboard.rules.places import MAIN_RANKED
 from services.leaderboard.rules.played import Played
 from services.leaderboard.standings import rendering
 from services.leaderboard.standings.rendering import RankedIn
@@ -60,7 +61,7 @@ class Writes:
     async def rename(self, player: Principal) -> bytes:
         """Show a player by the name that their token carries. Gives their rank (`OwnRank`). Raises ServiceUnavailable."""
         await self._players.rename(player)
-        return await self._reads.own_rank(player)
+        return await self._reads.own_rank(MAIN_RANKED, player)
 
     async def remove(self, player: Principal) -> None:
         """Erase a player's name and sessions, and take them off every board. Raises ServiceUnavailable."""

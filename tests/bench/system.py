@@ -98,7 +98,7 @@ class System:
     def fill(self, players: int, sessions: int) -> None:
         """Add players who have played, the same ones each time, and wait until the index has them."""
         seed(self.target, players, sessions, Random(players))
-        # What is seeded is news to the services, which hear of it by the outbox: until then the index is whole without it.
+        # What is seeded is news to the services, which hear of it by the epoch: until then the index is whole without it.
         self._wait_for_index(len(self.player_ids()))
 
     def player_ids(self) -> list[str]:

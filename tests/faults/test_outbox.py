@@ -1,7 +1,7 @@
 """More groups than the outbox keeps are stored while Redis is away: it stays short, and the index is right on its return."""
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import count
 from typing import Any
@@ -13,7 +13,7 @@ from services.leaderboard.app import create_app
 from services.leaderboard.index.follower import MAX_NOTES, ROUNDS_BETWEEN_COUNTS
 from services.leaderboard.log.sessions import Submission
 from services.leaderboard.log.writer import LANES, Writer
-from services.leaderboard.rules.places import MAIN_RANKED, Place, Ranked
+from services.leaderboard.rules.places import MAIN_RANKED, Ranked
 from services.leaderboard.rules.played import Played
 from services.leaderboard.rules.ranking import Aggregate, Count
 from services.leaderboard.rules.standings import Aheads, Ranks, StandingRow
@@ -22,6 +22,7 @@ from services.local.redis import RedisServer
 from tests.faults.proofs import Bar, Proof
 from tests.faults.shown import leader, redis_in_use
 from tests.system import eventually, rows, serving
+from tests.writing import NEWEST, OnlyMain
 
 pytestmark = pytest.mark.proof(6)
 
@@ -45,14 +46,10 @@ async def store(settings: LeaderboardSettings, groups: int, bar: Bar) -> None:
 
     alone = settings.model_copy(update={"submission_group": 1})
 
-    async def places(places: Collection[Place]) -> Mapping[Place, Ranked]:
-        return dict.fromkeys(places, MAIN_RANKED)
-
     writer = Writer(
         transactions,
         alone,
-        places=places,
-        closed=lambda _: None,
+        places=OnlyMain(),
         apply_and_rank=apply_and_rank,
         ranks=ranks,
         told=lambda _: None,
@@ -60,7 +57,7 @@ async def store(settings: LeaderboardSettings, groups: int, bar: Bar) -> None:
 
     async def play(user_id: int) -> None:
         while (number := next(numbers)) < groups:
-            counts = [Count(MAIN_RANKED, Aggregate.TOTAL, user_id)]
+            counts = [Count(MAIN_RANKED, Aggregate.TOTAL, user_id, NEWEST)]
             session = Submission(
                 user_id, f"player{user_id}", f"s:{number}".encode(), Played(user_id), datetime.now(UTC), counts
             )

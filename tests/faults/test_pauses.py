@@ -15,10 +15,9 @@ import httpx
 import pytest
 
 from services.leaderboard.app import create_app
-from services.leaderboard.index.reader import RankingIndex
 from services.leaderboard.index.writer import IndexWriter, Told
 from services.leaderboard.rules.places import Ranked
-from services.leaderboard.rules.standings import Aheads, StandingRow
+from services.leaderboard.rules.standings import StandingRow
 from services.leaderboard.settings import LeaderboardSettings
 from services.local.stack import Stack
 from tests.faults.proofs import Proof
@@ -29,6 +28,12 @@ from tests.system import Accounts, Pause, eventually, rows, rows_are_awaited, se
 pytestmark = pytest.mark.proof(4)
 
 Standings = Sequence[tuple[Ranked, Sequence[StandingRow]]]
+
+
+def is_follower() -> bool:
+    """Whether it is a follower's round that asks, and not a writer."""
+    task = asyncio.current_task()
+    return task is not None and task.get_name() == "follower"
 
 
 @pytest.fixture
@@ -53,13 +58,14 @@ async def test_a_session_whose_process_stopped_between_commit_and_apply_is_told_
     first, second = two
     ada = accounts.new("Ada", 1)
     assert (await send(first, ada, 5)).status_code == 201
-    pause, apply_and_rank = Pause(), RankingIndex.apply_and_rank
+    pause, tell = Pause(), IndexWriter.tell
 
-    async def held(self: RankingIndex, standings: Standings) -> list[Aheads | None]:
-        await pause.here()
-        return await apply_and_rank(self, standings)
+    async def held(self: IndexWriter, standings: Standings, epoch: str) -> list[Told | Exception]:
+        if not is_follower():
+            await pause.here()
+        return await tell(self, standings, epoch)
 
-    monkeypatch.setattr(RankingIndex, "apply_and_rank", held)
+    monkeypatch.setattr(IndexWriter, "tell", held)
     stopped = asyncio.create_task(send(first, ada, 7, "again"))
     await pause.reached.wait()  # committed, and nobody has been told
     repeated = await send(second, ada, 7, "again")
@@ -86,13 +92,14 @@ async def test_a_removal_whose_process_stopped_between_commit_and_apply_shows_ev
     first, second = two
     ada = accounts.new("Ada", 1)
     assert (await send(first, ada, 5)).status_code == 201
-    pause, apply_and_rank = Pause(), RankingIndex.apply_and_rank
+    pause, tell = Pause(), IndexWriter.tell
 
-    async def held(self: RankingIndex, standings: Standings) -> list[Aheads | None]:
-        await pause.here()
-        return await apply_and_rank(self, standings)
+    async def held(self: IndexWriter, standings: Standings, epoch: str) -> list[Told | Exception]:
+        if not is_follower():
+            await pause.here()
+        return await tell(self, standings, epoch)
 
-    monkeypatch.setattr(RankingIndex, "apply_and_rank", held)
+    monkeypatch.setattr(IndexWriter, "tell", held)
     stopped = asyncio.create_task(first.delete(f"{API}/me", headers=ada))
     await pause.reached.wait()  # committed, and nobody has been told
 
@@ -193,8 +200,7 @@ async def test_a_follower_that_is_held_up_at_redis_holds_nobody_up_at_mysql(
     pause = Pause()
 
     async def held(self: IndexWriter, standings: Standings, epoch: str) -> list[Told | Exception]:
-        task = asyncio.current_task()
-        if task is not None and task.get_name() == "follower":
+        if is_follower():
             await pause.here()
         return await tell(self, standings, epoch)
 

@@ -176,6 +176,26 @@ async def test_a_board_that_does_not_change_waits_for_nobody(
         assert [change.outcome for change in changes] == ["unchanged", "changed"]
 
 
+@pytest.mark.parametrize("boards", [2, 300])
+async def test_boards_that_are_locked_wait_for_no_others(
+    database: Database, mysql: Any, leaderboard_settings: LeaderboardSettings, boards: int
+) -> None:
+    await make(database, *(define(f"level{number}") for number in range(boards)))
+    ids = [row[0] for row in rows(mysql, "SELECT id FROM boards WHERE id <> 1")]
+    async with own_database(leaderboard_settings) as other, other.engine.begin() as group:
+        await group.exec_driver_sql("SELECT id, state FROM boards FORCE INDEX (PRIMARY) WHERE id = 1 LOCK IN SHARE MODE")
+        async with database.engine.begin() as holder, asyncio.timeout(2):
+            await administration.lock_boards(holder, ids)
+        waiting = asyncio.create_task(database.transaction(lambda holder: administration.lock_boards(holder, [*ids, 1])))
+
+        async def waits() -> bool:
+            return await rows_are_awaited(mysql)
+
+        await eventually(waits)
+        await group.rollback()
+        await waiting
+
+
 async def test_a_board_is_deleted_when_it_is_closed_and_all_of_it(database: Database, mysql: Any) -> None:
     await make(database, define("alps"), define("coast"))
     play_on(mysql, "alps", *range(1, 2501))

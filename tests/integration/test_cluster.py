@@ -13,7 +13,7 @@ import pytest
 from services.leaderboard.app import create_app
 from services.leaderboard.rules.direction import Direction
 from services.leaderboard.rules.places import Place, Ranked
-from services.leaderboard.rules.standings import StandingRow
+from services.leaderboard.rules.standings import Span, StandingRow
 from services.leaderboard.settings import LeaderboardSettings
 from services.local.ports import free_port
 from services.local.redis import RedisServer
@@ -86,13 +86,13 @@ async def test_every_board_is_whole_on_whichever_node_it_is(settings: Leaderboar
                 client.script_flush()
         for _ in range(2):
             assert await aheads_told(reads, [(at, rows[-1:]) for at in boards]) == [[ahead]] * len(boards)
-        pages = await asyncio.gather(*(reads.page(at, 100, 50, b"") for at in boards))
+        pages = await asyncio.gather(*(reads.page(at, "top", Span(100, 50), b"") for at in boards))
         for at, page in zip(boards, pages, strict=True):
             assert page is not None
             assert page.neighbours is not None
             assert [player.user_id for player in page.neighbours.players] == expected[50:150]
-            await reads.keep_page(at.at, 100, 50, page.generation, b"{}", 60_000)
-            again = await reads.page(at, 100, 50, b"")
+            await reads.keep_page(at.at, "top", Span(100, 50), page.generation, b"{}", 60_000)
+            again = await reads.page(at, "top", Span(100, 50), b"")
             assert again is not None
             assert again.body == b"{}"
             around = await reads.around(at, expected[20], 2)

@@ -175,6 +175,33 @@ def test_of_sessions_that_go_on_it_is_known_that_the_password_was_given_when_the
         upgrade(settings)
 
 
+def test_notes_that_everything_changed_become_an_epoch_that_no_index_has(settings: MigrationSettings) -> None:
+    upgrade(settings, "0009")
+    epochs = []
+    with migrating(settings) as connection, connection.cursor() as cursor:
+        for _ in range(2):
+            cursor.execute("INSERT INTO outbox (changed) VALUES (NULL), ('[[1, 0, 7]]')")
+            upgrade(settings)
+            cursor.execute("SELECT epoch FROM index_epoch")
+            epochs += cursor.fetchall()
+            cursor.execute("SELECT changed FROM outbox")
+            assert {changed for (changed,) in cursor.fetchall()} == {"[[1, 0, 7]]"}
+            downgrade(settings, "0009")
+            cursor.execute("SELECT COUNT(*) FROM outbox WHERE changed IS NULL")  # so that the release before rebuilds as well
+            assert cursor.fetchone() == (1,)
+    assert len(set(epochs)) == 2
+    upgrade(settings)
+
+
+def test_the_service_cannot_lose_the_epoch(settings: MigrationSettings) -> None:
+    upgrade(settings)
+    with connect(settings, "leaderboard", settings.leaderboard_mysql_password) as connection, connection.cursor() as cursor:
+        cursor.execute("UPDATE index_epoch SET epoch = RANDOM_BYTES(8)")
+        for statement in ("DELETE FROM index_epoch", "INSERT INTO index_epoch VALUES (2, 'another!')"):
+            with pytest.raises(pymysql.err.OperationalError, match="denied"):
+                cursor.execute(statement)
+
+
 @pytest.mark.parametrize("account", ["auth", "leaderboard"])
 def test_a_service_reads_its_own_tables_and_no_others(settings: MigrationSettings, account: str) -> None:
     upgrade(settings)

@@ -16,8 +16,10 @@ from services.leaderboard.index.layout import keys, sort_key
 from services.leaderboard.index.pages import PageCache
 from services.leaderboard.index.reader import RankingIndex
 from services.leaderboard.index.writer import APPLY, IndexWriter
+from services.leaderboard.reads import TOP
 from services.leaderboard.rules.places import MAIN, MAIN_RANKED
 from services.leaderboard.rules.ranking import MAX_TOTAL
+from services.leaderboard.rules.standings import Span
 from services.leaderboard.settings import LeaderboardSettings
 from tests.ranked import EPOCH, aheads_told, begin, change, fill, tell
 
@@ -26,7 +28,7 @@ PLAYERS, ORDER = keys(MAIN)
 
 async def top(reads: RankingIndex) -> list[tuple[int, int]] | None:
     """Users and scores in the index's order; None when it is not to be read."""
-    page = await reads.page(MAIN_RANKED, 100, 0, b"")
+    page = await reads.page(MAIN_RANKED, "top", Span(100, 0), b"")
     return None if page is None else [(p.user_id, p.score) for p in page.neighbours.players] if page.neighbours else []
 
 
@@ -34,7 +36,8 @@ async def test_scores_next_to_the_greatest_are_told_apart(index: IndexWriter, re
     scores = [MAX_TOTAL, MAX_TOTAL - 1, MAX_TOTAL - 2, 5 * 10**15, 0]
     await fill(index, [change(number, score) for number, score in enumerate(scores, 1)])
     assert await top(reads) == list(enumerate(scores, 1))
-    assert [await reads.ahead(MAIN_RANKED, *each) for each in enumerate(scores, 1)] == [0, 1, 2, 3, 4]
+    aheads = [await reads.ahead(MAIN_RANKED, *each) for each in enumerate(scores, 1)]
+    assert [each and each[0] for each in aheads] == [0, 1, 2, 3, 4]
 
 
 @given(st.lists(st.integers(0, 2**64 - 1), min_size=2))
@@ -76,8 +79,8 @@ async def test_a_removed_player_is_absent_and_an_older_state_does_not_bring_them
     await tell(index, change(2, None, 3))
     await tell(index, *held)
     assert await top(reads) == [(1, 10)]
-    assert await reads.rank(MAIN_RANKED, 2) == (None,)
-    assert await reads.around(MAIN_RANKED, 2, 5) == (None,)
+    assert await reads.rank(MAIN_RANKED, 2) == (None, 1)
+    assert await reads.around(MAIN_RANKED, 2, 5) == (None, 1)
     assert (redis.hget(PLAYERS, "2"), redis.hget(PLAYERS, "#count")) == (b"3", b"1")
     await tell(index, change(2, 5, 4))
     assert await top(reads) == [(1, 10), (2, 5)]
@@ -129,7 +132,7 @@ async def test_a_call_takes_two_hundred_players_and_a_longer_list_takes_more_cal
         await connection.run(APPLY, keys(MAIN), [EPOCH, "", "nonce", 5000, "", json.dumps(row * 201)])
     await connection.aclose()
     await fill(index, [change(user_id, user_id) for user_id in range(1, 402)])
-    page = await reads.page(MAIN_RANKED, 1, 0, b"")
+    page = await reads.page(MAIN_RANKED, "top", Span(1, 0), b"")
     assert page is not None
     assert page.total_players == 401
 
@@ -241,22 +244,22 @@ async def test_a_page_is_good_under_its_own_generation_only(
 ) -> None:
     await fill(index, [change(1, 10), change(2, 20)])
     here, there = PageCache(settings, reads), PageCache(settings, reads)
-    first = await here.find(MAIN_RANKED, 10, 0)
+    first = await here.find(MAIN_RANKED, TOP, Span(10, 0))
     assert first is not None
     await here.aclose()  # which another process finds in Redis now
     stored: Any = redis.get("lb:{1:0}:top:10:0")
     generation: Any = redis.hget(PLAYERS, "#generation")
     assert stored == generation + b" " + first.body
-    assert await here.find(MAIN_RANKED, 10, 0) is first
-    assert await there.find(MAIN_RANKED, 10, 0) == first
+    assert await here.find(MAIN_RANKED, TOP, Span(10, 0)) is first
+    assert await there.find(MAIN_RANKED, TOP, Span(10, 0)) == first
     await tell(index, change(1, 30, 2))
-    second = await there.find(MAIN_RANKED, 10, 0)
+    second = await there.find(MAIN_RANKED, TOP, Span(10, 0))
     assert second is not None
     assert second.body != first.body
     await there.aclose()
     redis.set("lb:{1:0}:top:10:0", stored)  # by a process that was slow
-    assert await here.find(MAIN_RANKED, 10, 0) == second
-    assert await PageCache(settings, reads).find(MAIN_RANKED, 10, 0) == second
+    assert await here.find(MAIN_RANKED, TOP, Span(10, 0)) == second
+    assert await PageCache(settings, reads).find(MAIN_RANKED, TOP, Span(10, 0)) == second
 
 
 async def test_who_asks_for_the_same_page_at_once_has_it_rendered_once(
@@ -264,7 +267,7 @@ async def test_who_asks_for_the_same_page_at_once_has_it_rendered_once(
 ) -> None:
     await fill(index, [change(1, 10)])
     cache = PageCache(settings, reads)
-    pages = await asyncio.gather(*(cache.find(MAIN_RANKED, 10, 0) for _ in range(20)))
+    pages = await asyncio.gather(*(cache.find(MAIN_RANKED, TOP, Span(10, 0)) for _ in range(20)))
     assert len({id(page) for page in pages}) == 1
     await cache.aclose()
 
@@ -276,6 +279,6 @@ async def test_a_process_keeps_so_many_pages_and_no_more(
     await fill(index, [change(1, 10)])
     cache = PageCache(settings, reads)
     for offset in range(10):
-        assert await cache.find(MAIN_RANKED, 10, offset) is not None
+        assert await cache.find(MAIN_RANKED, TOP, Span(10, offset)) is not None
     assert cache.pages == 3
     await cache.aclose()

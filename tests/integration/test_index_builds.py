@@ -27,7 +27,7 @@ from services.leaderboard.operate.check import check
 from services.leaderboard.operate.rebuild import rebuild
 from services.leaderboard.rules.direction import Direction
 from services.leaderboard.rules.places import MAIN, MAIN_RANKED, Place, Ranked
-from services.leaderboard.rules.standings import StandingRow
+from services.leaderboard.rules.standings import Span, StandingRow
 from services.leaderboard.settings import LeaderboardSettings
 from services.local.redis import RedisServer
 from tests.faults.proxy import proxying
@@ -55,7 +55,7 @@ class Process:
 
     async def shows(self, place: Ranked) -> list[tuple[int, int]] | None:
         """Players and scores of a place in order; None when the index is not to be read."""
-        page = await self.reads.page(place, 100, 0, b"")
+        page = await self.reads.page(place, "top", Span(100, 0), b"")
         return None if page is None else [(p.user_id, p.score) for p in page.neighbours.players] if page.neighbours else []
 
     async def built(self, place: Ranked) -> None:
@@ -88,8 +88,8 @@ def boards(mysql: Any) -> Iterator[Any]:
     """MySQL, with a second board and a period of it."""
     with mysql.cursor() as cursor:
         cursor.execute(
-            "INSERT INTO boards (id, name, title, metric, aggregate, direction, rule, min_score, max_score, show_extra, state)"
-            " VALUES (%s, 'upwards', '', 'score', 'best', 'ascending', NULL, -1000, 1000, 0, 'active')",
+            "INSERT INTO boards (id, version, name, title, metric, aggregate, direction, rule, min_score, max_score,"
+            " show_extra, state) VALUES (%s, 1, 'upwards', '', 'score', 'best', 'ascending', NULL, -1000, 1000, 0, 'active')",
             (UPWARDS,),
         )
         cursor.execute(
@@ -123,14 +123,18 @@ async def database(settings: LeaderboardSettings) -> AsyncIterator[Database]:
 
 def write(mysql: Any, place: Ranked, *standings: StandingRow) -> None:
     """Write standings past everybody, over what is there."""
+
+    def sort(score: int | None) -> int | None:
+        return None if score is None else place.direction.sort(score)
+
     with mysql.cursor() as cursor:
         cursor.executemany(
             "REPLACE INTO players (user_id, username) VALUES (%s, %s)", [(row.user_id, row.username) for row in standings]
         )
         cursor.executemany(
-            "REPLACE INTO standings (board_id, period_id, user_id, score, sessions, reached_session_id, version)"
-            " VALUES (%s, %s, %s, %s, 1, %s, %s)",
-            [(*place.at, row.user_id, row.score, row.reached_session_id, row.version) for row in standings],
+            "REPLACE INTO standings (board_id, period_id, user_id, score, sort, sessions, reached_session_id, version)"
+            " VALUES (%s, %s, %s, %s, %s, 1, %s, %s)",
+            [(*place.at, row.user_id, row.score, sort(row.score), row.reached_session_id, row.version) for row in standings],
         )
 
 

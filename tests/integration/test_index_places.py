@@ -1,7 +1,7 @@
 """The index of many places on a real Redis: epochs, expiry, all places in one round trip, and boards that go either way."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from itertools import chain, combinations
 from random import Random
 from time import time
@@ -15,13 +15,13 @@ from services.leaderboard.index.layout import DAY_MS, keys
 from services.leaderboard.index.pages import PageCache
 from services.leaderboard.index.reader import RankingIndex
 from services.leaderboard.index.writer import IndexWriter, State
+from services.leaderboard.reads import TOP
 from services.leaderboard.rules.direction import Direction
 from services.leaderboard.rules.places import MAIN, MAIN_RANKED, Place, Ranked
 from services.leaderboard.rules.ranking import MAX_TOTAL
-from services.leaderboard.rules.standings import Neighbours, StandingRow
+from services.leaderboard.rules.standings import Neighbours, Span, StandingRow
 from services.leaderboard.settings import LeaderboardSettings
 from tests.ranked import EPOCH, aheads_told, begin, change, fill, indexing, tell
-from tests.system import eventually
 
 NEWER = "a7" * 8
 HOUR_MS = 3_600_000
@@ -34,7 +34,7 @@ PLACES = [MAIN_RANKED, WEEK, Ranked(Place(3, 0), Direction.DESCENDING, None)]
 async def is_read(reads: RankingIndex, place: Ranked = MAIN_RANKED) -> bool:
     """Whether every way of reading finds an index. They agree."""
     answers = (
-        await reads.page(place, 10, 0, b""),
+        await reads.page(place, "top", Span(10, 0), b""),
         await reads.rank(place, 1),
         await reads.ahead(place, 1, 5),
         await reads.around(place, 1, 5),
@@ -232,6 +232,28 @@ async def test_a_server_that_forgot_the_scripts_is_taught_them_again(
     assert await aheads_told(reads, [(MAIN_RANKED, [change(1, 10)])]) == [[0]]
 
 
+async def test_many_places_are_told_and_read_in_one_round_trip(index: IndexWriter, reads: RankingIndex, redis: Redis) -> None:
+    places = [Ranked(Place(2, period), Direction.ASCENDING, None) for period in range(20)]
+    for number, place in enumerate(places):
+        await fill(index, [change(1, number), change(2, -number)], place)
+
+    async def round_trips(questions: Sequence[Awaitable[object]]) -> tuple[list[Any], int]:
+        """Their answers, and how often the server has read something from a connection meanwhile. We ask it once."""
+        before = redis.info("stats")["total_reads_processed"]
+        answers = await asyncio.gather(*questions)
+        return answers, redis.info("stats")["total_reads_processed"] - before - 1
+
+    for _ in range(2):  # the scripts are known, the connections are open
+        told, trips = await round_trips([aheads_told(reads, [(place, [change(2, 100, 2)]) for place in places])])
+    assert (told, trips) == ([[[1]] * 20], 1)
+    for _ in range(2):
+        ranks, trips = await round_trips([reads.rank(place, user_id) for place in places for user_id in (1, 2)])
+    assert [(answer[0].player.score, answer[0].ahead) for answer in ranks] == [
+        each for number in range(20) for each in ((number, 0), (100, 1))
+    ]
+    assert trips <= 2  # one for each lane
+
+
 @pytest.mark.parametrize("failing", list(chain.from_iterable(combinations(range(3), number) for number in range(4))))
 async def test_only_what_every_place_has_heard_counts_as_told(
     index: IndexWriter, reads: RankingIndex, redis: Redis, failing: Sequence[int]
@@ -285,10 +307,10 @@ async def test_pages_ranks_and_neighbours_are_in_order_whichever_way_a_board_goe
 
     cache = PageCache(settings, reads)
     for offset in (0, 7, 100, len(expected) - 3, len(expected)):
-        page = await reads.page(place, 50, offset, b"")
+        page = await reads.page(place, "top", Span(50, offset), b"")
         assert page is not None
         assert shown(page.neighbours) == expected[offset : offset + 50]
-        rendered = await cache.find(place, 50, offset)
+        rendered = await cache.find(place, TOP, Span(50, offset))
         assert rendered is not None
         for user_id, score in expected[offset : offset + 50]:
             rank = f'"rank":{1 + ahead[user_id]},"user_id":{user_id},'
@@ -303,19 +325,8 @@ async def test_pages_ranks_and_neighbours_are_in_order_whichever_way_a_board_goe
         around = await reads.around(place, user_id, 5)
         assert around is not None
         assert shown(around[0]) == expected[max(0, number - 5) : number + 6]
-    assert [await reads.ahead(place, *each) for each in expected] == [ahead[user_id] for user_id, _ in expected]
+    aheads = [await reads.ahead(place, *each) for each in expected]
+    assert [each and each[0] for each in aheads] == [ahead[user_id] for user_id, _ in expected]
     better = expected[0][1] - sign
     told = await aheads_told(reads, [(place, [change(1000, better), change(1001, expected[-1][1] + sign)])])
     assert told == [[0, len(expected) + 1]]
-
-
-async def test_a_new_place_is_read_while_another_is_told(index: IndexWriter, reads: RankingIndex) -> None:
-    """Reads of several places at once share their round trips, and none sees another's."""
-    for number, place in enumerate(PLACES):
-        await fill(index, [change(user_id, 10 * number + user_id) for user_id in range(1, 4)], place)
-
-    async def all_right() -> bool:
-        ranks = await asyncio.gather(*(reads.rank(place, user_id) for place in PLACES for user_id in range(1, 4)))
-        return [answer[0].ahead for answer in ranks if answer and answer[0]] == [2, 1, 0, 0, 1, 2, 2, 1, 0]
-
-    await eventually(all_right)

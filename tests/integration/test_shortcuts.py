@@ -22,6 +22,12 @@ def alike(one: httpx.Response, other: httpx.Response) -> bool:
     return (one.status_code, one.content, headers[0]) == (other.status_code, other.content, headers[1])
 
 
+def of_anybody(answer: httpx.Response) -> Any:
+    """What a submission is answered with, but for what its player and its place in the log make of it."""
+    body = answer.json() | {"user_id": 0, "session_id": 0, "rank": 0}
+    return body | {"standings": [standing | {"rank": 0, "total_players": 0} for standing in body["standings"]]}
+
+
 def takes_shortcut(path: str) -> bool:
     target, _, query = path.partition("?")
     scope: dict[str, Any] = {"method": "GET", "path": f"{API}{target}", "query_string": query.encode(), "headers": []}
@@ -86,11 +92,7 @@ async def test_a_submission_is_answered_alike(leaderboard: httpx.AsyncClient, ac
         answers.append(await leaderboard.post(f"{API}/submit", content=body, headers=headers))
     one, other = answers
     if one.status_code == 201:
-        assert one.json() | {"user_id": 0, "session_id": 0, "rank": 0} == other.json() | {
-            "user_id": 0,
-            "session_id": 0,
-            "rank": 0,
-        }
+        assert of_anybody(one) == of_anybody(other)
         assert {*one.headers} == {*other.headers}
     else:
         assert alike(one, other)
@@ -105,10 +107,9 @@ async def test_a_submission_with_a_key_and_its_repeat_are_answered_alike(
         headers = accounts.new("Ada", user_id) | {"content-type": media_type, "idempotency-key": key}
         sent = [(name.encode(), value.encode()) for name, value in headers.items()]
         answers += [await leaderboard.post(f"{API}/submit", json={"score": score}, headers=sent) for score in (4, 4, 5)]
-    ours = {"user_id": 0, "session_id": 0, "rank": 0}
     for one, other in zip(answers[:3], answers[3:], strict=True):
         if one.status_code == 201:
-            assert one.json() | ours == other.json() | ours
+            assert of_anybody(one) == of_anybody(other)
             assert {*one.headers} == {*other.headers}
         else:
             assert alike(one, other)

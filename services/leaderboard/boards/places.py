@@ -4,6 +4,7 @@ from collections import OrderedDict
 from collections.abc import Collection, Sequence
 from datetime import datetime
 from time import monotonic
+from typing import NamedTuple
 
 from services.common.gather import Gather, SharedWork
 from services.common.http.problems import FieldError, InvalidRequest
@@ -11,6 +12,7 @@ from services.common.mysql.database import Database
 from services.leaderboard.boards import periods, running
 from services.leaderboard.boards.board import ALL, Board, Window
 from services.leaderboard.boards.catalogue import Catalogue
+from services.leaderboard.errors import PeriodExpired, PeriodNotFound, WindowNotFound
 from services.leaderboard.rules.names import SCORE
 from services.leaderboard.rules.periods import Period
 from services.leaderboard.rules.places import ALL_TIME, MOST_PLACES, Place, Ranked
@@ -21,6 +23,28 @@ _GATHERED = 100
 _MOST_REMEMBERED = 100_000
 # A listed period may be written down at any time, and a closed board may be opened again.
 _KNOWN_SECONDS = 1.0
+_MOST_ID = 2**32 - 1
+PREVIOUS = "previous"
+
+
+class Shown(NamedTuple):
+    """A place that is asked for. None where nobody has played in the period yet, or where there is no previous one."""
+
+    board: Board
+    window: Window
+    place: Ranked | None
+
+
+class _Gap(NamedTuple):
+    """Times of a window at which nothing counts, from one moment to another that is not among them; None: there is no end."""
+
+    starts_at: datetime
+    ends_at: datetime | None
+    known_until: float
+    """By this process's monotonic clock."""
+
+    def has(self, time: datetime) -> bool:
+        return self.starts_at <= time and (self.ends_at is None or time < self.ends_at)
 
 
 class Places:
@@ -32,10 +56,12 @@ class Places:
         # Of each window the period that was running last, and of periods that are asked for by their ids.
         self._running: dict[int, Period] = {}
         self._periods: OrderedDict[int, Period] = OrderedDict()
-        # Of windows where nothing counts just now: until when that is known, and when something begins to.
-        self._gaps: dict[int, tuple[float, datetime | None]] = {}
+        # Of windows where nothing counts just now.
+        self._gaps: dict[int, _Gap] = {}
         self._closed: OrderedDict[Place, float] = OrderedDict()
-        self._making: SharedWork[Period | None] = SharedWork()
+        self._making: SharedWork[Period | _Gap] = SharedWork()
+        self._reading: SharedWork[Period | None] = SharedWork()
+        self._read: OrderedDict[int, tuple[Period | None, float]] = OrderedDict()
         self._lookups: Gather[int, Period | None] = Gather(self._look_up, most=_GATHERED)
 
     async def counts(self, played: Played, time: datetime) -> list[Count]:
@@ -53,15 +79,19 @@ class Places:
             for window in board.windows:
                 place = await self._place(board, window, time)
                 if place is not None and not self._is_closed(place.at):
-                    counts.append(Count(place, aggregate, value))
+                    counts.append(Count(place, aggregate, value, board.version))
         if len(counts) > MOST_PLACES and played.boards is not None:
             detail = f"A session counts in {MOST_PLACES} places at most. On these boards it would count in {len(counts)}."
             raise InvalidRequest(detail, errors=[FieldError(detail=detail, pointer="#/boards")])
         return counts[:MOST_PLACES]
 
-    def closed(self, places: Collection[Place]) -> None:
-        """Nothing counts in these any more, as MySQL says. A period never opens again, but a board may."""
-        for at in places:
+    async def changed(self, closed: Collection[Place]) -> None:
+        """MySQL says that boards have changed since they were read here, and that nothing counts in these places any more.
+
+        A period never opens again, but a board may. Raises what the database raises.
+        """
+        await self._catalogue.refresh()
+        for at in closed:
             self._closed[at] = monotonic() + _KNOWN_SECONDS
             self._closed.move_to_end(at)
             if len(self._closed) > _MOST_REMEMBERED:
@@ -83,6 +113,58 @@ class Places:
                 if period is not None:
                     found[at] = _ranked(board, period)
         return found
+
+    async def shown(self, name: str, window: str | None, period: str | None, time: datetime) -> Shown:
+        """Where a board's players are ranked that are asked for: in the period of this id, in the one that ``time`` is in
+        (``current``, or none said), or in the one before (``previous``); of the window of this name, or of the first.
+
+        Raises BoardNotFound, WindowNotFound, PeriodNotFound, PeriodExpired, and what the database raises.
+        """
+        board = await self._catalogue.get(name)
+        if period is not None and period.isdecimal() and int(period) != ALL_TIME:
+            return await self._shown_by_id(board, window, int(period))
+        found = board.windows[0] if window is None else board.window(window)
+        if period is not None and period.isdecimal():
+            ever = board.window(ALL)
+            if ever is None or (found is not None and window is not None and found is not ever):
+                raise PeriodNotFound(f"The board {name} has no period {period}.")
+            found = ever
+        if found is None:
+            raise WindowNotFound(f"The board {name} has no window of the name {window}.")
+        if found.definition.kind == "all":
+            if period == PREVIOUS:
+                raise PeriodNotFound(f"The window {found.definition.name} never ends: it has no previous period.")
+            return Shown(board, found, Ranked(Place(board.board_id, ALL_TIME), board.direction, None))
+        running = self._running.get(found.window_id)
+        if period != PREVIOUS and running is not None and running.has(time):
+            return Shown(board, found, _ranked(board, running))
+
+        async def work() -> Period | None:
+            async with self._database.reading() as connection:
+                both = await periods.find_running(connection, board.board_id, found.window_id, time)
+                return both.previous if period == PREVIOUS else both.current
+
+        shown = await self._reading.ask((found.window_id, period), work)
+        if shown is not None and shown.state == "expired":
+            raise PeriodExpired("What was ranked in this period is not kept any more.")
+        if shown is not None and period != PREVIOUS:
+            self._running[found.window_id] = shown
+        return Shown(board, found, None if shown is None else _ranked(board, shown))
+
+    async def _shown_by_id(self, board: Board, window: str | None, period_id: int) -> Shown:
+        period = None
+        if period_id <= _MOST_ID:
+            period, read_at = self._read.get(period_id, (None, 0.0))
+            if monotonic() - read_at > _KNOWN_SECONDS:  # it may have expired since
+                period = await self._lookups.ask(period_id)
+        found = next((each for each in board.windows if period and each.window_id == period.window_id), None)
+        if period is None or found is None or window not in (None, found.definition.name):
+            raise PeriodNotFound(
+                f"The board {board.name} has no period {period_id}" + (f" of the window {window}." if window else ".")
+            )
+        if period.state == "expired":
+            raise PeriodExpired("What was ranked in this period is not kept any more.")
+        return Shown(board, found, _ranked(board, period))
 
     async def names(self, at: Place) -> tuple[str, str]:
         """The names of a place's board and window; empty of what is gone. Raises what the database raises."""
@@ -138,34 +220,31 @@ class Places:
 
     async def _find(self, board: Board, window: Window, time: datetime) -> Period | None:
         """The period of a window that has this time, made if it has to be."""
-        until, begins = self._gaps.get(window.window_id, (0.0, None))
-        if monotonic() < until and (begins is None or time < begins):
+        gap = self._gaps.get(window.window_id)
+        if gap is not None and monotonic() < gap.known_until and gap.has(time):
             return None
         scheduled = board.scheduled(window)
 
-        async def work() -> Period | None:
+        async def work() -> Period | _Gap:
             if scheduled is not None:
-                return await periods.find_or_make(self._database, scheduled, time)
+                found = await periods.find_or_make(self._database, scheduled, time)
+                return found or _Gap(time, scheduled.next_start(time), monotonic() + _KNOWN_SECONDS)
             async with self._database.reading() as connection:
-                return await periods.find(connection, board.board_id, window.window_id, time)
+                found = await periods.find(connection, board.board_id, window.window_id, time)
+                starts = await running.list_next_starts(connection, board.board_id, [window.window_id], time)
+            return found or _Gap(time, starts.get(window.window_id), monotonic() + _KNOWN_SECONDS)
 
         number = scheduled.schedule.number_at(time) if scheduled is not None else None
-        period = await self._making.ask((window.window_id, number), work)
-        if period is None:
-            self._gaps[window.window_id] = monotonic() + _KNOWN_SECONDS, await self._next_start(board, window, time)
-            return None
-        self._running[window.window_id] = period
-        self._remember(period)
-        # Who asked together with others may have asked for another time, of another row of the same occurrence.
-        return period if period.has(time) else None
-
-    async def _next_start(self, board: Board, window: Window, time: datetime) -> datetime | None:
-        schedule = window.definition.schedule
-        if schedule is not None:
-            begins = max(filter(None, (schedule.occurrence(0), window.counts_from)))
-            return begins if time < begins else None
-        async with self._database.reading() as connection:
-            return (await running.list_next_starts(connection, board.board_id, [window.window_id], time)).get(window.window_id)
+        while True:
+            found = await self._making.ask((window.window_id, number), work)
+            if isinstance(found, Period):
+                self._running[window.window_id] = found
+                self._remember(found)
+            else:
+                self._gaps[window.window_id] = found
+            # Who asks together with others is answered for the time of one of them, which another row may have, or none.
+            if found.has(time):
+                return found if isinstance(found, Period) else None
 
     def _is_closed(self, at: Place) -> bool:
         until = self._closed.get(at)
@@ -179,8 +258,12 @@ class Places:
     async def _look_up(self, period_ids: list[int]) -> list[Period | None]:
         async with self._database.reading() as connection:
             found = {period.period_id: period for period in await periods.list_by_id(connection, set(period_ids))}
+        now = monotonic()
         for period in found.values():
             self._remember(period)
+            self._read[period.period_id] = period, now
+            if len(self._read) > _MOST_REMEMBERED:
+                self._read.popitem(last=False)
         return [found.get(period_id) for period_id in period_ids]
 
 

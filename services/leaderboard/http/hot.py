@@ -14,6 +14,7 @@ from services.leaderboard.http.dependencies import IDEMPOTENCY_KEY_FORM, MAX_OFF
 from services.leaderboard.http.schemas import ScoreSubmission
 from services.leaderboard.http.submissions import REPLAYED
 from services.leaderboard.reads import Reads
+from services.leaderboard.rules.places import MAIN_RANKED
 from services.leaderboard.writes import Writes
 
 _TOP, _RANK, _AROUND, _SUBMIT = f"{PREFIX}/top", f"{PREFIX}/rank/", f"{PREFIX}/around/", f"{PREFIX}/submit"
@@ -50,7 +51,7 @@ def _top(scope: Scope) -> Shortcut | None:
         return None
 
     async def answer(_: Receive) -> Answer:
-        found = await _reads(scope).top(limit, offset)
+        found = await _reads(scope).top(MAIN_RANKED, limit, offset)
         return Answer(200, found.body, (JSON_TYPE, _NO_CACHE, (b"etag", found.etag.encode())))
 
     return Shortcut(_TOP, answer)
@@ -62,7 +63,7 @@ def _rank(scope: Scope, text: str) -> Shortcut | None:
         return None
 
     async def answer(_: Receive) -> Answer:
-        return Answer(200, await _reads(scope).rank(user_id))
+        return Answer(200, await _reads(scope).rank(MAIN_RANKED, user_id))
 
     return Shortcut(_RANK_ROUTE, answer)
 
@@ -74,7 +75,7 @@ def _around(scope: Scope, text: str) -> Shortcut | None:
         return None
 
     async def answer(_: Receive) -> Answer:
-        return Answer(200, await _reads(scope).around(user_id, int(radius[1] or 5)))
+        return Answer(200, await _reads(scope).around(MAIN_RANKED, user_id, int(radius[1] or 5)))
 
     return Shortcut(_AROUND_ROUTE, answer)
 

@@ -180,6 +180,68 @@ class OwnRank(BaseModel):
     rank: int | None
 
 
+class BoardRow(BaseModel):
+    rank: int = Field(description="1 + the number of players strictly ahead: equal scores share a rank")
+    user_id: int
+    username: str
+    score: int
+    extra: JsonValue = Field(
+        None,
+        description="what the game kept with the session that made the score, where the board shows it; else it is left out",
+    )
+
+
+class _OfBoard(BaseModel):
+    board: str
+    window: str
+    period_id: int | None = Field(description="0 in a window that never ends; null while nobody has played in the period")
+    total_players: int = Field(description="how many players are ranked")
+
+
+class BoardPage(_OfBoard):
+    """A page of a board, in its order: the best first; of equal scores, who reached it first."""
+
+    top: list[BoardRow]
+    offset: int = Field(description="players before the page")
+    generation: str | None = Field(description="changes whenever anything on the board does; null when it is not known")
+    next_cursor: str | None = Field(description="what the next page is asked for with; null when there is none")
+
+
+class BoardRank(_OfBoard, BoardRow):
+    pass
+
+
+class OwnBoardRank(_OfBoard):
+    """The caller's rank. Before their first session there, score and rank are null."""
+
+    rank: int | None
+    user_id: int
+    username: str
+    score: int | None
+    extra: JsonValue = Field(None, description="as on the board's pages")
+
+
+class BoardAround(_OfBoard):
+    """A player among those who stand next to them, in the board's order: fewer on one side at an end of the board."""
+
+    players: list[BoardRow]
+
+
+class PlayerStanding(BaseModel):
+    board: str
+    window: str
+    period_id: int
+    score: int
+    rank: int
+    total_players: int
+
+
+class PlayerStandings(BaseModel):
+    """Where a player stands in every window that goes on, by board."""
+
+    standings: list[PlayerStanding]
+
+
 class KeptPlayer(BaseModel):
     user_id: int
     username: str = Field(

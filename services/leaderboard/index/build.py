@@ -94,7 +94,8 @@ async def build(database: Database, settings: LeaderboardSettings, place: Ranked
         if await index.finish(place, epoch, token) is not Applied.OK:
             raise Lost("the index was not whole when it was finished")
     finally:
-        await redis.aclose()
+        # Whoever asked may stop us here, since the index is complete already.
+        await asyncio.shield(redis.aclose())
     at, seconds = place.at, round(monotonic() - began, 2)
     log.info("built the index", board=at.board_id, period=at.period_id, players=players, seconds=seconds)
     return Outcome.BUILT

@@ -39,7 +39,7 @@ log = structlog.get_logger(__name__)
 NOTE_AGE_MS = 250
 # Each may name some thousand players.
 NOTES_A_ROUND = 200
-STANDINGS_AT_ONCE = 1000
+STANDINGS_AT_ONCE = 900
 # Past this many notes, or bytes in them, a new epoch is shorter, and as true. (A note of one that names many players is long.)
 MAX_NOTES = 100_000
 MAX_BYTES = 64 * 2**20

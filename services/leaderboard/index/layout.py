@@ -20,14 +20,16 @@ Redis evicts only what expires (`volatile-lru`), so it makes room out of pages a
 """
 
 import base64
+from collections.abc import Sequence
 
 from services.leaderboard.rules.direction import Direction
 from services.leaderboard.rules.places import Place, Ranked
-from services.leaderboard.rules.standings import Neighbours, PlayerScore
+from services.leaderboard.rules.standings import Neighbours, PlayerScore, Span
 
 # The alphabet of base64 in the order of its digits' values, and one whose bytes are in that order.
 _DIGITS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
-_SORTED = bytes.maketrans(_DIGITS, bytes(sorted(b"-_0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")))
+_IN_ORDER = bytes(sorted(b"-_0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"))
+_SORTED, _UNSORTED = bytes.maketrans(_DIGITS, _IN_ORDER), bytes.maketrans(_IN_ORDER, _DIGITS)
 
 
 DAY_MS = 86_400_000
@@ -53,8 +55,9 @@ def prefix(at: Place) -> str:
     return f"lb:{{{at.board_id}:{at.period_id}}}"
 
 
-def page_key(at: Place, limit: int, offset: int) -> str:
-    return f"{prefix(at)}:top:{limit}:{offset}"
+def page_key(at: Place, style: str, span: Span) -> str:
+    after = f":{span.after.sort}:{sort_key(span.after.reached_session_id)}" if span.after else ""
+    return f"{prefix(at)}:{style}:{span.limit}:{span.offset}{after}"
 
 
 def parse_sort(kept: str | bytes) -> int:
@@ -75,11 +78,28 @@ def player(user_id: int, sort: bytes, username: bytes, direction: Direction) -> 
     return PlayerScore(user_id, username.decode(), direction.score(parse_sort(sort)))
 
 
+def parse_key(member: str) -> int:
+    """The session in a member of the sorted set: what `sort_key` was given."""
+    digits = member[1 : ord(member[0]) - 47].encode().translate(_UNSORTED)
+    return int.from_bytes(base64.b64decode(digits.rjust(12, b"A")))
+
+
 def neighbours(offset: int, rows: bytes, direction: Direction) -> Neighbours:
+    ahead, _, players = _rows(rows, direction)
+    return Neighbours(players, offset, ahead)
+
+
+def page(offset: int, rows: bytes, direction: Direction) -> Neighbours:
+    """The same, with the sessions that reached the scores."""
+    ahead, members, players = _rows(rows, direction)
+    return Neighbours(players, offset, ahead, [parse_key(member) for member in members])
+
+
+def _rows(rows: bytes, direction: Direction) -> tuple[int, Sequence[str], list[PlayerScore]]:
     # A name has no line break: `str.splitlines` knows more of them than this.
     ahead, *lines = rows.decode().split("\n")
     players = []
     for member, sort in zip(lines[::2], lines[1::2], strict=True):
         user_id, username = parse_member(member)
         players.append(PlayerScore(user_id, username, direction.score(parse_sort(sort))))
-    return Neighbours(players, offset, int(ahead))
+    return int(ahead), lines[::2], players

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import delete, func, select, text
+from sqlalchemy import delete, func, select, text, true
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.leaderboard.index import epoch
@@ -38,9 +38,11 @@ async def list_notes(connection: AsyncConnection, older_than_ms: int, limit: int
 
     One statement, so both are of one moment: notes that a new epoch has replaced are never missed together with it.
     """
-    age = text(f"outbox.created_at <= NOW(6) - INTERVAL {older_than_ms * 1000:d} MICROSECOND")
-    statement = select(IndexEpoch.epoch, Outbox.id, Outbox.changed).outerjoin_from(IndexEpoch, Outbox, age)
-    rows = (await connection.execute(statement.where(epoch.OF_NOW).order_by(Outbox.id).limit(limit))).all()
+    age = text(f"NOW(6) - INTERVAL {older_than_ms * 1000:d} MICROSECOND")
+    # By itself, since a join would be sorted whole to find the first.
+    first = select(Outbox.id, Outbox.changed).where(Outbox.created_at <= age).order_by(Outbox.id).limit(limit).subquery()
+    statement = select(IndexEpoch.epoch, first.c.id, first.c.changed).outerjoin_from(IndexEpoch, first, true())
+    rows = (await connection.execute(statement.where(epoch.OF_NOW))).all()
     if not rows:
         raise RuntimeError("the table index_epoch has no row")
     notes = [
@@ -56,8 +58,8 @@ async def list_changed(
 ) -> list[tuple[Ranked, list[StandingRow]]]:
     """The standings of these players in these places, removed ones too, and what the index must know of the places.
 
-    Of a place whose board is gone there is nothing to tell. A list of tuples would be shorter, and slower: MariaDB makes a join
-    of a long one.
+    Fewer than 1,000 of them. Of a place whose board is gone there is nothing to tell. A list of tuples would be shorter, and
+    slower: MariaDB makes a join of a long one, and of a list of 1,000 in one place, for which it reads the whole place.
     """
     where = " OR ".join(
         f"(t.board_id = {at.board_id:d} AND t.period_id = {at.period_id:d} AND t.user_id IN ({','.join(map(str, user_ids))}))"

@@ -1,19 +1,19 @@
 """The index as requests read it, and as what a writer has committed reaches it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from time import monotonic
 from typing import Generic, TypeVar
 
 from services.common.gather import Gather
 from services.leaderboard.index.breaker import Breaker
-from services.leaderboard.index.connection import UNAVAILABLE, Arguments, RedisConnection, Script
+from services.leaderboard.index.connection import UNAVAILABLE, RedisConnection
 from services.leaderboard.index.epoch import Epoch
-from services.leaderboard.index.layout import keys, neighbours, page_key, player
+from services.leaderboard.index.layout import page_key
+from services.leaderboard.index.questions import AHEADS, AROUNDS, PAGES, RANKS, Kind, Page
 from services.leaderboard.index.writer import Applied, IndexWriter, now_ms
 from services.leaderboard.rules.places import Place, Ranked
-from services.leaderboard.rules.standings import Aheads, Neighbours, Position, StandingRow
+from services.leaderboard.rules.standings import Aheads, Neighbours, Position, Span, StandingRow
 
 K = TypeVar("K")
 R = TypeVar("R")
@@ -25,17 +25,6 @@ _LANES, _AROUND_LANES = 2, 3
 # An index of an ended period that is read goes on for a day, which is said so often.
 RENEWED_SECONDS = 60.0
 _MOST_RENEWED = 10_000
-_PAGE, _RANKS, _AROUND = Script("page"), Script("ranks"), Script("around")
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """Of a page, under a generation: ``body`` as it was rendered before, else its players; neither if the asker has it."""
-
-    generation: bytes
-    total_players: int
-    body: bytes | None
-    neighbours: Neighbours | None
 
 
 class RankingIndex:
@@ -51,10 +40,10 @@ class RankingIndex:
         self._epoch = epoch
         self._want = want
         self._writer = IndexWriter(redis)
-        self._pages: _Gathered[tuple[int, int, bytes], Page] = _Gathered(self._read_pages)
-        self._ranks: _Gathered[int, Position | None] = _Gathered(self._read_ranks)
-        self._aheads: _Gathered[tuple[int, int], int] = _Gathered(self._read_aheads)
-        self._arounds: _Gathered[tuple[int, int], Neighbours | None] = _Gathered(self._read_arounds, _AROUND_LANES)
+        self._pages = _Gathered(PAGES, redis, epoch)
+        self._ranks = _Gathered(RANKS, redis, epoch)
+        self._aheads = _Gathered(AHEADS, redis, epoch)
+        self._arounds = _Gathered(AROUNDS, redis, epoch, _AROUND_LANES)
         self._renewed: dict[Place, float] = {}
         self._renewing: set[asyncio.Task[None]] = set()
 
@@ -85,35 +74,38 @@ class RankingIndex:
             answers.append(aheads if heard else None)
         return answers
 
-    async def keep_page(self, at: Place, limit: int, offset: int, generation: bytes, body: bytes, milliseconds: int) -> None:
-        """Keep a page that was rendered under a generation, for other processes."""
+    async def keep_page(self, at: Place, style: str, span: Span, generation: bytes, body: bytes, milliseconds: int) -> None:
+        """Keep a page that was rendered under a generation, in a ``style``, for other processes."""
         if not self._breaker.readable:
             return
         try:
-            await self._redis.set(page_key(at, limit, offset), generation + b" " + body, milliseconds)
+            await self._redis.set(page_key(at, style, span), generation + b" " + body, milliseconds)
         except UNAVAILABLE as error:
             self._breaker.open(error)
 
-    async def page(self, place: Ranked, limit: int, offset: int, known: bytes) -> Page | None:
+    async def page(self, place: Ranked, style: str, span: Span, known: bytes) -> Page | None:
         """A page, ``known`` being the generation of the one that the asker has. None when the index is not to be read."""
-        answer = await self._look_up(self._pages, place, (limit, offset, known))
+        answer = await self._look_up(self._pages, place, (style, span, known))
         return answer[0] if answer else None
 
-    async def rank(self, place: Ranked, user_id: int) -> tuple[Position | None] | None:
-        """A player's place, or none if they are not ranked; None instead of either when the index is not to be read."""
-        return await self._look_up(self._ranks, place, user_id)
+    async def rank(self, place: Ranked, user_id: int) -> tuple[Position | None, int] | None:
+        """A player's place, or none if they are not ranked, and how many are. None when the index is not to be read."""
+        answer = await self._look_up(self._ranks, place, user_id)
+        return answer[0] if answer else None
 
-    async def ahead(self, place: Ranked, user_id: int, score: int) -> int | None:
-        """How many others are strictly ahead of a player with this score. None when the index is not to be read.
+    async def ahead(self, place: Ranked, user_id: int, score: int) -> tuple[int, int] | None:
+        """How many others are strictly ahead of a player with this score, and how many players are ranked. None when the index
+        is not to be read.
 
         Others: the index may have a later score of the player, and nobody is ahead of themselves.
         """
         answer = await self._look_up(self._aheads, place, (user_id, score))
         return answer[0] if answer else None
 
-    async def around(self, place: Ranked, user_id: int, radius: int) -> tuple[Neighbours | None] | None:
-        """A player among others, or none if they are not ranked; None instead of either when the index is not to be read."""
-        return await self._look_up(self._arounds, place, (user_id, radius))
+    async def around(self, place: Ranked, user_id: int, radius: int) -> tuple[Neighbours | None, int] | None:
+        """A player among others, or none if they are not ranked, and how many are. None when the index is not to be read."""
+        answer = await self._look_up(self._arounds, place, (user_id, radius))
+        return answer[0] if answer else None
 
     async def aclose(self) -> None:
         """Return when nothing is on its way to Redis any more."""
@@ -156,68 +148,36 @@ class RankingIndex:
         except UNAVAILABLE as error:
             self._breaker.open(error)
 
-    async def _read_pages(self, place: Ranked, questions: Sequence[tuple[int, int, bytes]]) -> list[Page] | None:
-        wanted = [page_key(place.at, limit, offset) for limit, offset, _ in questions]
-        answer = await self._redis.run(
-            _PAGE, [*keys(place.at), *wanted], self._arguments(each for question in questions for each in question)
-        )
-        if answer is None:
-            return None
-        generation, total_players, *found = answer
-        return [
-            Page(
-                generation,
-                total_players,
-                body=page if isinstance(page, bytes) else None,
-                neighbours=neighbours(offset, page[0], place.direction) if isinstance(page, list) else None,
-            )
-            for (_, offset, _), page in zip(questions, found, strict=True)
-        ]
-
-    async def _read_ranks(self, place: Ranked, user_ids: Sequence[int]) -> list[Position | None] | None:
-        answer = await self._redis.run(_RANKS, keys(place.at), self._arguments(f"u{user_id}" for user_id in user_ids))
-        if answer is None:
-            return None
-        return [
-            found and Position(player(user, found[0], found[2], place.direction), found[1])
-            for user, found in zip(user_ids, answer, strict=True)
-        ]
-
-    async def _read_aheads(self, place: Ranked, questions: Sequence[tuple[int, int]]) -> list[int] | None:
-        asked = (f"s{place.direction.sort(score)} {user_id}" for user_id, score in questions)
-        aheads: list[int] | None = await self._redis.run(_RANKS, keys(place.at), self._arguments(asked))
-        return aheads
-
-    async def _read_arounds(self, place: Ranked, questions: Sequence[tuple[int, int]]) -> list[Neighbours | None] | None:
-        answer = await self._redis.run(
-            _AROUND, keys(place.at), self._arguments(each for question in questions for each in question)
-        )
-        return None if answer is None else [found and neighbours(found[0], found[1], place.direction) for found in answer]
-
-    def _arguments(self, asked: Iterable[str | bytes | int]) -> Arguments:
-        return [self._epoch.value, *asked]
-
 
 class _Gathered(Generic[K, R]):
-    """Questions about one kind of thing; the same question is asked once in each round trip.
+    """Questions of one kind. Those that are asked at the same time, of whichever places, share a round trip; in it the same
+    question is asked once.
 
     An answer is in a tuple of its own, because None says that the index is not complete.
     """
 
-    def __init__(self, read: Callable[[Ranked, Sequence[K]], Awaitable[Sequence[R] | None]], lanes: int = _LANES) -> None:
-        self._read = read
+    def __init__(self, kind: Kind[K, R], redis: RedisConnection, epoch: Epoch, lanes: int = _LANES) -> None:
+        self._kind = kind
+        self._redis = redis
+        self._epoch = epoch
         self._gather: Gather[tuple[Ranked, K], tuple[R] | None] = Gather(self._run, most=_GATHERED, lanes=lanes)
 
     async def look_up(self, place: Ranked, question: K) -> tuple[R] | None:
         return await self._gather.ask((place, question))
 
     async def _run(self, members: list[tuple[Ranked, K]]) -> list[tuple[R] | BaseException | None]:
-        answers: dict[tuple[Ranked, K], tuple[R] | BaseException | None] = {}
         asked: dict[Ranked, dict[K, None]] = {}
         for place, question in members:
             asked.setdefault(place, {})[question] = None
-        for place, questions in asked.items():
-            found = await self._read(place, list(questions))
-            for number, question in enumerate(questions):
-                answers[place, question] = None if found is None else (found[number],)
-        return [answers[member] for member in members]
+        questions = {place: list(of_place) for place, of_place in asked.items()}
+        calls = [self._kind.ask(place, self._epoch.value, of_place) for place, of_place in questions.items()]
+        told: dict[tuple[Ranked, K], tuple[R] | BaseException | None] = {}
+        for (place, of_place), answer in zip(
+            questions.items(), await self._redis.run_each(self._kind.script, calls), strict=True
+        ):
+            if answer is None or isinstance(answer, BaseException):
+                told |= {(place, question): answer for question in of_place}
+                continue
+            answers = self._kind.parse(place, of_place, answer)
+            told |= {(place, question): (each,) for question, each in zip(of_place, answers, strict=True)}
+        return [told[member] for member in members]

@@ -51,10 +51,11 @@ _LIST_NAMES = """
 SELECT GROUP_CONCAT(CONCAT_WS(' ', user_id, username) SEPARATOR '\\n') FROM players FORCE INDEX (PRIMARY)
 WHERE user_id IN ({user_ids})"""
 # A share of a board's row and of a period's keeps them as they are until the group is committed: who closes one waits for it.
+# More than the id is read: when only ids are, MariaDB goes through the whole index, and waits for rows that are none of these.
 _SHARE_BOARDS = """
-SELECT id FROM boards FORCE INDEX (PRIMARY) WHERE id IN ({ids}) AND state = 'active' ORDER BY id LOCK IN SHARE MODE"""
+SELECT id, version, state = 'active' FROM boards FORCE INDEX (PRIMARY) WHERE id IN ({ids}) ORDER BY id LOCK IN SHARE MODE"""
 _SHARE_PERIODS = """
-SELECT id FROM periods FORCE INDEX (PRIMARY) WHERE id IN ({ids}) AND state = 'open' AND closes_at > NOW(6)
+SELECT id, state = 'open' AND closes_at > NOW(6) FROM periods FORCE INDEX (PRIMARY) WHERE id IN ({ids})
 ORDER BY id LOCK IN SHARE MODE"""
 _LIST_STANDINGS = """
 SELECT GROUP_CONCAT(
@@ -141,12 +142,14 @@ class TotalsTooLarge(Exception):
         self.totals = totals
 
 
-class PlacesClosed(Exception):
-    """Nothing counts in ``places`` any more: the board or the period was closed, or is gone."""
+class PlacesChanged(Exception):
+    """Boards have changed since it was decided where sessions count. In ``closed`` nothing counts any more: the board or the
+    period was closed, or is gone.
+    """
 
-    def __init__(self, places: Collection[Place]) -> None:
-        super().__init__(f"{len(places)} places are closed")
-        self.places = places
+    def __init__(self, closed: Collection[Place]) -> None:
+        super().__init__(f"boards have changed, {len(closed)} places are closed")
+        self.closed = closed
 
 
 class SessionsErased(Exception):
@@ -165,7 +168,7 @@ async def store(
     ``earlier``: ids under which this group was tried before, with an unknown outcome; what has one of them is stored and
     counted, since a transaction commits whole. All else are replays.
 
-    Raises PlacesClosed, TotalsTooLarge and SessionsErased, after which the transaction must be rolled back.
+    Raises PlacesChanged, TotalsTooLarge and SessionsErased, after which the transaction must be rolled back.
     """
     user_ids = sorted({each.user_id for each in group})
     wanted: dict[Place, set[int]] = {}
@@ -196,11 +199,12 @@ async def store(
         ids[user_and_key] = int(session_id)
     identities = [f"{each.user_id:d} {each.key.hex().upper()}" for each in group]
     added = [(each, ids[identity]) for each, identity in zip(group, identities, strict=True) if identity in ids]
-    active = _numbers(next(more)) if board_ids else set()
-    running = {ALL_TIME} | (_numbers(next(more)) if period_ids else set())
-    counted = {count.place.at for each, _ in added for count in each.counts}
-    if closed := {at for at in counted if at.board_id not in active or at.period_id not in running}:
-        raise PlacesClosed(closed)
+    boards: dict[int, int] = {row[0]: row[1] for row in next(more).rows if row[2]} if board_ids else {}
+    running = {ALL_TIME, *(row[0] for row in next(more).rows if row[1])} if period_ids else {ALL_TIME}
+    counts = [count for each, _ in added for count in each.counts]
+    closed = {at for (at, *_), *_ in counts if at.board_id not in boards or at.period_id not in running}
+    if closed or any(boards[count.place.at.board_id] > count.version for count in counts):
+        raise PlacesChanged(closed)
     if digests and (refused := {digests[digest] for (digest,) in next(more).rows}.intersection(each for each, _ in added)):
         raise SessionsErased([each for each, _ in added if each in refused])
     before = _standings(standing)
@@ -272,7 +276,7 @@ def _count(added: Sequence[tuple[Submission, int]], before: _Tallies) -> _Tallie
     too_large: dict[Submission, int] = {}
     for submission, session_id in added:
         counted: list[tuple[tuple[Place, int], Tally]] = []
-        for place, aggregate, score in submission.counts:
+        for place, aggregate, score, _ in submission.counts:
             key = place.at, submission.user_id
             tally, _ = after.get(key) or before.get(key) or (None, 0)
             now = ranking.merge(tally, Tally(score, 1, session_id), Counting(aggregate, place.direction))
@@ -376,10 +380,6 @@ def _lines(listed: Result) -> list[str]:
     """What a statement listed as one value: NULL, if nothing."""
     [(text,)] = listed.rows
     return text.split("\n") if text else []
-
-
-def _numbers(listed: Result) -> set[int]:
-    return {number for (number,) in listed.rows}
 
 
 def _json(value: Mapping[str, int] | Mapping[str, str]) -> str:

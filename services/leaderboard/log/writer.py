@@ -16,13 +16,14 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from services.common.gather import Gather, GatherClosed, GatherCut, GatherFull
-from services.common.http.problems import ServiceUnavailable
+from services.common.http.problems import InvalidRequest, ServiceUnavailable
 from services.common.mysql.database import CommitUnknown, reason
 from services.common.mysql.multistatement import Transactions
 from services.common.mysql.retries import Retries, is_away
+from services.leaderboard.boards.places import Places
 from services.leaderboard.errors import KeyReused, QueueFull, SessionErased, TotalTooLarge
 from services.leaderboard.log import sessions
-from services.leaderboard.log.sessions import PlacesClosed, SessionsErased, Standings, Stored, Submission, TotalsTooLarge
+from services.leaderboard.log.sessions import PlacesChanged, SessionsErased, Standings, Stored, Submission, TotalsTooLarge
 from services.leaderboard.rules.places import Place, Ranked
 from services.leaderboard.rules.standings import Aheads, PlaceRank, Ranks, StandingRow
 from services.leaderboard.settings import LeaderboardSettings
@@ -34,9 +35,6 @@ ApplyAndRank = Callable[[Sequence[tuple[Ranked, Sequence[StandingRow]]]], Awaita
 could not be told of, which it does not raise."""
 FindRanks = Callable[[Sequence[tuple[Ranked, Mapping[int, int]]]], Awaitable[Sequence[Ranks]]]
 """The ranks that players have with these scores, by place, among the others as they are now."""
-FindPlaces = Callable[[Collection[Place]], Awaitable[Mapping[Place, Ranked]]]
-"""What the index must know of these places; of one that is gone, nothing."""
-
 # Two: while MySQL writes one group to the disk, the next is being put together, or told to Redis. With 32 players at once a
 # process stored a third to two thirds more with two than with one.
 LANES = 2
@@ -62,8 +60,7 @@ class _Asked(NamedTuple):
 class Writer:
     """One process's writer.
 
-    ``told`` is given the outbox's note of each change that Redis has heard of. ``closed`` is given the places where nothing
-    counts any more, as MySQL says.
+    ``told`` is given the outbox's note of each change that Redis has heard of.
     """
 
     def __init__(
@@ -71,8 +68,7 @@ class Writer:
         transactions: Transactions,
         settings: LeaderboardSettings,
         *,
-        places: FindPlaces,
-        closed: Callable[[Collection[Place]], None],
+        places: Places,
         apply_and_rank: ApplyAndRank,
         ranks: FindRanks,
         told: Callable[[int], None],
@@ -80,7 +76,6 @@ class Writer:
         self._transactions = transactions
         self._timeout = settings.mysql_timeout
         self._places = places
-        self._closed = closed
         self._apply_and_rank = apply_and_rank
         self._read_ranks = ranks
         self._told = told
@@ -138,7 +133,7 @@ class Writer:
         for each in asked:
             if each.at >= oldest:
                 firsts.setdefault(each.submission.identity, each.submission)
-        outcomes = _Group(self._transactions, self._timeout, self._closed)
+        outcomes = _Group(self._transactions, self._timeout, self._places)
         await outcomes.store(list(firsts.values()))
         self.groups += 1
         self.sessions += len(outcomes.stored)
@@ -166,7 +161,7 @@ class Writer:
         """
         ranks: dict[Place, Ranks] = {}
         try:
-            places = await self._places(standings)
+            places = await self._places.ranked(standings)
             told = [(places[at], list(rows.values())) for at, rows in standings.items() if at in places]
             aheads = await self._apply_and_rank(told)
             if None not in aheads:
@@ -206,10 +201,10 @@ def _rank(at: Place, user_id: int, stored: Stored, standings: Standings, ranks: 
 class _Group:
     """A group on its way into MySQL: what became of each member, over as many transactions as it takes."""
 
-    def __init__(self, transactions: Transactions, timeout: float, closed: Callable[[Collection[Place]], None]) -> None:
+    def __init__(self, transactions: Transactions, timeout: float, places: Places) -> None:
         self._transactions = transactions
         self._timeout = timeout
-        self._closed = closed
+        self._places = places
         self._began = monotonic()
         self.stored: dict[Submission, Stored] = {}
         self.standings: Standings = {}
@@ -237,6 +232,19 @@ class _Group:
                     else:
                         await self.store([member])
 
+    async def _decide_anew(self, members: Sequence[Submission], closed: Collection[Place]) -> Sequence[Submission]:
+        """Decide where ``members`` count by what boards are now. Gives those of them that a board still takes."""
+        await self._places.changed(closed)
+        taken = []
+        for member in members:
+            try:
+                member.counts = await self._places.counts(member.played, member.submitted_at)
+            except InvalidRequest as error:
+                self.errors[member] = error
+            else:
+                taken.append(member)
+        return taken
+
     def _give_up(self, members: Sequence[Submission], error: Exception) -> None:
         log.warning("sessions not stored", sessions=len(members), error=reason(error))
         self.errors |= dict.fromkeys(members, ServiceUnavailable("The database did not answer. Try again in a moment."))
@@ -248,10 +256,8 @@ class _Group:
             try:
                 work = partial(sessions.store, group=members, group_id=group_id, earlier=self._unknown)
                 outcome = await self._transactions.attempt(work)
-            except PlacesClosed as found:
-                self._closed(found.places)
-                for member in members:
-                    member.counts = [count for count in member.counts if count.place.at not in found.places]
+            except PlacesChanged as change:
+                members = await self._decide_anew(members, change.closed)
             except TotalsTooLarge as refused:
                 for member, total in refused.totals.items():
                     detail = f"A total stays below 2^53; with {member.score} more this one would be {total}."

@@ -8,7 +8,7 @@ It is not told to Redis from here: the note that the change leaves in the outbox
 import argparse
 import asyncio
 import sys
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -16,8 +16,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from services.common.http.problems import ServiceUnavailable
 from services.common.mysql.database import Database
 from services.common.settings import load_settings
+from services.leaderboard.boards.catalogue import Catalogue
+from services.leaderboard.boards.places import Places
 from services.leaderboard.players.writer import PlayerWriter
-from services.leaderboard.rules.places import Place, Ranked
+from services.leaderboard.rules.places import Ranked
 from services.leaderboard.rules.standings import Aheads, StandingRow
 from services.leaderboard.settings import LeaderboardSettings
 
@@ -27,15 +29,12 @@ async def _tell_nobody(standings: Sequence[tuple[Ranked, Sequence[StandingRow]]]
     return [None] * len(standings)
 
 
-async def _find_none(_: Collection[Place]) -> Mapping[Place, Ranked]:
-    return {}
-
-
 async def erase(settings: LeaderboardSettings, user_id: int) -> None:
     """Take a player off every board, and erase their name and their sessions. Raises ServiceUnavailable."""
     database = Database(settings, settings.leaderboard_mysql_user, settings.leaderboard_mysql_password.get_secret_value())
+    places = Places(Catalogue(database), database)
     writer = PlayerWriter(
-        database, settings, lambda: datetime.now(UTC), places=_find_none, apply_and_rank=_tell_nobody, told=lambda _: None
+        database, settings, lambda: datetime.now(UTC), places=places, apply_and_rank=_tell_nobody, told=lambda _: None
     )
     try:
         await writer.remove(user_id)

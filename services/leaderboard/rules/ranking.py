@@ -37,11 +37,15 @@ TOTALS = Counting(Aggregate.TOTAL, Direction.DESCENDING)
 
 
 class Count(NamedTuple):
-    """A session counts in a place, what its board makes of sessions, and for how much it counts."""
+    """A session counts in a place, what its board makes of sessions, and for how much it counts.
+
+    ``version``: that of the board by which this was decided.
+    """
 
     place: Ranked
     aggregate: Aggregate
     score: int
+    version: int
 
 
 class Session(NamedTuple):

@@ -65,10 +65,29 @@ class Position(NamedTuple):
     ahead: int
 
 
+class End(NamedTuple):
+    """The row that a page ends with: where the next one goes on, whatever happens in between."""
+
+    sort: int
+    reached_session_id: int
+
+
+class Span(NamedTuple):
+    """A page: so many players, from an offset on, or after the row that another page ended with."""
+
+    limit: int
+    offset: int
+    after: End | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Neighbours:
-    """Players in board order, how many stand before the first of them, and how many of those are strictly ahead of it."""
+    """Players in board order, how many stand before the first of them, and how many of those are strictly ahead of it.
+
+    Of a page also the sessions that reached their scores.
+    """
 
     players: list[PlayerScore]
     offset: int
     ahead: int
+    reached: Sequence[int] = ()

@@ -5,9 +5,9 @@ from collections.abc import Collection, Mapping, Sequence
 from sqlalchemy import ColumnElement, Row, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.leaderboard.models import Player, Standing
+from services.leaderboard.models import Player, SessionExtra, Standing
 from services.leaderboard.rules.places import Place
-from services.leaderboard.rules.standings import Neighbours, PlayerScore, Ranks
+from services.leaderboard.rules.standings import Neighbours, PlayerScore, Ranks, Span
 
 
 async def list_scores(connection: AsyncConnection, at: Place, user_ids: Collection[int]) -> list[PlayerScore]:
@@ -30,21 +30,40 @@ async def count_players(connection: AsyncConnection, at: Place) -> int:
     return await count(connection, *at_place(at), Standing.sort.is_not(None))
 
 
-async def list_page(connection: AsyncConnection, at: Place, limit: int, offset: int) -> list[PlayerScore]:
+async def find_page(connection: AsyncConnection, at: Place, span: Span) -> Neighbours:
     """Players in board order. The order's index alone finds them; only their names are looked up in `players`."""
-    page = (
-        _PLACE.where(*at_place(at), Standing.sort.is_not(None))
-        .order_by(Standing.sort, Standing.reached_session_id)
-        .limit(limit)
-        .offset(offset)
-        .subquery()
-    )
-    statement = (
-        select(page.c.user_id, Player.username, page.c.score)
+    rows = _PLACE.where(*at_place(at), Standing.sort.is_not(None))
+    offset = span.offset
+    if span.after is not None:
+        sort, reached = span.after
+        same = Standing.sort == sort
+        rows = rows.where((Standing.sort > sort) | (same & (Standing.reached_session_id > reached)))
+        before = await count(connection, *at_place(at), same & (Standing.reached_session_id <= reached))
+        offset = await count_ahead(connection, at, sort) + before
+    else:
+        rows = rows.offset(offset)
+    page = rows.order_by(Standing.sort, Standing.reached_session_id).limit(span.limit).subquery()
+    named = (
+        select(page.c.user_id, Player.username, page.c.score, page.c.sort, page.c.reached_session_id)
         .join(Player, Player.user_id == page.c.user_id)
         .order_by(page.c.sort, page.c.reached_session_id)
     )
-    return _players(await connection.execute(statement))
+    found = (await connection.execute(named)).all()
+    ahead = await count_ahead(connection, at, found[0].sort) if found else 0
+    players = [PlayerScore(row.user_id, row.username, row.score) for row in found]
+    return Neighbours(players, offset, ahead, [row.reached_session_id for row in found])
+
+
+async def list_extras(connection: AsyncConnection, session_ids: Collection[int]) -> dict[int, str]:
+    """What a game kept with these sessions, as JSON, of those with which it kept something."""
+    found = select(SessionExtra.session_id, SessionExtra.extra).where(SessionExtra.session_id.in_(session_ids))
+    return {row.session_id: row.extra for row in await connection.execute(found)} if session_ids else {}
+
+
+async def list_reached(connection: AsyncConnection, at: Place, user_ids: Collection[int]) -> dict[int, int]:
+    """The sessions that reached these players' scores."""
+    found = select(Standing.user_id, Standing.reached_session_id).where(*at_place(at), Standing.user_id.in_(user_ids))
+    return {row.user_id: row.reached_session_id for row in await connection.execute(found)}
 
 
 async def find_neighbours(connection: AsyncConnection, at: Place, user_id: int, radius: int) -> Neighbours | None:

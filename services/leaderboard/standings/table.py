@@ -85,6 +85,13 @@ async def scan_kept(connection: AsyncConnection, after: int, upto: int) -> list[
     return kept
 
 
+async def list_current(connection: AsyncConnection, user_id: int) -> dict[Place, int]:
+    """A player's scores in every place that goes on: where a board is active, and its period is not over."""
+    rows = await connection.exec_driver_sql(_CURRENT, (user_id,))
+    found: Sequence[tuple[int, int, int]] = rows.all()  # type: ignore[assignment]  # a row is a tuple
+    return {Place(board_id, period_id): score for board_id, period_id, score in found}
+
+
 async def count_rows(connection: AsyncConnection, at: Place) -> int:
     """How many standings there are, removed players' too."""
     return await count(connection, *at_place(at))
@@ -102,6 +109,12 @@ _ROW = select(
     Standing.reached_session_id,
     Standing.version,
 ).outerjoin(Player, Player.user_id == Standing.user_id)
+_CURRENT = """
+SELECT s.board_id, s.period_id, s.score FROM standings AS s
+JOIN boards AS b ON b.id = s.board_id AND b.state = 'active'
+LEFT JOIN periods AS p ON p.id = s.period_id
+WHERE s.user_id = %s AND s.score IS NOT NULL AND (s.period_id = 0 OR p.starts_at <= NOW(6) AND p.ends_at > NOW(6))
+ORDER BY b.name, s.period_id LIMIT 1000"""
 _SCAN_KEPT = """
 SELECT GROUP_CONCAT(CONCAT_WS(
   ' ', board_id, period_id, user_id, COALESCE(score, '-'), COALESCE(sort, '-'), sessions, reached_session_id

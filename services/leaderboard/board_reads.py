@@ -1,0 +1,154 @@
+"""The use cases that read any board in any of its periods: pages, ranks and neighbours, and where a player stands.
+
+Names are looked up here. What is found of a place is found in reads.py, as for the main board.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from functools import partial
+from typing import NamedTuple
+
+from services.common.mysql.database import Database
+from services.common.tokens import Principal
+from services.leaderboard.boards.places import Places, Shown
+from services.leaderboard.cursors import Listing
+from services.leaderboard.index.pages import RenderedPage, Style
+from services.leaderboard.reads import Reads, not_found
+from services.leaderboard.rules.places import Ranked
+from services.leaderboard.rules.standings import End, Neighbours, PlayerScore, Span
+from services.leaderboard.standings import queries, rendering, table
+
+_END = r"-?[0-9]{1,16}-[1-9][0-9]{0,19}"
+_NOBODY = Neighbours([], 0, 0)
+
+
+class Asked(NamedTuple):
+    """Where to look: on a board, in a window of it, in a period. None: the first window, and the period of now."""
+
+    board: str
+    window: str | None = None
+    period: str | None = None
+
+
+class BoardReads:
+    """Boards by their names. ``clock`` is MySQL's, as this process knows it; ``snapshots`` as `Reads` has it."""
+
+    def __init__(self, places: Places, reads: Reads, snapshots: Database, clock: Callable[[], datetime]) -> None:
+        self._places = places
+        self._reads = reads
+        self._snapshots = snapshots
+        self._clock = clock
+
+    async def find(self, asked: Asked) -> Ranked | None:
+        """Where that is. None where nobody has played yet.
+
+        Raises BoardNotFound, WindowNotFound, PeriodNotFound and PeriodExpired, as every method here that is asked for a place.
+        """
+        return (await self._shown(asked)).place
+
+    async def top(self, asked: Asked, limit: int, offset: int, cursor: str | None) -> RenderedPage:
+        """A page (`BoardPage`): after the one that gave the ``cursor``, else from an offset on.
+
+        Raises InvalidRequest when the cursor is not one of this place.
+        """
+        shown = await self._shown(asked)
+        head, place = _head(shown), shown.place
+        if place is None:
+            return RenderedPage.of(rendering.board_page(head, _NOBODY, {}, 0, None, None))
+        listing = Listing("t1", _END, place.at)
+        after = None if cursor is None else _end(listing.decode(cursor))
+        style = Style("board", partial(self._render, shown, place, listing))
+        return await self._reads.page(place, style, Span(limit, 0 if after else offset, after))
+
+    async def rank(self, asked: Asked, user_id: int) -> bytes:
+        """A player's rank (`BoardRank`). Raises PlayerNotFound."""
+        shown = await self._shown(asked)
+        if shown.place is None:
+            raise not_found(user_id)
+        found, total_players = await self._reads.position(shown.place, user_id)
+        extras = await self._extras_of(shown, [user_id])
+        return rendering.board_rank(
+            _head(shown), found.player, found.player.score, found.ahead, extras.get(user_id), total_players
+        )
+
+    async def own_rank(self, asked: Asked, caller: Principal) -> bytes:
+        """The caller's rank (`OwnBoardRank`): without score and rank before their first session there."""
+        shown = await self._shown(asked)
+        head, place = _head(shown), shown.place
+        found, total_players = await self._reads.own_position(place, caller) if place else (None, 0)
+        if found is None:
+            if place is not None:
+                total_players = await self._reads.count_players(place)
+            nobody = PlayerScore(caller.user_id, caller.username, 0)
+            return rendering.board_rank(head, nobody, None, None, None, total_players or 0)
+        extras = await self._extras_of(shown, [caller.user_id])
+        extra = extras.get(caller.user_id)
+        return rendering.board_rank(head, found.player, found.player.score, found.ahead, extra, total_players or 0)
+
+    async def around(self, asked: Asked, user_id: int, radius: int) -> bytes:
+        """A player among those who stand next to them (`BoardAround`). Raises PlayerNotFound."""
+        shown = await self._shown(asked)
+        if shown.place is None:
+            raise not_found(user_id)
+        found, total_players = await self._reads.neighbours(shown.place, user_id, radius)
+        by_player = await self._extras_of(shown, [player.user_id for player in found.players])
+        extras = {
+            number: by_player[player.user_id] for number, player in enumerate(found.players) if player.user_id in by_player
+        }
+        return rendering.board_around(_head(shown), found, extras, total_players)
+
+    async def standings(self, user_id: int) -> bytes:
+        """Where a player stands in every place that goes on (`PlayerStandings`): in none, if they have not played."""
+        async with self._snapshots.reading() as connection:
+            scores = await table.list_current(connection, user_id)
+        places = await self._places.ranked(scores)
+        asked = [(place, {user_id: scores[at]}) for at, place in places.items()]
+        ranks = await self._reads.ranks(asked)
+        found = []
+        for (place, _), each in zip(asked, ranks, strict=True):
+            board, window = await self._places.names(place.at)
+            score, rank = scores[place.at], each.by_player[user_id]
+            found.append(rendering.standing(board, window, place.at.period_id, score, rank, each.total_players))
+        return rendering.standings(found)
+
+    async def _shown(self, asked: Asked) -> Shown:
+        return await self._places.shown(asked.board, asked.window, asked.period, self._clock())
+
+    async def _render(
+        self,
+        shown: Shown,
+        place: Ranked,
+        listing: Listing,
+        found: Neighbours,
+        span: Span,
+        total_players: int,
+        generation: str | None,
+    ) -> bytes:
+        next_cursor = None
+        if len(found.players) == span.limit and found.offset + span.limit < total_players:
+            next_cursor = listing.encode(f"{place.direction.sort(found.players[-1].score)}-{found.reached[-1]}")
+        extras: dict[int, str] = {}
+        if shown.board.definition.show_extra and found.reached:
+            async with self._snapshots.reading() as connection:
+                by_session = await queries.list_extras(connection, found.reached)
+            extras = {number: by_session[each] for number, each in enumerate(found.reached) if each in by_session}
+        return rendering.board_page(_head(shown), found, extras, total_players, generation, next_cursor)
+
+    async def _extras_of(self, shown: Shown, user_ids: Sequence[int]) -> dict[int, str]:
+        """What the game kept with the sessions that made these players' scores, where the board shows it."""
+        if not shown.board.definition.show_extra or shown.place is None:
+            return {}
+        async with self._snapshots.reading() as connection:
+            reached = await queries.list_reached(connection, shown.place.at, user_ids)
+            extras = await queries.list_extras(connection, list(reached.values()))
+        return {user_id: extras[session_id] for user_id, session_id in reached.items() if session_id in extras}
+
+
+def _head(shown: Shown) -> str:
+    period_id = None if shown.place is None else shown.place.at.period_id
+    return rendering.head(shown.board.name, shown.window.definition.name, period_id)
+
+
+def _end(text: str) -> End:
+    sort, _, reached = text.rpartition("-")
+    return End(int(sort), int(reached))
