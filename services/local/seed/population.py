@@ -37,7 +37,7 @@ def populate(random: Random, players: int, sessions: int, now: int, max_score: i
 
     Everyone plays at least once if there are sessions enough. ``now`` is in microseconds since 1970.
     """
-    joined = sorted(now - int(random.random() ** 1.5 * DAYS * _MICROSECONDS_A_DAY) for _ in range(players))
+    joined = sorted(now - int(random.random() ** 0.5 * DAYS * _MICROSECONDS_A_DAY) for _ in range(players))
     who = _activity(random, players, sessions)
     # By time, then by player: one number for both sorts a million of them in a moment.
     order = sorted((joined[player] + int(random.random() * (now - joined[player]))) * players + player for player in who)
