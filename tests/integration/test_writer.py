@@ -177,7 +177,7 @@ async def test_a_standing_is_the_fold_of_its_sessions_also_if_the_later_one_is_c
 async def test_a_deadlock_is_run_again_whole(board: Board, mysql: Any) -> None:
     await board.store(session(1, 1), session(2, 1))
     with mysql.cursor() as cursor:
-        cursor.execute("INSERT INTO outbox (changed) " + " UNION ALL ".join(["SELECT NULL"] * 200))
+        cursor.execute("INSERT INTO outbox (changed) " + " UNION ALL ".join(["SELECT '[]'"] * 200))
     mysql.begin()
     with mysql.cursor() as cursor:
         cursor.execute("DELETE FROM outbox")  # so much that InnoDB rolls the other one back
