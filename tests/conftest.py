@@ -38,6 +38,7 @@ _EMPTIED = (
     "password_attempts",
     "players",
     "game_sessions",
+    "session_extras",
     "standings",
     "outbox",
     "erasures",
