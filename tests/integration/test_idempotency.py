@@ -47,7 +47,10 @@ async def test_a_repeat_is_answered_with_how_the_player_stands_now(
     await send(leaderboard, bob, 100, KEY)
     again = await send(leaderboard, ada, 30, KEY)
     assert replayed(again)
-    assert again.json() == first.json() | {"total_score": 35, "rank": 2}
+    now = {"total_score": 35, "rank": 2}
+    [standing] = first.json()["standings"]
+    standing |= {"score": 35, "rank": 2, "total_players": 2, "improved": False}
+    assert again.json() == first.json() | now | {"standings": [standing]}
     async with serving(create_app(leaderboard_settings)) as other:
         elsewhere = await send(other, ada, 30, KEY)
     assert replayed(elsewhere)
@@ -162,7 +165,9 @@ async def test_a_repeat_does_not_bring_a_removed_player_back(
         cursor.execute("UPDATE standings SET score = NULL, sort = NULL, version = version + 1 WHERE user_id = 1")
     again = await send(leaderboard, ada, 30, KEY)
     assert replayed(again)
-    assert again.json() == {**first, "total_score": 0, "rank": None}
+    [standing] = first["standings"]
+    standing |= {"score": None, "rank": None, "total_players": None, "improved": False}
+    assert again.json() == {**first, "total_score": 0, "rank": None, "standings": [standing]}
     assert rows(mysql, "SELECT score, version FROM standings") == [(None, 2)]
 
 

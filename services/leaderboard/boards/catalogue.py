@@ -6,8 +6,8 @@ however many there are.
 
 import asyncio
 import re
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
@@ -17,7 +17,7 @@ from services.common.http.problems import ServiceUnavailable
 from services.common.mysql.database import Database, reason
 from services.leaderboard.boards import table
 from services.leaderboard.boards.board import Board
-from services.leaderboard.boards.clock import Clock
+from services.leaderboard.boards.clock import Clock, utc_now
 from services.leaderboard.boards.known import KnownBoards
 from services.leaderboard.errors import BoardNotFound
 from services.leaderboard.rules.names import BOARD_NAME
@@ -35,8 +35,10 @@ class Catalogue:
     moment. While MySQL is away, what is known stays.
     """
 
-    def __init__(self, database: Database, *, interval: float = INTERVAL_SECONDS) -> None:
-        self.clock = Clock()
+    def __init__(
+        self, database: Database, *, interval: float = INTERVAL_SECONDS, clock: Callable[[], datetime] = utc_now
+    ) -> None:
+        self.clock = Clock(clock)
         self._database = database
         self._interval = interval
         self._known = KnownBoards()
@@ -105,9 +107,9 @@ class Catalogue:
     async def refresh(self) -> None:
         """Know everything that is committed before this call. Raises what the database raises."""
         async with self._looking, self._database.reading() as connection:
-            asked = datetime.now(UTC)
+            asked = self.clock.own()
             version, now = await table.get_version(connection)
-            self.clock.set(asked, now, datetime.now(UTC))
+            self.clock.set(asked, now, self.clock.own())
             if version == self._version:
                 return
             if not self._version or version < self._version:  # an older database was restored

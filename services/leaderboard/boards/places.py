@@ -36,6 +36,18 @@ class Shown(NamedTuple):
     place: Ranked | None
 
 
+class _Gap(NamedTuple):
+    """Times of a window at which nothing counts, from one moment to another that is not among them; None: there is no end."""
+
+    starts_at: datetime
+    ends_at: datetime | None
+    known_until: float
+    """By this process's monotonic clock."""
+
+    def has(self, time: datetime) -> bool:
+        return self.starts_at <= time and (self.ends_at is None or time < self.ends_at)
+
+
 class Places:
     """One process's. ``database`` makes the rows of periods that are needed and not there."""
 
@@ -45,10 +57,10 @@ class Places:
         # Of each window the period that was running last, and of periods that are asked for by their ids.
         self._running: dict[int, Period] = {}
         self._periods: OrderedDict[int, Period] = OrderedDict()
-        # Of windows where nothing counts just now: until when that is known, and when something begins to.
-        self._gaps: dict[int, tuple[float, datetime | None]] = {}
+        # Of windows where nothing counts just now.
+        self._gaps: dict[int, _Gap] = {}
         self._closed: OrderedDict[Place, float] = OrderedDict()
-        self._making: SharedWork[Period | None] = SharedWork()
+        self._making: SharedWork[Period | _Gap] = SharedWork()
         self._reading: SharedWork[Period | None] = SharedWork()
         self._read: OrderedDict[int, tuple[Period | None, float]] = OrderedDict()
         self._lookups: Gather[int, Period | None] = Gather(self._look_up, most=_GATHERED)
@@ -210,34 +222,31 @@ class Places:
 
     async def _find(self, board: Board, window: Window, time: datetime) -> Period | None:
         """The period of a window that has this time, made if it has to be."""
-        until, begins = self._gaps.get(window.window_id, (0.0, None))
-        if monotonic() < until and (begins is None or time < begins):
+        gap = self._gaps.get(window.window_id)
+        if gap is not None and monotonic() < gap.known_until and gap.has(time):
             return None
         scheduled = board.scheduled(window)
 
-        async def work() -> Period | None:
+        async def work() -> Period | _Gap:
             if scheduled is not None:
-                return await periods.find_or_make(self._database, scheduled, time)
+                found = await periods.find_or_make(self._database, scheduled, time)
+                return found or _Gap(time, scheduled.next_start(time), monotonic() + _KNOWN_SECONDS)
             async with self._database.reading() as connection:
-                return await periods.find(connection, board.board_id, window.window_id, time)
+                found = await periods.find(connection, board.board_id, window.window_id, time)
+                starts = await running.list_next_starts(connection, board.board_id, [window.window_id], time)
+            return found or _Gap(time, starts.get(window.window_id), monotonic() + _KNOWN_SECONDS)
 
         number = scheduled.schedule.number_at(time) if scheduled is not None else None
-        period = await self._making.ask((window.window_id, number), work)
-        if period is None:
-            self._gaps[window.window_id] = monotonic() + _KNOWN_SECONDS, await self._next_start(board, window, time)
-            return None
-        self._running[window.window_id] = period
-        self._remember(period)
-        # Who asked together with others may have asked for another time, of another row of the same occurrence.
-        return period if period.has(time) else None
-
-    async def _next_start(self, board: Board, window: Window, time: datetime) -> datetime | None:
-        schedule = window.definition.schedule
-        if schedule is not None:
-            begins = max(filter(None, (schedule.occurrence(0), window.counts_from)))
-            return begins if time < begins else None
-        async with self._database.reading() as connection:
-            return (await running.list_next_starts(connection, board.board_id, [window.window_id], time)).get(window.window_id)
+        while True:
+            found = await self._making.ask((window.window_id, number), work)
+            if isinstance(found, Period):
+                self._running[window.window_id] = found
+                self._remember(found)
+            else:
+                self._gaps[window.window_id] = found
+            # Who asks together with others is answered for the time of one of them, which another row may have, or none.
+            if found.has(time):
+                return found if isinstance(found, Period) else None
 
     def _is_closed(self, at: Place) -> bool:
         until = self._closed.get(at)

@@ -46,6 +46,11 @@ class ScheduledWindow:
     grace: timedelta
     counts_from: datetime | None = None
 
+    def next_start(self, time: datetime) -> datetime:
+        """When what follows a time begins at which nothing counts: the first period, or the next occurrence."""
+        found = self.cut(time, None, None)
+        return max(filter(None, (self.schedule.occurrence(0), self.counts_from))) if found is None else found.ends_at
+
     def cut(self, time: datetime, before: datetime | None, after: datetime | None) -> Occurrence | None:
         """The stretch around ``time`` that is no period yet. None where the window has nothing at that time.
 
