@@ -233,9 +233,18 @@ async def test_each_is_built_once_and_so_many_at_once(process: Process, boards: 
         assert await process.shows(place) is not None
 
 
+@pytest.mark.parametrize("counted_at_once", [1_000, 1_500, 200_000])
 async def test_what_redis_has_no_room_for_is_not_built_and_what_is_outdated_gives_its_room(
-    process: Process, boards: Any, redis: Redis, database: Database, settings: LeaderboardSettings
+    process: Process,
+    boards: Any,
+    redis: Redis,
+    server: RedisServer,
+    database: Database,
+    settings: LeaderboardSettings,
+    monkeypatch: pytest.MonkeyPatch,
+    counted_at_once: int,
 ) -> None:
+    monkeypatch.setattr("services.leaderboard.index.build.COUNTED_AT_ONCE", counted_at_once)
     players = 2_000
     put(boards, random_standings(players, Random(1)))
     assert await build(database, settings, MAIN_RANKED) is Outcome.BUILT
@@ -254,12 +263,8 @@ async def test_what_redis_has_no_room_for_is_not_built_and_what_is_outdated_give
         assert await build(database, settings, MAIN_RANKED) is Outcome.FULL
         assert not redis.exists(*keys(MAIN))
     finally:
-        redis.config_set("maxmemory", server_memory())
+        redis.config_set("maxmemory", server.memory)
     assert await build(database, settings, WEEK) is Outcome.BUILT
-
-
-def server_memory() -> str:
-    return "256mb"
 
 
 async def test_one_build_serves_all_who_want_one(

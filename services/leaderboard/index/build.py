@@ -31,6 +31,8 @@ PATIENCE_SECONDS = 1.5
 _ATTEMPTS = 3
 BYTES_A_PLAYER = 210
 """What a player takes of Redis' memory (`make bench`, at a million players)."""
+COUNTED_AT_ONCE = 200_000
+"""Players a statement: ten million in one take longer than a statement may."""
 # What is read from MySQL at once; told to the index MOST_ROWS at a time.
 BATCH = 5 * MOST_ROWS
 
@@ -75,8 +77,7 @@ async def build(database: Database, settings: LeaderboardSettings, place: Ranked
         found = await index.status(place.at, "")
         async with database.reading() as connection:
             epoch = await get_epoch(connection)
-            has_room = not found.max_memory or _has_room(found, await table.count_rows(connection, place.at))
-        if not has_room:
+        if not await _has_room(database, place.at, found):
             # What is there of an older epoch takes up room, and would have to be told each change.
             dropped = found.build and await index.drop(place, epoch, found.build)
             return Outcome[dropped] if dropped in (Begun.COMPLETE, Begun.HELD) else Outcome.FULL
@@ -102,18 +103,35 @@ async def build(database: Database, settings: LeaderboardSettings, place: Ranked
 
 
 async def _is_small(database: Database, at: Place, from_players: int) -> bool:
-    """Whether there are fewer players than that. No more of them than that are looked at."""
+    """Whether there are fewer players than that."""
     if not from_players:
         return False
-    some = select(Standing.user_id).where(*at_place(at)).limit(from_players).subquery()
-    async with database.reading() as connection:
-        players: int = (await connection.execute(select(func.count()).select_from(some))).scalar_one()
+    players, _ = await _count_some(database, at, 0, from_players)
     return players < from_players
 
 
-def _has_room(found: Status, players: int) -> bool:
-    """Whether Redis has room for so many players, once what it has of them now is gone."""
-    return found.used_memory + BYTES_A_PLAYER * (players - found.players) < found.max_memory
+async def _has_room(database: Database, at: Place, found: Status) -> bool:
+    """Whether Redis has room for all players, once what it has of them now is gone."""
+    if not found.max_memory:
+        return True
+    room = found.players + (found.max_memory - found.used_memory) // BYTES_A_PLAYER
+    after = 0
+    while room >= 0:
+        players, after = await _count_some(database, at, after, COUNTED_AT_ONCE)
+        room -= players
+        if players < COUNTED_AT_ONCE:
+            return room >= 0
+    return False
+
+
+async def _count_some(database: Database, at: Place, after: int, most: int) -> tuple[int, int]:
+    """How many players there are after one, by id, of so many that are looked at; and the last of them."""
+    some = select(Standing.user_id).where(*at_place(at), Standing.user_id > after)
+    some_of_them = some.order_by(Standing.user_id).limit(most).subquery()
+    counted = select(func.count(), func.coalesce(func.max(some_of_them.c.user_id), 0)).select_from(some_of_them)
+    async with database.reading() as connection:
+        players, last = (await connection.execute(counted)).one()
+        return players, int(last)
 
 
 async def _apply(index: IndexWriter, place: Ranked, rows: list[StandingRow], epoch: str, token: str) -> None:

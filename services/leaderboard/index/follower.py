@@ -37,10 +37,10 @@ log = structlog.get_logger(__name__)
 
 # A writer tells the index itself at once; a note this old has a writer that could not.
 NOTE_AGE_MS = 250
-# Each may name some thousand players.
+# Each may name thousands of players: 200 sessions in 24 places each.
 NOTES_A_ROUND = 200
 STANDINGS_AT_ONCE = 900
-# Past this many notes, or bytes in them, a new epoch is shorter, and as true. (A note of one that names many players is long.)
+# Past this many notes, or bytes in them, a new epoch is shorter, and as true.
 MAX_NOTES = 100_000
 MAX_BYTES = 64 * 2**20
 ROUNDS_BETWEEN_COUNTS = 40
