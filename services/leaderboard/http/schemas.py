@@ -55,10 +55,10 @@ def _is_too_deep(value: object) -> bool:
     """Whether more lists and objects are in each other than may."""
     level = [value]
     for _ in range(MAX_EXTRA_DEPTH + 1):
-        level = [each for each in level if isinstance(each, (dict, list))]
-        if not level:
+        lists = [list(each.values()) if isinstance(each, dict) else each for each in level if isinstance(each, (dict, list))]
+        if not lists:
             return False
-        level = [member for each in level for member in (each.values() if isinstance(each, dict) else each)]
+        level = [member for each in lists for member in each]
     return True
 
 
