@@ -52,12 +52,14 @@ class BoardReads:
         Raises InvalidRequest when the cursor is not one of this place.
         """
         shown = await self._shown(asked)
-        head, place = _head(shown), shown.place
-        if place is None:
-            return RenderedPage.of(rendering.board_page(head, _NOBODY, {}, 0, None, None))
-        listing = Listing("t1", _END, place.at)
+        place = shown.place
+        listing = Listing("t1", _END, place.at if place else ())
         after = None if cursor is None else _end(listing.decode(cursor))
-        style = Style("board", partial(self._render, shown, place, listing))
+        if place is None:
+            return RenderedPage.of(rendering.board_page(_head(shown), _NOBODY, {}, 0, None, None))
+        # A board may begin or cease to show what was kept with sessions: what was rendered before is no such page then.
+        name = "board+extra" if shown.board.definition.show_extra else "board"
+        style = Style(name, partial(self._render, shown, place, listing))
         return await self._reads.page(place, style, Span(limit, 0 if after else offset, after))
 
     async def rank(self, asked: Asked, user_id: int) -> bytes:
@@ -66,7 +68,7 @@ class BoardReads:
         if shown.place is None:
             raise not_found(user_id)
         found, total_players = await self._reads.position(shown.place, user_id)
-        extras = await self._extras_of(shown, [user_id])
+        extras = await self._extras_of(shown, [found.player])
         return rendering.board_rank(
             _head(shown), found.player, found.player.score, found.ahead, extras.get(user_id), total_players
         )
@@ -81,7 +83,7 @@ class BoardReads:
                 total_players = await self._reads.count_players(place)
             nobody = PlayerScore(caller.user_id, caller.username, 0)
             return rendering.board_rank(head, nobody, None, None, None, total_players or 0)
-        extras = await self._extras_of(shown, [caller.user_id])
+        extras = await self._extras_of(shown, [found.player])
         extra = extras.get(caller.user_id)
         return rendering.board_rank(head, found.player, found.player.score, found.ahead, extra, total_players or 0)
 
@@ -91,7 +93,7 @@ class BoardReads:
         if shown.place is None:
             raise not_found(user_id)
         found, total_players = await self._reads.neighbours(shown.place, user_id, radius)
-        by_player = await self._extras_of(shown, [player.user_id for player in found.players])
+        by_player = await self._extras_of(shown, found.players)
         extras = {
             number: by_player[player.user_id] for number, player in enumerate(found.players) if player.user_id in by_player
         }
@@ -102,17 +104,16 @@ class BoardReads:
         async with self._snapshots.reading() as connection:
             scores = await table.list_current(connection, user_id)
         places = await self._places.ranked(scores)
-        asked = [(place, {user_id: scores[at]}) for at, place in places.items()]
-        ranks = await self._reads.ranks(asked)
+        ranks = await self._reads.ranks_of(user_id, {place: scores[at] for at, place in places.items()})
         found = []
-        for (place, _), each in zip(asked, ranks, strict=True):
-            board, window = await self._places.names(place.at)
-            score, rank = scores[place.at], each.by_player[user_id]
-            found.append(rendering.standing(board, window, place.at.period_id, score, rank, each.total_players))
+        for at in places:
+            board, window = await self._places.names(at)
+            rank, total_players = ranks[at]
+            found.append(rendering.standing(board, window, at.period_id, scores[at], rank, total_players))
         return rendering.standings(found)
 
     async def _shown(self, asked: Asked) -> Shown:
-        return await self._places.shown(asked.board, asked.window, asked.period, self._clock())
+        return await self._places.shown(asked.board, asked.window, asked.period, self._clock)
 
     async def _render(
         self,
@@ -134,14 +135,22 @@ class BoardReads:
             extras = {number: by_session[each] for number, each in enumerate(found.reached) if each in by_session}
         return rendering.board_page(_head(shown), found, extras, total_players, generation, next_cursor)
 
-    async def _extras_of(self, shown: Shown, user_ids: Sequence[int]) -> dict[int, str]:
-        """What the game kept with the sessions that made these players' scores, where the board shows it."""
+    async def _extras_of(self, shown: Shown, players: Sequence[PlayerScore]) -> dict[int, str]:
+        """What the game kept with the sessions that made these players' scores, where the board shows it.
+
+        Nothing of who has another score by now: what a later session kept is not shown beside an earlier score.
+        """
         if not shown.board.definition.show_extra or shown.place is None:
             return {}
+        scores = {player.user_id: player.score for player in players}
         async with self._snapshots.reading() as connection:
-            reached = await queries.list_reached(connection, shown.place.at, user_ids)
-            extras = await queries.list_extras(connection, list(reached.values()))
-        return {user_id: extras[session_id] for user_id, session_id in reached.items() if session_id in extras}
+            reached = await queries.list_reached(connection, shown.place.at, scores)
+            extras = await queries.list_extras(connection, [session_id for _, session_id in reached.values()])
+        return {
+            user_id: extras[session_id]
+            for user_id, (score, session_id) in reached.items()
+            if score == scores[user_id] and session_id in extras
+        }
 
 
 def _head(shown: Shown) -> str:

@@ -3,6 +3,7 @@
 Each is answered by the ranking index, and by MySQL, with the same answer, when the index is not to be read.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
@@ -24,6 +25,8 @@ from services.leaderboard.standings import queries, rendering
 T = TypeVar("T")
 
 _GATHERED = 100
+# No player's id.
+_NOBODY = 0
 
 
 class SessionsPage(NamedTuple):
@@ -132,12 +135,28 @@ class Reads:
         return found, total_players
 
     async def count_players(self, place: Ranked) -> int:
-        """How many players are ranked: from MySQL."""
+        """How many players are ranked."""
+        found = await self._index.ahead(place, _NOBODY, 0)
+        if found is not None:
+            return found[1]
 
         async def load(connection: AsyncConnection) -> int:
             return await queries.count_players(connection, place.at)
 
         return await self._from_mysql(("count", place.at), load)
+
+    async def ranks_of(self, user_id: int, scores: Mapping[Ranked, int]) -> dict[Place, tuple[int, int | None]]:
+        """The rank that a player has in each of these places with this score, and how many are ranked there."""
+        places = list(scores)
+        found = await asyncio.gather(*(self._index.ahead(place, user_id, scores[place]) for place in places))
+        ranks: dict[Place, tuple[int, int | None]] = {
+            place.at: (1 + each[0], each[1]) for place, each in zip(places, found, strict=True) if each is not None
+        }
+        others = [place for place in places if place.at not in ranks]
+        if others:
+            counted = await self.ranks([(place, {user_id: scores[place]}) for place in others])
+            ranks |= {place.at: (of.by_player[user_id], of.total_players) for place, of in zip(others, counted, strict=True)}
+        return ranks
 
     async def ranks(self, asked: Sequence[tuple[Ranked, Mapping[int, int]]]) -> Sequence[Ranks]:
         """The ranks that players have with these scores, by place, among the others as they are now: from MySQL."""

@@ -16,7 +16,9 @@ from services.local.redis import RedisServer
 from services.local.stack import Stack
 from tests.playing import own_database
 from tests.ranked import indexing
+from tests.reading import Both, Weeks, both_ways, drive_two_weeks, indexed
 from tests.servers import pair
+from tests.system import Accounts
 from tests.writing import Board, connect
 
 
@@ -95,3 +97,20 @@ def index(both: tuple[IndexWriter, RankingIndex]) -> IndexWriter:
 @pytest.fixture
 def reads(both: tuple[IndexWriter, RankingIndex]) -> RankingIndex:
     return both[1]
+
+
+# Boards with two weeks behind them.
+
+
+@pytest.fixture
+async def weeks(leaderboard_settings: LeaderboardSettings, mysql: object, accounts: Accounts) -> Weeks:
+    return await drive_two_weeks(leaderboard_settings, mysql, accounts)
+
+
+@pytest.fixture
+async def services(leaderboard_settings: LeaderboardSettings, weeks: Weeks) -> AsyncIterator[Both]:
+    """Two services on them: one with Redis and an index of each place of the alps, one without Redis."""
+    async with both_ways(leaderboard_settings) as both:
+        for place in ({}, {"period": "previous"}, {"window": "all"}):
+            await indexed(both, "alps", **place)
+        yield both

@@ -19,6 +19,7 @@ from migrations.settings import MigrationSettings
 from services.auth.models import AuthBase
 from services.leaderboard.models import LeaderboardBase
 from services.local.stack import Stack
+from tests.histories import connect, migrating, own_history
 
 TABLES = {
     "auth": {
@@ -50,28 +51,8 @@ TABLES = {
 @pytest.fixture
 def settings(migration_settings: MigrationSettings, stack: Stack) -> Iterator[MigrationSettings]:
     """A database of the test's own, with nothing in it."""
-    own = migration_settings.model_copy(update={"mysql_database": f"{migration_settings.mysql_database}_history"})
-    ensure_accounts(own)
-    yield own
-    with stack.mysql.connect(autocommit=True) as connection, connection.cursor() as cursor:
-        cursor.execute(f"DROP DATABASE `{own.mysql_database}`")
-
-
-def connect(settings: MigrationSettings, account: str, password: SecretStr) -> "pymysql.Connection[Any]":
-    return pymysql.connect(
-        host=settings.mysql_host,
-        port=settings.mysql_port,
-        user=account,
-        password=password.get_secret_value(),
-        database=settings.mysql_database,
-    )
-
-
-def migrating(settings: MigrationSettings) -> "pymysql.Connection[Any]":
-    """A connection of the account that changes the schema, each statement a transaction."""
-    connection = connect(settings, "migrate", settings.migrate_mysql_password)
-    connection.autocommit(True)
-    return connection
+    with own_history(migration_settings, stack) as own:
+        yield own
 
 
 def test_the_migrations_make_what_the_models_say(settings: MigrationSettings) -> None:
@@ -105,9 +86,15 @@ def test_the_history_goes_down_to_nothing_and_up_again(settings: MigrationSettin
     upgrade(settings)
     with connect(settings, "leaderboard", settings.leaderboard_mysql_password) as connection, connection.cursor() as cursor:
         cursor.execute("SELECT id, name, metric, aggregate, direction, min_score, max_score, state, version FROM boards")
-        assert list(cursor.fetchall()) == [(1, "main", "score", "total", "descending", 0, 1_000_000_000, "active", 1)]
-        cursor.execute("SELECT board_id, name, position, kind FROM windows")
-        assert list(cursor.fetchall()) == [(1, "all", 0, "all")]
+        assert list(cursor.fetchall()) == [(1, "main", "score", "total", "descending", 0, 1_000_000_000, "active", 2)]
+        cursor.execute("SELECT board_id, name, position, kind, counts_from FROM windows")
+        assert list(cursor.fetchall()) == [
+            (1, "all", 0, "all", None),
+            (1, "week", 1, "every", None),
+            (1, "day", 2, "every", None),
+        ]
+        cursor.execute("SELECT COUNT(*) FROM periods")
+        assert cursor.fetchone() == (0,)
 
 
 def test_standings_of_before_keep_their_order_and_go_down_again(settings: MigrationSettings) -> None:
@@ -120,7 +107,7 @@ def test_standings_of_before_keep_their_order_and_go_down_again(settings: Migrat
             "INSERT INTO game_sessions (user_id, submission_key, group_id, score, submitted_at, answered_total, answered_rank)"
             " VALUES (7, 'c:key', REPEAT('0', 16), 30, NOW(6), 30, 1)"
         )
-        upgrade(settings)
+        upgrade(settings, "0011")
         cursor.execute("SELECT user_id, score, sort, places FROM standings LEFT JOIN game_sessions USING (user_id, score)")
         assert sorted(cursor.fetchall()) == [(7, 30, -30, None), (8, None, None, None), (9, 0, 0, None)]
         downgrade(settings, "0008")

@@ -1,7 +1,8 @@
 """Where sessions count, and what the index must know of places: from what a process knows of boards and their periods."""
 
+import asyncio
 from collections import OrderedDict
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from time import monotonic
 from typing import NamedTuple
@@ -102,20 +103,23 @@ class Places:
         found: dict[Place, Ranked] = {}
         if any(self._catalogue.by_id(at.board_id) is None for at in places):
             await self._catalogue.refresh()  # one that is new, or gone
+        ending = {at.period_id for at in places} - {ALL_TIME}
+        known = {period_id: self._periods.get(period_id) for period_id in ending}
+        missing = [period_id for period_id, period in known.items() if period is None]
+        # All at once, so that they share round trips.
+        known |= dict(zip(missing, await asyncio.gather(*map(self._lookups.ask, missing)), strict=True))
         for at in places:
             board = self._catalogue.by_id(at.board_id)
             if board is None:
                 continue
             if at.period_id == ALL_TIME:
                 found[at] = Ranked(at, board.direction, None)
-            else:
-                period = self._periods.get(at.period_id) or await self._lookups.ask(at.period_id)
-                if period is not None:
-                    found[at] = _ranked(board, period)
+            elif (period := known[at.period_id]) is not None:
+                found[at] = _ranked(board, period)
         return found
 
-    async def shown(self, name: str, window: str | None, period: str | None, time: datetime) -> Shown:
-        """Where a board's players are ranked that are asked for: in the period of this id, in the one that ``time`` is in
+    async def shown(self, name: str, window: str | None, period: str | None, now: Callable[[], datetime]) -> Shown:
+        """Where a board's players are ranked that are asked for: in the period of this id, in the one that goes on ``now``
         (``current``, or none said), or in the one before (``previous``); of the window of this name, or of the first.
 
         Raises BoardNotFound, WindowNotFound, PeriodNotFound, PeriodExpired, and what the database raises.
@@ -125,10 +129,9 @@ class Places:
             return await self._shown_by_id(board, window, int(period))
         found = board.windows[0] if window is None else board.window(window)
         if period is not None and period.isdecimal():
-            ever = board.window(ALL)
-            if ever is None or (found is not None and window is not None and found is not ever):
-                raise PeriodNotFound(f"The board {name} has no period {period}.")
-            found = ever
+            found = board.window(ALL)
+            if found is None or window not in (None, ALL):
+                raise _no_period(name, ALL_TIME, window)
         if found is None:
             raise WindowNotFound(f"The board {name} has no window of the name {window}.")
         if found.definition.kind == "all":
@@ -136,12 +139,13 @@ class Places:
                 raise PeriodNotFound(f"The window {found.definition.name} never ends: it has no previous period.")
             return Shown(board, found, Ranked(Place(board.board_id, ALL_TIME), board.direction, None))
         running = self._running.get(found.window_id)
-        if period != PREVIOUS and running is not None and running.has(time):
+        if period != PREVIOUS and running is not None and running.has(now()):
             return Shown(board, found, _ranked(board, running))
 
         async def work() -> Period | None:
             async with self._database.reading() as connection:
-                both = await periods.find_running(connection, board.board_id, found.window_id, time)
+                # The time is that of now, when everybody has asked whom this answers: a period may have begun since the first.
+                both = await periods.find_running(connection, board.board_id, found.window_id, now())
                 return both.previous if period == PREVIOUS else both.current
 
         shown = await self._reading.ask((found.window_id, period), work)
@@ -159,9 +163,7 @@ class Places:
                 period = await self._lookups.ask(period_id)
         found = next((each for each in board.windows if period and each.window_id == period.window_id), None)
         if period is None or found is None or window not in (None, found.definition.name):
-            raise PeriodNotFound(
-                f"The board {board.name} has no period {period_id}" + (f" of the window {window}." if window else ".")
-            )
+            raise _no_period(board.name, period_id, window)
         if period.state == "expired":
             raise PeriodExpired("What was ranked in this period is not kept any more.")
         return Shown(board, found, _ranked(board, period))
@@ -269,6 +271,10 @@ class Places:
 
 def _ranked(board: Board, period: Period) -> Ranked:
     return Ranked(Place(board.board_id, period.period_id), board.direction, _milliseconds(period.closes_at))
+
+
+def _no_period(board: str, period_id: int, window: str | None) -> PeriodNotFound:
+    return PeriodNotFound(f"The board {board} has no period {period_id}" + (f" of the window {window}." if window else "."))
 
 
 def _milliseconds(time: datetime) -> int:

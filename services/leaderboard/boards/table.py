@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.leaderboard.boards.board import Board, Definition, Window, WindowDefinition
 from services.leaderboard.boards.document import parse_rule
 from services.leaderboard.rules.calendar import InvalidSchedule, Schedule, Unit
+from services.leaderboard.rules.ranking import Counting
 
 log = structlog.get_logger(__name__)
 
@@ -47,6 +48,11 @@ async def list_named(connection: AsyncConnection, names: Collection[str]) -> lis
     if not names:
         return []
     return await _list(connection, f"b.name IN ({', '.join(['%s'] * len(names))})", tuple(names))
+
+
+async def list_countings(connection: AsyncConnection) -> dict[int, tuple[str, Counting]]:
+    """By which metric each board counts, and how."""
+    return {board.board_id: (board.definition.metric, board.counting) for board in await list_boards(connection)}
 
 
 async def list_deleting(connection: AsyncConnection, names: Collection[str]) -> set[str]:

@@ -22,9 +22,11 @@ from services.leaderboard.rules.places import MAIN_RANKED, Ranked
 from services.leaderboard.writes import Writes
 
 PREFIX = "/api/leaderboard"
-MAX_OFFSET = 2**31 - 1
+MAX_LIMIT, MAX_OFFSET, MAX_RADIUS = 100, 2**31 - 1, 50
+DEFAULT_LIMIT, DEFAULT_RADIUS = 10, 5
 IDEMPOTENCY_KEY = "Idempotency-Key"
 KEY_PATTERN = "^[!-~]{1,64}$"
+PERIOD = r"^(current|previous|[0-9]{1,10})$"
 IDEMPOTENCY_KEY_FORM = re.compile(r"[!-~]{1,64}")
 
 
@@ -84,9 +86,9 @@ Exporting = Annotated[Exports, Depends(_exports)]
 RecentCaller = Annotated[Principal, Depends(_recent_caller)]
 Submission = Annotated[ScoreSubmission, Depends(json_body(ScoreSubmission))]
 Key = Annotated[str | None, Depends(_idempotency_key)]
-Limit = Annotated[int, Query(ge=1, le=100, description="players on the page, at most"), DECIMAL]
+Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="players on the page, at most"), DECIMAL]
 Offset = Annotated[int, Query(ge=0, le=MAX_OFFSET, description="players before the page"), DECIMAL]
-Radius = Annotated[int, Query(ge=1, le=50, description="players on either side, at most"), DECIMAL]
+Radius = Annotated[int, Query(ge=1, le=MAX_RADIUS, description="players on either side, at most"), DECIMAL]
 Sessions = Annotated[int, Query(ge=1, le=100, description="sessions on the page, at most"), DECIMAL]
 Cursor = Annotated[str | None, Query(max_length=MAX_LENGTH, description="`next_cursor` of the page before")]
 BoardName = Annotated[str, Path(pattern=BOARD_NAME, description="the board's name")]
@@ -97,7 +99,7 @@ ShownPeriod = Annotated[
     str | None,
     Query(
         alias="period",
-        pattern=r"^(current|previous|[0-9]{1,10})$",
+        pattern=PERIOD,
         description="a period's id, which needs no window; `current`, as without it; or `previous`, the one before",
     ),
 ]

@@ -8,6 +8,8 @@ from services.common.http.problems import InvalidRequest, Problem, ServiceUnavai
 from services.common.http.requests import JSON
 from services.leaderboard.errors import BoardNotFound, PeriodExpired, PeriodNotFound, PlayerNotFound, WindowNotFound
 from services.leaderboard.http.dependencies import (
+    DEFAULT_LIMIT,
+    DEFAULT_RADIUS,
     PREFIX,
     AskedPlace,
     BoardReading,
@@ -62,7 +64,7 @@ _IF_NONE_MATCH = {
     responses={**documented(*_PLACE), **_PAGE},
     openapi_extra=_IF_NONE_MATCH,
 )
-async def top(request: Request, reads: Reading, place: MainPlace, limit: Limit = 10, offset: Offset = 0) -> Response:
+async def top(request: Request, reads: Reading, place: MainPlace, limit: Limit = DEFAULT_LIMIT, offset: Offset = 0) -> Response:
     page = await reads.top(place, limit, offset) if place else reads.empty_top(limit, offset)
     return _page(request, page)
 
@@ -110,7 +112,7 @@ async def rank(user_id: UserId, reads: Reading, place: MainPlace) -> Response:
     response_model=PlayersAround,
     responses=documented(Unauthenticated, PlayerNotFound, *_PLACE),
 )
-async def around_me(caller: Caller, reads: Reading, place: MainPlace, radius: Radius = 5) -> Response:
+async def around_me(caller: Caller, reads: Reading, place: MainPlace, radius: Radius = DEFAULT_RADIUS) -> Response:
     return await around(caller.user_id, reads, place, radius)
 
 
@@ -120,7 +122,7 @@ async def around_me(caller: Caller, reads: Reading, place: MainPlace, radius: Ra
     response_model=PlayersAround,
     responses=documented(PlayerNotFound, *_PLACE),
 )
-async def around(user_id: UserId, reads: Reading, place: MainPlace, radius: Radius = 5) -> Response:
+async def around(user_id: UserId, reads: Reading, place: MainPlace, radius: Radius = DEFAULT_RADIUS) -> Response:
     if place is None:
         raise not_found(user_id)
     return rendered(await reads.around(place, user_id, radius))
@@ -147,7 +149,12 @@ async def standings(user_id: UserId, reads: BoardReading) -> Response:
     openapi_extra=_IF_NONE_MATCH,
 )
 async def board_top(
-    request: Request, reads: BoardReading, asked: AskedPlace, limit: Limit = 10, offset: Offset = 0, cursor: Cursor = None
+    request: Request,
+    reads: BoardReading,
+    asked: AskedPlace,
+    limit: Limit = DEFAULT_LIMIT,
+    offset: Offset = 0,
+    cursor: Cursor = None,
 ) -> Response:
     return _page(request, await reads.top(asked, limit, offset, cursor))
 
@@ -178,7 +185,7 @@ async def board_rank(user_id: UserId, reads: BoardReading, asked: AskedPlace) ->
     response_model=BoardAround,
     responses=documented(Unauthenticated, BoardNotFound, PlayerNotFound, *_PLACE),
 )
-async def board_around_me(caller: Caller, reads: BoardReading, asked: AskedPlace, radius: Radius = 5) -> Response:
+async def board_around_me(caller: Caller, reads: BoardReading, asked: AskedPlace, radius: Radius = DEFAULT_RADIUS) -> Response:
     return rendered(await reads.around(asked, caller.user_id, radius))
 
 
@@ -188,5 +195,5 @@ async def board_around_me(caller: Caller, reads: BoardReading, asked: AskedPlace
     response_model=BoardAround,
     responses=documented(BoardNotFound, PlayerNotFound, *_PLACE),
 )
-async def board_around(user_id: UserId, reads: BoardReading, asked: AskedPlace, radius: Radius = 5) -> Response:
+async def board_around(user_id: UserId, reads: BoardReading, asked: AskedPlace, radius: Radius = DEFAULT_RADIUS) -> Response:
     return rendered(await reads.around(asked, user_id, radius))

@@ -59,7 +59,7 @@ async def list_changed(
     """The standings of these players in these places, removed ones too, and what the index must know of the places.
 
     Fewer than 1,000 of them. Of a place whose board is gone there is nothing to tell. A list of tuples would be shorter, and
-    slower: MariaDB makes a join of a long one, and of a list of 1,000 in one place, for which it reads the whole place.
+    slower: MariaDB makes a join of a long one, as of a list of 1,000 in one place, and may read the whole place for it.
     """
     where = " OR ".join(
         f"(t.board_id = {at.board_id:d} AND t.period_id = {at.period_id:d} AND t.user_id IN ({','.join(map(str, user_ids))}))"

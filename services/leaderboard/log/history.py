@@ -13,7 +13,7 @@ from services.leaderboard.models import Erasure, GameSession
 from services.leaderboard.rules import ranking
 from services.leaderboard.rules.places import MAIN, Place, unpack
 from services.leaderboard.rules.played import Played
-from services.leaderboard.rules.ranking import Counting, Session, Tally
+from services.leaderboard.rules.ranking import Counting, Tally
 
 
 class LoggedSession(NamedTuple):
@@ -46,7 +46,7 @@ async def fold_sessions(
             if value is None:
                 raise ValueError(f"session {session_id} counts on board {at.board_id} and has no {metric}")
             by_player = tallies.setdefault(at, {})
-            by_player[user_id] = ranking.add(by_player.get(user_id), Session(session_id, value), counting)
+            by_player[user_id] = ranking.merge(by_player.get(user_id), Tally(value, 1, session_id), counting)
     return tallies
 
 

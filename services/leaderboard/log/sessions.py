@@ -36,10 +36,16 @@ _ADD_SESSIONS = """
 INSERT INTO game_sessions
 (user_id, submission_key, group_id, score, submitted_at, places, body_digest, metrics, tags) VALUES {rows}
 ON DUPLICATE KEY UPDATE id = id"""
-# A line a row, all in one value: the driver takes longer for a row than MySQL does.
-_LIST_ADDED = """
-SELECT GROUP_CONCAT(CONCAT_WS(' ', user_id, HEX(submission_key), id) SEPARATOR '\\n')
-FROM game_sessions FORCE INDEX (PRIMARY) WHERE id > @newest AND group_id = {group_id}"""
+# A line a row, all in one value: the driver takes longer for a row than MySQL does. And the three in one row: each answer takes
+# it long too.
+_LIST = """
+SELECT (
+  SELECT GROUP_CONCAT(CONCAT_WS(' ', user_id, HEX(submission_key), id) SEPARATOR '\\n')
+  FROM game_sessions FORCE INDEX (PRIMARY) WHERE id > @newest AND group_id = {group_id}
+), (
+  SELECT GROUP_CONCAT(CONCAT_WS(' ', user_id, username) SEPARATOR '\\n')
+  FROM players FORCE INDEX (PRIMARY) WHERE user_id IN ({user_ids})
+), ({standings})"""
 # By their keys, whatever the optimizer estimates: by the player, it would read all that they ever played.
 _LIST_REPEATED = """
 SELECT GROUP_CONCAT(
@@ -47,9 +53,6 @@ SELECT GROUP_CONCAT(
     ' ', user_id, HEX(submission_key), id, HEX(group_id), score, COALESCE(HEX(places), '-'), COALESCE(HEX(body_digest), '-')
   ) SEPARATOR '\\n')
 FROM game_sessions FORCE INDEX (uq_game_sessions_user_id_submission_key) WHERE {identities}"""
-_LIST_NAMES = """
-SELECT GROUP_CONCAT(CONCAT_WS(' ', user_id, username) SEPARATOR '\\n') FROM players FORCE INDEX (PRIMARY)
-WHERE user_id IN ({user_ids})"""
 # A share of a board's row and of a period's keeps them as they are until the group is committed: who closes one waits for it.
 # More than the id is read: when only ids are, MariaDB goes through the whole index, and waits for rows that are none of these.
 _SHARE_BOARDS = """
@@ -184,16 +187,14 @@ async def store(
         _LOCK_PLAYERS.format(rows=",".join([f"({user_id:d},'')" for user_id in user_ids])),
         _NOTE_NEWEST,
         _ADD_SESSIONS.format(rows=",".join([_session_row(each, ours) for each in group])),
-        _LIST_ADDED.format(group_id=ours),
-        _LIST_NAMES.format(user_ids=_ids(user_ids)),
-        _LIST_STANDINGS.format(places=_at_places(wanted)),
+        _LIST.format(group_id=ours, user_ids=_ids(user_ids), standings=_LIST_STANDINGS.format(places=_at_places(wanted))),
         *([_SHARE_BOARDS.format(ids=_ids(board_ids))] if board_ids else []),
         *([_SHARE_PERIODS.format(ids=_ids(period_ids))] if period_ids else []),
         # Once the rows are in: an INSERT of a key that is being erased waits until that is committed.
         *([erased_keys.FIND.format(digests=",".join(map(_literal, digests)))] if digests else []),
     )
-    listed, named, standing = results[3:6]
-    more = iter(results[6:])
+    [(listed, named, standing)] = results[3].rows
+    more = iter(results[4:])
     ids: dict[str, int] = {}
     for line in _lines(listed):
         user_and_key, session_id = line.rsplit(" ", 1)
@@ -254,7 +255,7 @@ async def _find_repeats(
     [listed] = await transaction.send(_LIST_REPEATED.format(identities=wanted))
     repeats: dict[str, tuple[bytes, Stored]] = {}
     unread: dict[Place, set[int]] = {}
-    for line in _lines(listed):
+    for line in _lines(_text_of(listed)):
         user, key, session_id, stored_by, score, packed, digest = line.split(" ")
         places = [MAIN] if packed == "-" else unpack(bytes.fromhex(packed))
         said = None if digest == "-" else bytes.fromhex(digest)
@@ -263,8 +264,8 @@ async def _find_repeats(
             if int(user) not in read.get(at, ()):
                 unread.setdefault(at, set()).add(int(user))
     if unread:
-        [standing] = await transaction.send(_LIST_STANDINGS.format(places=_at_places(unread)))
-        before |= _standings(standing)
+        [found] = await transaction.send(_LIST_STANDINGS.format(places=_at_places(unread)))
+        before |= _standings(_text_of(found))
     return repeats
 
 
@@ -320,7 +321,7 @@ async def _commit(
     return results[0].insert_id if after else None
 
 
-def _standings(listed: Result) -> _Tallies:
+def _standings(listed: str | None) -> _Tallies:
     found: _Tallies = {}
     for line in _lines(listed):
         board_id, period_id, user_id, score, sessions, reached, version = line.split(" ")
@@ -377,10 +378,16 @@ def _at_places(wanted: Mapping[Place, Collection[int]]) -> str:
     )
 
 
-def _lines(listed: Result) -> list[str]:
-    """What a statement listed as one value: NULL, if nothing."""
+def _text_of(listed: Result) -> str | None:
+    """What a statement listed as one value."""
+    text: str | None
     [(text,)] = listed.rows
-    return text.split("\n") if text else []
+    return text
+
+
+def _lines(listed: str | None) -> list[str]:
+    """The lines of a list: none, if it is NULL."""
+    return listed.split("\n") if listed else []
 
 
 def _json(value: Mapping[str, int] | Mapping[str, str]) -> str:

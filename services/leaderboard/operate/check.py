@@ -6,7 +6,7 @@ may go on: what differs is looked at again until it agrees, for as long as a cha
 
 import asyncio
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from time import monotonic
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -50,8 +50,8 @@ class LogCheck:
         self.standings = 0
         self.sessions = 0
 
-    async def run(self, bar: Bar) -> None:
-        """Go through every player, by id."""
+    async def run(self, advance: Callable[[int], None]) -> None:
+        """Go through every player, by id. ``advance`` is told how many more are done."""
         after = 0
         while after < _LAST_ID:
             # One connection, one snapshot: sessions and standings of the same moment.
@@ -70,7 +70,7 @@ class LogCheck:
             self.sessions += sum(tally.sessions for tally in folded.get(MAIN, {}).values())
             self.standings += len(kept)
             self.differences += self._compare(kept, tallies)
-            bar.advance(len(players))
+            advance(len(players))
             after = upto
 
     def _compare(self, kept: Sequence[KeptStanding], tallies: Mapping[tuple[Place, int], Tally]) -> list[str]:
@@ -196,15 +196,12 @@ async def check(settings: LeaderboardSettings) -> list[str]:
     redis = RedisConnection(settings, PATIENCE_SECONDS)
     try:
         async with reads.reading() as connection:
-            boards = {
-                board.board_id: (board.definition.metric, board.counting)
-                for board in await boards_table.list_boards(connection)
-            }
+            boards = await boards_table.list_countings(connection)
             places = [at for at in await table.list_places(connection) if at.board_id in boards]
             players = await table.count_players(connection)
         log = LogCheck(reads, boards)
         bar = Bar("Players", players)
-        await log.run(bar)
+        await log.run(bar.advance)
         bar.done()
         differences = log.differences
         sys.stdout.write(f"Compared {log.standings:,} standings with {log.sessions:,} game sessions\n")

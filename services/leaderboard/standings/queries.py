@@ -60,10 +60,12 @@ async def list_extras(connection: AsyncConnection, session_ids: Collection[int])
     return {row.session_id: row.extra for row in await connection.execute(found)} if session_ids else {}
 
 
-async def list_reached(connection: AsyncConnection, at: Place, user_ids: Collection[int]) -> dict[int, int]:
-    """The sessions that reached these players' scores."""
-    found = select(Standing.user_id, Standing.reached_session_id).where(*at_place(at), Standing.user_id.in_(user_ids))
-    return {row.user_id: row.reached_session_id for row in await connection.execute(found)}
+async def list_reached(connection: AsyncConnection, at: Place, user_ids: Collection[int]) -> dict[int, tuple[int | None, int]]:
+    """These players' scores, and the sessions that reached them."""
+    found = select(Standing.user_id, Standing.score, Standing.reached_session_id).where(
+        *at_place(at), Standing.user_id.in_(user_ids)
+    )
+    return {row.user_id: (row.score, row.reached_session_id) for row in await connection.execute(found)}
 
 
 async def find_neighbours(connection: AsyncConnection, at: Place, user_id: int, radius: int) -> Neighbours | None:
