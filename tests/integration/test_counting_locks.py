@@ -28,8 +28,8 @@ TAGS = {"track": "alps"}
 async def processes(
     leaderboard_settings: LeaderboardSettings, leaderboard_database: Database
 ) -> AsyncIterator[tuple[Process, Process]]:
-    """Two processes that count for two boards."""
-    await make(leaderboard_database, ALPS)
+    """Two processes that count for a few boards."""
+    await make(leaderboard_database, ALPS, define("laps", metric="laps", windows=(ALL,)))
     async with counting(leaderboard_settings) as one, counting(leaderboard_settings) as other:
         yield one, other
 
@@ -62,11 +62,14 @@ async def test_who_leaves_between_the_two_packets_of_a_group_has_its_session_era
     assert await check_standings(leaderboard_settings) == []
 
 
+@pytest.mark.parametrize("known", [False, True])
 async def test_a_players_first_sessions_in_a_place_are_counted_one_group_after_the_other(
-    leaderboard_settings: LeaderboardSettings, mysql: Any, processes: tuple[Process, Process]
+    leaderboard_settings: LeaderboardSettings, mysql: Any, processes: tuple[Process, Process], known: bool
 ) -> None:
-    """There is no standing yet that could be locked."""
+    """There is no standing yet that could be locked, nor a player perhaps."""
     _, other = processes
+    if known:
+        await other.submit(1, 0, boards=["laps"], metrics={"laps": 1})
     async with proxying(leaderboard_settings.mysql_host, leaderboard_settings.mysql_port) as proxy:
         behind = leaderboard_settings.model_copy(update={"mysql_port": proxy.port})
         async with counting(behind) as process:
@@ -81,7 +84,8 @@ async def test_a_players_first_sessions_in_a_place_are_counted_one_group_after_t
     assert one.session_id < two.session_id
     assert [rank.score for rank in one.ranks] == [40, 40, 40]
     assert [rank.score for rank in two.ranks] == [30, 30, 70]
-    standings = rows(mysql, "SELECT score, sessions, reached_session_id, version FROM standings WHERE user_id = 1")
+    first_places = "SELECT score, sessions, reached_session_id, version FROM standings WHERE user_id = 1 AND board_id < %s"
+    standings = rows(mysql, first_places, *rows(mysql, "SELECT id FROM boards WHERE name = 'laps'")[0])
     assert standings == [(70, 2, two.session_id, 2), (30, 2, two.session_id, 2), (30, 2, two.session_id, 2)]
     assert await check_standings(leaderboard_settings) == []
 

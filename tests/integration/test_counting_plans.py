@@ -34,7 +34,7 @@ class Explained:
     async def send(self, *statements: str) -> list[Result]:
         for statement in statements:
             text = statement.strip()
-            if text.startswith(("SELECT GROUP_CONCAT", "DELETE")) or "SHARE MODE" in text:
+            if text.startswith(("SELECT", "DELETE")) and "INTO @" not in text and "erased_keys" not in text:
                 with self._mysql.cursor(DictCursor) as cursor:
                     cursor.execute(f"EXPLAIN FORMAT=TRADITIONAL {text}")
                     self.plans += [(plan["table"], plan["type"], plan["key"]) for plan in cursor.fetchall()]

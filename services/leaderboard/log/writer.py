@@ -263,7 +263,7 @@ class _Group:
                 members = await self._decide_anew(members, change)
             except TotalsTooLarge as refused:
                 for member, total in refused.totals.items():
-                    detail = f"A total stays below 2^53; with {member.score} more this one would be {total}."
+                    detail = f"A total stays below 2^53; with this session one would be {total}."
                     self.errors[member] = TotalTooLarge(detail)
                 members = [member for member in members if member not in refused.totals]
             except SessionsErased as refused:
