@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import datetime
 
+from services.common.http.problems import InvalidRequest
 from services.common.tokens import Principal
 from services.leaderboard.boards.places import Places
 from services.leaderboard.log import submission_keys
@@ -43,8 +44,14 @@ class Writes:
         board does not take it, TooManySubmissions, TotalTooLarge, KeyReused, SessionErased, QueueFull and ServiceUnavailable.
         """
         time = self._clock()
-        counts = await self._places.counts(played, time)
         submission_key = submission_keys.make() if key is None else submission_keys.of_client(key)
+        try:
+            counts = await self._places.counts(played, time)
+        except InvalidRequest:
+            # What is stored counts where it did, whatever its boards take by now.
+            if not await self._limit.is_stored(player.user_id, submission_key):
+                raise
+            counts = []
         submission = Submission(player.user_id, player.username, submission_key, played, time, counts)
         counted = await self._limit.admit(submission)
         try:

@@ -15,6 +15,7 @@ from services.leaderboard.boards.board import Rule
 from services.leaderboard.boards.catalogue import INTERVAL_SECONDS
 from services.leaderboard.operate.check import check
 from services.leaderboard.rules.places import Place, unpack
+from services.leaderboard.rules.ranking import MAX_TOTAL
 from services.leaderboard.settings import LeaderboardSettings
 from tests.boards import ALL, DAY, SEASON, WEEK, define, make, tagged
 from tests.playing import API, remove, send, submit
@@ -130,6 +131,22 @@ async def test_what_counted_stays_when_its_period_and_its_board_are_closed_and_i
     standings = rows(mysql, "SELECT board_id, period_id FROM standings WHERE user_id = 1 AND score IS NULL")
     assert {Place(*row) for row in standings} == places
     assert await check(leaderboard_settings) == []
+
+
+async def test_a_session_that_would_make_a_total_too_large_on_one_of_its_boards_is_counted_on_none(
+    service: httpx.AsyncClient, accounts: Accounts, mysql: Any, leaderboard_settings: LeaderboardSettings
+) -> None:
+    ada = accounts.new("Ada", 1)
+    await submit(service, ada, 5)
+    where = "board_id = (SELECT id FROM boards WHERE name = 'every')"
+    rows(mysql, f"UPDATE standings SET score = %s, sort = -score WHERE {where}", MAX_TOTAL)
+    before = rows(mysql, "SELECT * FROM standings")
+    refused = await send(service, ada, 5)
+    assert_problem(refused, 409, "total-too-large")
+    assert str(MAX_TOTAL + 1) in refused.json()["detail"]
+    assert rows(mysql, "SELECT * FROM standings") == before
+    assert rows(mysql, "SELECT COUNT(*) FROM game_sessions") == [(1,)]
+    assert counted(await submit(service, ada, 5, boards=["main"])) == {("main", "all"): 10}
 
 
 async def test_a_board_that_is_closed_before_a_process_has_heard_of_it_counts_nothing_more(

@@ -1,19 +1,23 @@
 """A repeat is told the session that there is, where it counts, and how its player stands there now."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 import pytest
 
+from services.common.http.problems import InvalidRequest
 from services.common.mysql.database import Database
 from services.leaderboard.app import create_app
 from services.leaderboard.boards.board import Rule
+from services.leaderboard.log.writer import Submitted
 from services.leaderboard.operate.check import check
 from services.leaderboard.settings import LeaderboardSettings
 from tests.boards import ALL, DAY, WEEK, define, make, tagged
 from tests.playing import send, submit
 from tests.system import Accounts, assert_problem, rows, serving
+from tests.writing import counting
 
 ALPS = tagged("alps", "alps", direction="ascending", windows=(ALL, DAY, WEEK))
 KEY = "8e03978e-40d5-43dd-bc93-6894a57f9324"
@@ -128,6 +132,46 @@ async def test_a_repeat_of_what_counts_nowhere_counts_nowhere(
     await make(leaderboard_database, define("later", rule=Rule()))
     assert await repeat(service, accounts.new("Bob", 2), 5) == first
     assert rows(mysql, "SELECT COUNT(*) FROM standings WHERE user_id = 2") == [(0,)]
+
+
+@pytest.mark.parametrize("said", [SAID, {**SAID, "boards": ["alps"]}])
+async def test_a_repeat_of_what_no_board_would_take_any_more_is_told_as_ever(
+    service: httpx.AsyncClient,
+    accounts: Accounts,
+    mysql: Any,
+    leaderboard_settings: LeaderboardSettings,
+    leaderboard_database: Database,
+    said: dict[str, Any],
+) -> None:
+    ada = accounts.new("Ada", 1)
+    first = await submit(service, ada, 50, KEY, **said)
+    main = define("main", aggregate="total", rule=Rule(), max_score=10, windows=(ALL,))
+    closed = tagged("alps", "alps", direction="ascending", state="closed", windows=(ALL, DAY, WEEK))
+    await make(leaderboard_database, main, closed)
+    async with serving(create_app(leaderboard_settings)) as later:
+        assert await repeat(later, ada, 50, **said) == first
+        assert_problem(await send(later, ada, 50, **said), 422, "invalid-request")
+        assert_problem(await send(later, ada, 50, "another", **said), 422, "invalid-request")
+        assert_problem(await send(later, ada, 51, KEY, **said), 422, "idempotency-key-reused")
+    assert rows(mysql, "SELECT COUNT(*) FROM game_sessions") == [(1,)]
+
+
+async def test_a_repeat_beside_what_boards_do_not_take_any_more_is_told_as_ever(
+    leaderboard_settings: LeaderboardSettings, leaderboard_database: Database, mysql: Any
+) -> None:
+    """They share a group, of which the one is to be decided anew."""
+    await make(leaderboard_database, ALPS)
+    async with counting(leaderboard_settings) as process:
+        stored = await process.submit(1, 50, KEY, boards=["alps"])
+        again = await process.submission(1, 50, KEY, boards=["alps"])
+        new = await process.submission(2, 50, boards=["alps"])
+        closed = tagged("alps", "alps", direction="ascending", state="closed", windows=(ALL, DAY, WEEK))
+        await make(leaderboard_database, closed)
+        told, refused = await asyncio.gather(*map(process.writer.submit, (again, new)), return_exceptions=True)
+    assert isinstance(told, Submitted)
+    assert (told.session_id, told.replayed, told.ranks) == (stored.session_id, True, stored.ranks)
+    assert isinstance(refused, InvalidRequest)
+    assert rows(mysql, "SELECT user_id FROM game_sessions") == [(1,)]
 
 
 OTHERS: dict[str, dict[str, Any]] = {

@@ -39,7 +39,7 @@ def _written(value: object) -> str | None:
     """JSON as it is kept: without blanks between its parts."""
     if value is None:
         return None
-    if _depth(value) > MAX_EXTRA_DEPTH:
+    if _is_too_deep(value):
         raise PydanticCustomError("too_deep", "It is nested {most} levels deep at most", {"most": MAX_EXTRA_DEPTH})
     try:
         text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
@@ -51,18 +51,15 @@ def _written(value: object) -> str | None:
     return text
 
 
-def _depth(value: object) -> int:
-    """How many lists and objects are in each other, as far as that matters."""
-    depth, level = 0, [value]
-    while level and depth <= MAX_EXTRA_DEPTH:
-        level = [
-            member
-            for each in level
-            if isinstance(each, (dict, list))
-            for member in (each.values() if isinstance(each, dict) else each)
-        ]
-        depth += 1
-    return depth - 1
+def _is_too_deep(value: object) -> bool:
+    """Whether more lists and objects are in each other than may."""
+    level = [value]
+    for _ in range(MAX_EXTRA_DEPTH + 1):
+        lists = [list(each.values()) if isinstance(each, dict) else each for each in level if isinstance(each, (dict, list))]
+        if not lists:
+            return False
+        level = [member for each in lists for member in each]
+    return True
 
 
 Value = Annotated[int, Field(ge=-MAX_TOTAL, le=MAX_TOTAL)]

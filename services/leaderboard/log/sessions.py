@@ -146,12 +146,13 @@ class TotalsTooLarge(Exception):
 
 
 class PlacesChanged(Exception):
-    """Boards have changed since it was decided where sessions count. In ``closed`` nothing counts any more: the board or the
-    period was closed, or is gone.
+    """Boards have changed since it was decided where ``submissions`` count, which are new. In ``closed`` nothing counts any
+    more: the board or the period was closed, or is gone.
     """
 
-    def __init__(self, closed: Collection[Place]) -> None:
+    def __init__(self, submissions: Collection[Submission], closed: Collection[Place]) -> None:
         super().__init__(f"boards have changed, {len(closed)} places are closed")
+        self.submissions = submissions
         self.closed = closed
 
 
@@ -205,7 +206,7 @@ async def store(
     counts = [count for each, _ in added for count in each.counts]
     closed = {at for (at, *_), *_ in counts if at.board_id not in boards or at.period_id not in running}
     if closed or any(boards[count.place.at.board_id] > count.version for count in counts):
-        raise PlacesChanged(closed)
+        raise PlacesChanged({each for each, _ in added}, closed)
     if digests and (refused := {digests[digest] for (digest,) in next(more).rows}.intersection(each for each, _ in added)):
         raise SessionsErased([each for each, _ in added if each in refused])
     before = _standings(standing)

@@ -7,7 +7,7 @@ its way, while the INSERT waits for it.
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
 from time import monotonic
 from typing import NamedTuple
@@ -232,13 +232,16 @@ class _Group:
                     else:
                         await self.store([member])
 
-    async def _decide_anew(self, members: Sequence[Submission], closed: Collection[Place]) -> Sequence[Submission]:
-        """Decide where ``members`` count by what boards are now. Gives those of them that a board still takes."""
-        await self._places.changed(closed)
+    async def _decide_anew(self, members: Sequence[Submission], change: PlacesChanged) -> Sequence[Submission]:
+        """Decide where new ones count by what boards are now. Gives those whom boards still take, and repeats: they count where
+        they did.
+        """
+        await self._places.changed(change.closed)
         taken = []
         for member in members:
             try:
-                member.counts = await self._places.counts(member.played, member.submitted_at)
+                if member in change.submissions:
+                    member.counts = await self._places.counts(member.played, member.submitted_at)
             except InvalidRequest as error:
                 self.errors[member] = error
             else:
@@ -257,10 +260,10 @@ class _Group:
                 work = partial(sessions.store, group=members, group_id=group_id, earlier=self._unknown)
                 outcome = await self._transactions.attempt(work)
             except PlacesChanged as change:
-                members = await self._decide_anew(members, change.closed)
+                members = await self._decide_anew(members, change)
             except TotalsTooLarge as refused:
                 for member, total in refused.totals.items():
-                    detail = f"A total stays below 2^53; with {member.score} more this one would be {total}."
+                    detail = f"A total stays below 2^53; with this session one would be {total}."
                     self.errors[member] = TotalTooLarge(detail)
                 members = [member for member in members if member not in refused.totals]
             except SessionsErased as refused:
