@@ -150,11 +150,9 @@ def _values(period: Period) -> dict[str, object]:
 
 def _stretches(board: Board, counted: Mapping[int, Sequence[Period]]) -> list[tuple[int, bytes]]:
     """From when on what places sessions count in, on one board."""
+    changes = {time for each in counted.values() for period in each for time in (period.starts_at, period.ends_at)}
     stretches = []
-    for begin in [
-        _EPOCH,
-        *sorted({time for each in counted.values() for period in each for time in (period.starts_at, period.ends_at)}),
-    ]:
+    for begin in [_EPOCH, *sorted(changes)]:
         places = []
         for window in board.windows:
             number = bisect_right(counted[window.window_id], begin, key=_start_of)
