@@ -261,12 +261,12 @@ def test_dev_shows_the_services_logs_behind_their_names(start: Start) -> None:
     wait_gone(pids)
 
 
-def test_seed_fills_the_running_system_and_says_that_the_sums_agree(running: Runner) -> None:
+def test_seed_fills_the_running_system_and_says_that_all_agrees(running: Runner) -> None:
     options = ["--folder", str(running.folder), "--env-file", str(running.home / ".env")]
     command = [sys.executable, "-m", "services.local", *options, "seed", "--players", "200", "--sessions", "2000"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)  # our own program
     assert done.returncode == 0, done.stderr
-    assert "Checked 200 players against 2,000 game sessions" in done.stdout
+    assert "standings of 200 players against 2,000 game sessions: each is what its sessions give" in done.stdout
     # What was written past the services is in the outbox, and shows within a second.
     deadline = time.monotonic() + 10
     while (page := httpx.get(f"{running.url}/api/leaderboard/top?limit=3").json())["total_players"] != 200:

@@ -2,6 +2,9 @@
 
 import asyncio
 import json
+import os
+import signal
+import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from random import Random
@@ -15,6 +18,7 @@ from services.leaderboard.rules.calendar import DAY, WEEK, Schedule
 from services.leaderboard.rules.direction import Direction
 from services.leaderboard.rules.places import ALL_TIME, MAIN_BOARD_ID, Place, unpack
 from services.leaderboard.rules.ranking import TOTALS, Aggregate, Counting, Session, Tally, fold
+from services.local import ROOT
 from services.local.errors import LocalError
 from services.local.mysql import ADMIN
 from services.local.seed.command import seed
@@ -277,6 +281,25 @@ def test_what_a_seeding_left_that_was_cut_short_is_completed_by_the_next(target:
     rows(mysql, "DELETE FROM players")
     agreement = seed(target, players=10, sessions=30)
     assert (agreement.players, agreement.sessions) == (30, 90)
+
+
+async def test_what_was_played_before_ctrl_c_counts(target: Target, mysql: MySQL) -> None:
+    environment = {
+        "MYSQL_HOST": target.host,
+        "MYSQL_PORT": str(target.port),
+        "MYSQL_DATABASE": target.database,
+        "MYSQL_ADMIN_PASSWORD": target.password,
+    }
+    command = ["-m", "services.local", "seed", "--players", "1000", "--sessions", "100000"]
+    child = await asyncio.create_subprocess_exec(sys.executable, *command, cwd=ROOT, env=os.environ | environment)
+    async with asyncio.timeout(60):
+        while rows(mysql, "SELECT COUNT(*) FROM game_sessions") == [(0,)]:  # noqa: ASYNC110  # another process's
+            await asyncio.sleep(0.01)
+    child.send_signal(signal.SIGINT)
+    assert await child.wait() == 130
+    agreement = await agreement_of(target)
+    assert agreement.holds
+    assert 20_000 <= agreement.sessions < 100_000
 
 
 def test_only_one_seeding_at_a_time(target: Target, mysql: MySQL) -> None:
