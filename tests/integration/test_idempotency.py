@@ -149,11 +149,11 @@ async def test_the_same_key_twenty_times_at_once_over_two_processes_is_one_sessi
         connection = stack.mysql.connect(database=stack.database, autocommit=True)
         try:
             [(session_id,)] = rows(connection, "SELECT id FROM game_sessions WHERE user_id = %s", user_id)
-            standing = rows(connection, "SELECT score, sessions, version FROM standings WHERE user_id = %s", user_id)
+            standings = rows(connection, "SELECT score, sessions, version FROM standings WHERE user_id = %s", user_id)
         finally:
             connection.close()
         assert {answer.json()["session_id"] for answer in answers} == {session_id}
-        assert standing == [(9, 1, 1)]
+        assert standings == [(9, 1, 1)] * 3  # in all time, in the week and on the day
 
 
 async def test_a_repeat_does_not_bring_a_removed_player_back(

@@ -5,7 +5,7 @@ from datetime import datetime
 import pytest
 from pydantic import ValidationError
 
-from services.leaderboard.boards.board import MOST_WINDOWS, Definition, Rule, WindowDefinition
+from services.leaderboard.boards.board import MOST_WINDOWS, USUAL, Definition, Rule, WindowDefinition
 from services.leaderboard.boards.document import (
     BoardDocument,
     InvalidDocument,
@@ -100,7 +100,8 @@ def test_a_rule_is_read_as_it_was_written(rule: Rule | None) -> None:
 
 def test_the_file_of_a_new_system_has_the_main_board() -> None:
     [main] = parse_toml(DEFAULT.read_bytes())
-    assert (main.name, main.rule, main.windows) == ("main", Rule(), (WindowDefinition("all"),))
+    weeks, days = (WindowDefinition(name, USUAL[name], grace_seconds=60) for name in ("week", "day"))
+    assert (main.name, main.rule, main.windows) == ("main", Rule(), (WindowDefinition("all"), weeks, days))
 
 
 def board(**fields: str) -> str:
