@@ -1,5 +1,6 @@
 """Which board, window and period is read, and which are not there, not there any more, or malformed."""
 
+import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -7,9 +8,11 @@ from typing import Any
 import httpx
 import pytest
 
+from services.common.mysql.database import Database
 from services.leaderboard.boards import periods as table
+from services.leaderboard.boards.places import Places
 from services.leaderboard.settings import LeaderboardSettings
-from tests.boards import make
+from tests.boards import catalogue_of, make
 from tests.playing import API, own_database, submit
 from tests.reading import ALPS, Both, Weeks, indexed, same
 from tests.system import Accounts, assert_problem, eventually, rows
@@ -153,3 +156,19 @@ async def test_a_season_is_read_by_its_period(
     page = await same(services, "/boards/alps/top?window=season")
     assert (page["window"], page["period_id"], [row["score"] for row in page["top"]]) == ("season", season.period_id, [3])
     assert await same(services, f"/boards/alps/top?period={season.period_id}") == page
+
+
+async def test_who_asks_after_a_period_has_begun_is_told_of_it_though_others_asked_before(
+    leaderboard_settings: LeaderboardSettings, leaderboard_database: Database, services: Both, accounts: Accounts
+) -> None:
+    await submit(services[0], accounts.new(), 1, boards=["quiet"])
+    today = datetime.now(UTC)
+    times = [today - timedelta(days=40)]
+    async with catalogue_of(leaderboard_settings) as catalogue:
+        places = Places(catalogue, leaderboard_database)
+        before = asyncio.create_task(places.shown("quiet", "day", None, lambda: times[-1]))
+        await asyncio.sleep(0)  # they have asked, and share what is asked next
+        times.append(today)
+        after = await places.shown("quiet", "day", None, lambda: times[-1])
+        await before
+    assert after.place is not None

@@ -70,9 +70,11 @@ async def test_a_page_begins_where_it_is_asked_to(services: Both, weeks: Weeks) 
 async def test_one_who_has_not_played_there_has_no_rank(services: Both, weeks: Weeks, accounts: Accounts) -> None:
     head = {"board": "alps", "window": "week", "period_id": weeks.this_week, "total_players": 6}
     nobody = {"rank": None, "user_id": 2, "username": "player2", "score": None}
+    asked_before = await from_mysql(services[0])
     # They drove last week, and know so.
     assert await same(services, "/boards/alps/rank/me", headers=accounts.new(user_id=2)) == head | nobody
     assert (await same(services, "/boards/alps/rank/me?window=all", headers=accounts.new(user_id=2)))["rank"] == 3
+    assert await from_mysql(services[0]) == asked_before
     for path in ("/boards/alps/rank/2", "/boards/alps/around/2", "/boards/alps/around/me", "/boards/alps/rank/77"):
         for client in services:
             answer = await client.get(f"{API}{path}", headers=accounts.new(user_id=2))

@@ -52,6 +52,21 @@ async def test_it_holds_the_player_the_standings_and_every_session(
     ]
 
 
+async def test_it_holds_whatever_was_said_of_a_session(leaderboard: httpx.AsyncClient, accounts: Accounts) -> None:
+    ada = accounts.new(NAME, 1)
+    said: dict[str, Any] = {
+        "metrics": {"laps": -3, "coins": 0},
+        "tags": {"track": 'é"\\'},
+        "extra": {"car": ["é", None, '"\\']},
+    }
+    sent = [said, {"extra": 0}, {"tags": {"track": "a"}}, {"metrics": {}, "tags": {}, "extra": None}]
+    for each in sent:
+        await submit(leaderboard, ada, 5, **each)
+    sessions = (await export(leaderboard, ada))["sessions"]
+    kept = [{name: each[name] for name in ("metrics", "tags", "extra") if name in each} for each in sessions]
+    assert kept == [*sent[:3], {}]
+
+
 async def test_of_one_who_is_on_no_board_it_says_so(leaderboard: httpx.AsyncClient, accounts: Accounts) -> None:
     ada = accounts.new(NAME, 1)
     assert await export(leaderboard, ada) == {"player": None, "standings": [], "sessions": []}

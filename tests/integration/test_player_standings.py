@@ -6,8 +6,8 @@ from typing import Any
 from services.leaderboard.settings import LeaderboardSettings
 from tests.boards import define, make
 from tests.playing import API, own_database, remove, submit
-from tests.reading import LAPS, Both, Weeks, ranked_at, same
-from tests.system import Accounts, rows
+from tests.reading import LAPS, Both, Weeks, from_mysql, ranked_at, same
+from tests.system import Accounts, eventually, rows
 
 
 async def test_a_player_stands_in_every_place_that_goes_on(
@@ -28,6 +28,13 @@ async def test_a_player_stands_in_every_place_that_goes_on(
         assert each["total_players"] == len(ranked)
     assert {each["window"] for each in found if each["board"] == "main"} == {"all", "week", "day"}
     assert [each["rank"] for each in found if each["board"] == "laps"] == [2]
+
+    async def is_told_by_the_index() -> bool:
+        asked_before = await from_mysql(services[0])
+        assert (await services[0].get(f"{API}/players/1/standings")).json()["standings"] == found
+        return await from_mysql(services[0]) == asked_before
+
+    await eventually(is_told_by_the_index)
     # On a board that is closed nobody stands any more, though it is read as before.
     async with own_database(leaderboard_settings) as database:
         await make(database, replace(LAPS, state="closed"))

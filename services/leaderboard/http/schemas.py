@@ -258,6 +258,9 @@ class KeptSession(BaseModel):
     score: int
     submitted_at: datetime
     idempotency_key: str | None = Field(description="what the client called the submission by, if it did")
+    metrics: dict[str, int] | None = Field(None, description="as submitted; left out where there are none, as are the others")
+    tags: dict[str, str] | None = None
+    extra: JsonValue = None
 
 
 class Export(BaseModel):

@@ -37,7 +37,7 @@ router = APIRouter(prefix=PREFIX, tags=["leaderboard"])
     status_code=201,
     summary="Submit a game session's score",
     description="With an `Idempotency-Key` it can be sent again when no answer came: what a player sends with the same key "
-    "is the same session. A repeat is answered with that session's id, with the total and the rank of now, and with "
+    "is the same session. A repeat is answered with that session's id, with how the player stands now, and with "
     "`Idempotent-Replayed: true`. A repeat of a session that its player has had erased is refused (409) for 30 days. Without a "
     "key each request is a session. Of one player 100 sessions are stored at once, and 20 a second after that. More are "
     "refused (429), but never the repeat of one that is stored.",

@@ -4,20 +4,22 @@ Read a page at a time, each over a connection of its own: neither memory nor a c
 slowly.
 """
 
+import json
 from collections.abc import AsyncGenerator, Sequence
 from datetime import datetime
 from json.encoder import encode_basestring
+from typing import Any
 
 from sqlalchemy import Row, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.common.mysql.database import Database
 from services.leaderboard.log import submission_keys
-from services.leaderboard.models import Board, GameSession, Player, Standing
+from services.leaderboard.models import Board, GameSession, Player, SessionExtra, Standing
 
 PAGE = 1000
 
-_Session = Row[int, bytes, int, datetime]
+_Session = Row[int, bytes, int, datetime, Any, Any, str | None]
 
 
 class Exports:
@@ -60,8 +62,21 @@ async def _head(connection: AsyncConnection, user_id: int) -> bytes:
 
 async def _list_sessions(connection: AsyncConnection, user_id: int, after: int) -> Sequence[_Session]:
     session = GameSession
-    sent = session.id, session.submission_key, session.score, session.submitted_at
-    page = select(*sent).where(session.user_id == user_id, session.id > after).order_by(session.id).limit(PAGE)
+    page = (
+        select(
+            session.id,
+            session.submission_key,
+            session.score,
+            session.submitted_at,
+            session.metrics,
+            session.tags,
+            SessionExtra.extra,
+        )
+        .outerjoin(SessionExtra, SessionExtra.session_id == session.id)
+        .where(session.user_id == user_id, session.id > after)
+        .order_by(session.id)
+        .limit(PAGE)
+    )
     return (await connection.execute(page)).all()
 
 
@@ -73,4 +88,10 @@ def _session(row: _Session) -> str:
     name = submission_keys.find_name(row.submission_key)
     key = "null" if name is None else encode_basestring(name)
     time = f"{row.submitted_at:%Y-%m-%dT%H:%M:%S.%f}Z"
-    return f'{{"session_id":{row.id},"score":{row.score},"submitted_at":"{time}","idempotency_key":{key}}}'
+    said = "".join(f',"{name}":{_json(value)}' for name, value in (("metrics", row.metrics), ("tags", row.tags)) if value)
+    extra = "" if row.extra is None else f',"extra":{row.extra}'
+    return f'{{"session_id":{row.id},"score":{row.score},"submitted_at":"{time}","idempotency_key":{key}{said}{extra}}}'
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
