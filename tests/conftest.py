@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mappin
 from pathlib import Path
 
 import httpx
+import hypothesis
 import pymysql
 import pytest
 from pydantic import SecretStr
@@ -20,6 +21,10 @@ from services.local.stack import Stack
 from tests.servers import pair
 from tests.signing_in import Clock
 from tests.system import INDEX_OF_FEW, QUICK_PASSWORDS, Accounts, make_secrets, serving
+
+# How fast examples are found says something of the machine, which may be busy, and nothing of what is tested.
+hypothesis.settings.register_profile("patient", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("patient")
 
 # A line a request says nothing that a failing assertion does not.
 logging.getLogger("httpx").setLevel(logging.WARNING)
