@@ -64,6 +64,7 @@ BAD: dict[str, tuple[dict[str, Any] | str, str]] = {
     "no boards": ({"score": 5, "boards": []}, "#/boards"),
     "a board twice": ({"score": 5, "boards": ["alps", "main", "alps"]}, "#/boards"),
     "25 boards": ({"score": 5, "boards": levels(25)}, "#/boards"),
+    "25 places": ({"score": 5, "boards": [*levels(8), "main"]}, "#/boards"),
     "27 places": ({"score": 5, "boards": levels(9)}, "#/boards"),
     "a board that is no name": ({"score": 5, "boards": ["Main"]}, "#/boards/0"),
     "a board with a line's end": ({"score": 5, "boards": ["main\n"]}, "#/boards/0"),

@@ -149,6 +149,19 @@ async def test_a_session_that_would_make_a_total_too_large_on_one_of_its_boards_
     assert counted(await submit(service, ada, 5, boards=["main"])) == {("main", "all"): 10}
 
 
+async def test_of_boards_whose_rule_takes_a_session_the_first_by_name_count_it_up_to_24_places(
+    leaderboard_settings: LeaderboardSettings, leaderboard_database: Database, mysql: Any
+) -> None:
+    names = [f"board{number}" for number in range(9)]
+    await make(leaderboard_database, *(tagged(name, "alps", windows=(ALL, DAY, WEEK)) for name in reversed(names)))
+    async with counting(leaderboard_settings) as process:
+        submitted = await process.submit(1, 5, tags={"track": "alps"})
+        ids = dict(rows(mysql, "SELECT name, id FROM boards"))
+        assert [rank.at.board_id for rank in submitted.ranks] == [ids[name] for name in names[:8] for _ in range(3)]
+    assert rows(mysql, "SELECT COUNT(*) FROM standings") == [(24,)]
+    assert await check_standings(leaderboard_settings) == []
+
+
 async def test_a_board_that_is_closed_before_a_process_has_heard_of_it_counts_nothing_more(
     leaderboard_settings: LeaderboardSettings, leaderboard_database: Database, mysql: Any
 ) -> None:
