@@ -131,14 +131,14 @@ async def test_a_group_that_is_overtaken_at_a_lock_leaves_the_standing_the_fold_
     assert (await send(patient, ada, 1)).status_code == 201
     mysql.begin()
     rows(mysql, "SELECT * FROM players WHERE user_id = 1 FOR UPDATE")
-    # One group, in which Ada comes first to be counted: Bob's session has an id by then, and his standing is not locked.
+    # One group, in which Ada comes first to be locked: Bob is not locked by then, and his session has no id.
     overtaken = asyncio.gather(send(patient, ada, 1), send(patient, bob, early))
 
     await eventually(lambda: rows_are_awaited(mysql))
     second = (await send(impatient, bob, late)).json()
     mysql.rollback()
     _, first = [answer.json() for answer in await overtaken]
-    assert first["session_id"] < second["session_id"]
+    assert first["session_id"] > second["session_id"]
     assert first["total_score"] == early + late
     assert rows(mysql, "SELECT version FROM standings WHERE user_id = 2") == [(2,)]
     proof.did("groups overtaken at a lock")

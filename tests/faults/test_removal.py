@@ -23,7 +23,7 @@ pytestmark = pytest.mark.proof(5)
 
 REMOVES = b"DELETE FROM players"
 ERASES = b"FROM erasures"
-RENAMES = b"INSERT INTO players"
+RENAMES = b"UPDATE players"
 
 
 async def assert_gone(mysql: Any, settings: LeaderboardSettings, proof: Proof, *clients: httpx.AsyncClient) -> None:

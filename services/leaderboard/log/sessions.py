@@ -1,79 +1,26 @@
-"""All SQL of game sessions: a group of them stored and counted, in one transaction of two round trips.
+"""Game sessions: a group of them stored and counted, in one transaction of two round trips.
 
 The first locks the players, stores the sessions and reads how the players stand. Then this process counts what is new, with
 rules/ranking.py. The second writes the standings and commits. In between nobody else changes these players: the player's row is
 the lock of all of a player's standings and sessions.
 
-Written as text, and sent together: SQLAlchemy compiles an INSERT of many rows anew for each number of rows, which costs more
-than MySQL does, and so does each round trip. Values are integers, times, or bytes and text as hexadecimal literals.
+Statements are sent together, since each round trip costs more than most of them do. They are in statements.py.
 """
 
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from services.common.mysql.multistatement import Result, Transaction
-from services.leaderboard.log import erased_keys, submission_keys
+from services.common.mysql.multistatement import Transaction
+from services.leaderboard.log import erased_keys, statements, submission_keys
 from services.leaderboard.rules import ranking
 from services.leaderboard.rules.direction import Direction
 from services.leaderboard.rules.places import ALL_TIME, MAIN, Place, pack, unpack
 from services.leaderboard.rules.played import Played
 from services.leaderboard.rules.ranking import MAX_TOTAL, Aggregate, Count, Counting, Tally
 from services.leaderboard.rules.standings import StandingRow
-
-# In the order of the primary key, as everybody locks players: so two groups never wait for each other. Who is
-# new has no name yet.
-_LOCK_PLAYERS = """
-INSERT INTO players (user_id, username) VALUES {rows} ON DUPLICATE KEY UPDATE user_id = players.user_id"""
-# What the group adds has greater ids, since the server hands them out in ascending order. So a range of the primary key finds
-# it again; only what other groups add at the same time is in that range too. (A SET would be a locking read.)
-_NOTE_NEWEST = "SELECT COALESCE(MAX(id), 0) INTO @newest FROM game_sessions"
-# A row that is there stays as it is. Without the second line MySQL would answer with error 1062, and the whole group would have
-# to be run again.
-_ADD_SESSIONS = """
-INSERT INTO game_sessions
-(user_id, submission_key, group_id, score, submitted_at, places, body_digest, metrics, tags) VALUES {rows}
-ON DUPLICATE KEY UPDATE id = id"""
-# A line a row, all in one value: the driver takes longer for a row than MySQL does. And the three in one row: each answer takes
-# it long too.
-_LIST = """
-SELECT (
-  SELECT GROUP_CONCAT(CONCAT_WS(' ', user_id, HEX(submission_key), id) SEPARATOR '\\n')
-  FROM game_sessions FORCE INDEX (PRIMARY) WHERE id > @newest AND group_id = {group_id}
-), (
-  SELECT GROUP_CONCAT(CONCAT_WS(' ', user_id, username) SEPARATOR '\\n')
-  FROM players FORCE INDEX (PRIMARY) WHERE user_id IN ({user_ids})
-), ({standings})"""
-# By their keys, whatever the optimizer estimates: by the player, it would read all that they ever played.
-_LIST_REPEATED = """
-SELECT GROUP_CONCAT(
-  CONCAT_WS(
-    ' ', user_id, HEX(submission_key), id, HEX(group_id), score, COALESCE(HEX(places), '-'), COALESCE(HEX(body_digest), '-')
-  ) SEPARATOR '\\n')
-FROM game_sessions FORCE INDEX (uq_game_sessions_user_id_submission_key) WHERE {identities}"""
-# A share of a board's row and of a period's keeps them as they are until the group is committed: who closes one waits for it.
-# More than the id is read: when only ids are, MariaDB goes through the whole index, and waits for rows that are none of these.
-_SHARE_BOARDS = """
-SELECT id, version, state = 'active' FROM boards FORCE INDEX (PRIMARY) WHERE id IN ({ids}) ORDER BY id LOCK IN SHARE MODE"""
-_SHARE_PERIODS = """
-SELECT id, state = 'open' AND closes_at > NOW(6) FROM periods FORCE INDEX (PRIMARY) WHERE id IN ({ids})
-ORDER BY id LOCK IN SHARE MODE"""
-_LIST_STANDINGS = """
-SELECT GROUP_CONCAT(
-  CONCAT_WS(' ', board_id, period_id, user_id, COALESCE(score, '-'), sessions, reached_session_id, version) SEPARATOR '\\n')
-FROM standings FORCE INDEX (PRIMARY) WHERE {places}"""
-_WRITE_STANDINGS = """
-INSERT INTO standings (board_id, period_id, user_id, score, sort, sessions, reached_session_id, version) VALUES {rows}
-ON DUPLICATE KEY UPDATE score = VALUES(score), sort = VALUES(sort), sessions = VALUES(sessions),
-reached_session_id = VALUES(reached_session_id), version = VALUES(version)"""
-_ADD_EXTRAS = "INSERT INTO session_extras (session_id, extra) VALUES {rows}"
-_NOTE = "INSERT INTO outbox (changed) VALUES ('{changed}')"
-_RENAME = """
-INSERT INTO players (user_id, username) VALUES {rows} ON DUPLICATE KEY UPDATE username = VALUES(username)"""
-# Of whom only repeats came, and who was removed before: they do not come back.
-_FORGET = "DELETE FROM players WHERE user_id IN ({user_ids})"
 
 
 # Not frozen, and tuples below: one is made for each session of a group, and a frozen dataclass takes thrice as long.
@@ -180,23 +127,27 @@ async def store(
         for count in each.counts:
             wanted.setdefault(count.place.at, set()).add(each.user_id)
     digests = {submission_keys.digest(*each.identity): each for each in group if submission_keys.is_clients(each.key)}
-    ours = _literal(group_id)
+    ours = statements.literal(group_id)
     board_ids = sorted({at.board_id for at in wanted})
     period_ids = sorted({at.period_id for at in wanted} - {ALL_TIME})
     results = await transaction.send(
-        _LOCK_PLAYERS.format(rows=",".join([f"({user_id:d},'')" for user_id in user_ids])),
-        _NOTE_NEWEST,
-        _ADD_SESSIONS.format(rows=",".join([_session_row(each, ours) for each in group])),
-        _LIST.format(group_id=ours, user_ids=_ids(user_ids), standings=_LIST_STANDINGS.format(places=_at_places(wanted))),
-        *([_SHARE_BOARDS.format(ids=_ids(board_ids))] if board_ids else []),
-        *([_SHARE_PERIODS.format(ids=_ids(period_ids))] if period_ids else []),
+        statements.LOCK_PLAYERS.format(rows=",".join([f"({user_id:d},'')" for user_id in user_ids])),
+        statements.NOTE_NEWEST,
+        statements.ADD_SESSIONS.format(rows=",".join([_session_row(each, ours) for each in group])),
+        statements.LIST.format(
+            group_id=ours,
+            user_ids=statements.ids(user_ids),
+            standings=statements.LIST_STANDINGS.format(places=statements.at_places(wanted)),
+        ),
+        *([statements.SHARE_BOARDS.format(ids=statements.ids(board_ids))] if board_ids else []),
+        *([statements.SHARE_PERIODS.format(ids=statements.ids(period_ids))] if period_ids else []),
         # Once the rows are in: an INSERT of a key that is being erased waits until that is committed.
-        *([erased_keys.FIND.format(digests=",".join(map(_literal, digests)))] if digests else []),
+        *([erased_keys.FIND.format(digests=",".join(map(statements.literal, digests)))] if digests else []),
     )
     [(listed, named, standing)] = results[3].rows
     more = iter(results[4:])
     ids: dict[str, int] = {}
-    for line in _lines(listed):
+    for line in statements.lines(listed):
         user_and_key, session_id = line.rsplit(" ", 1)
         ids[user_and_key] = int(session_id)
     identities = [f"{each.user_id:d} {each.key.hex().upper()}" for each in group]
@@ -213,7 +164,7 @@ async def store(
     repeats: dict[str, tuple[bytes, Stored]] = {}
     if len(added) < len(group):
         repeats = await _find_repeats(transaction, set(identities) - ids.keys(), before, wanted)
-    known = dict(_name(line) for line in _lines(named))
+    known = dict(_name(line) for line in statements.lines(named))
     # A repeat says nothing new of the player, and may be old.
     renamed = {each.user_id: each.username for each, _ in added if known[each.user_id] != each.username}
     known |= renamed
@@ -252,10 +203,10 @@ async def _find_repeats(
         keys.setdefault(user, []).append(f"0x{key}")
     # Not a list of pairs, of which MariaDB makes a join when it is long.
     wanted = " OR ".join([f"(user_id = {user} AND submission_key IN ({','.join(each)}))" for user, each in keys.items()])
-    [listed] = await transaction.send(_LIST_REPEATED.format(identities=wanted))
+    [listed] = await transaction.send(statements.LIST_REPEATED.format(identities=wanted))
     repeats: dict[str, tuple[bytes, Stored]] = {}
     unread: dict[Place, set[int]] = {}
-    for line in _lines(_text_of(listed)):
+    for line in statements.lines(statements.text_of(listed)):
         user, key, session_id, stored_by, score, packed, digest = line.split(" ")
         places = [MAIN] if packed == "-" else unpack(bytes.fromhex(packed))
         said = None if digest == "-" else bytes.fromhex(digest)
@@ -264,8 +215,8 @@ async def _find_repeats(
             if int(user) not in read.get(at, ()):
                 unread.setdefault(at, set()).add(int(user))
     if unread:
-        [found] = await transaction.send(_LIST_STANDINGS.format(places=_at_places(unread)))
-        before |= _standings(_text_of(found))
+        [found] = await transaction.send(statements.LIST_STANDINGS.format(places=statements.at_places(unread)))
+        before |= _standings(statements.text_of(found))
     return repeats
 
 
@@ -303,27 +254,27 @@ async def _commit(
     extras: Mapping[int, str],
 ) -> int | None:
     """Write what has changed, and commit. Gives the outbox's note of it."""
-    statements = []
+    parts: list[str] = []
     if after:
         keys = sorted(after)  # the order of the primary key
         changed = [[at.board_id, at.period_id, user_id] for at, user_id in keys]
-        statements.append(_NOTE.format(changed=json.dumps(changed)))
+        parts.append(statements.NOTE.format(changed=json.dumps(changed)))
         rows = [_standing_row(key, *after[key], directions[key[0]]) for key in keys]
-        statements.append(_WRITE_STANDINGS.format(rows=",".join(rows)))
+        parts.append(statements.WRITE_STANDINGS.format(rows=",".join(rows)))
     if renamed:
-        statements.append(_RENAME.format(rows=_player_rows(renamed)))
+        parts.append(statements.RENAME.format(rows=statements.player_rows(renamed)))
     if gone:
-        statements.append(_FORGET.format(user_ids=_ids(gone)))
+        parts.append(statements.FORGET.format(user_ids=statements.ids(gone)))
     if extras:
-        rows = [f"({session_id:d},{_text(extra)})" for session_id, extra in extras.items()]
-        statements.append(_ADD_EXTRAS.format(rows=",".join(rows)))
-    results = await transaction.commit(*statements)
+        rows = [f"({session_id:d},{statements.text(extra)})" for session_id, extra in extras.items()]
+        parts.append(statements.ADD_EXTRAS.format(rows=",".join(rows)))
+    results = await transaction.commit(*parts)
     return results[0].insert_id if after else None
 
 
 def _standings(listed: str | None) -> _Tallies:
     found: _Tallies = {}
-    for line in _lines(listed):
+    for line in statements.lines(listed):
         board_id, period_id, user_id, score, sessions, reached, version = line.split(" ")
         tally = None if score == "-" else Tally(int(score), int(sessions), int(reached))
         found[Place(int(board_id), int(period_id)), int(user_id)] = tally, int(version)
@@ -335,23 +286,15 @@ def _name(line: str) -> tuple[int, str]:
     return int(user_id), username
 
 
-def _ids(user_ids: Iterable[int]) -> str:
-    return ",".join([f"{user_id:d}" for user_id in user_ids])
-
-
-def _player_rows(names: Mapping[int, str]) -> str:
-    return ",".join([f"({user_id:d},{_text(names[user_id])})" for user_id in sorted(names)])
-
-
 def _session_row(submission: Submission, group_id: str) -> str:
     assert submission.submitted_at.tzinfo is UTC
     time = submission.submitted_at.isoformat(" ", "microseconds")[:26]  # without the zone
-    places = _literal(pack([count.place.at for count in submission.counts]))
-    digest = "NULL" if submission.digest is None else _literal(submission.digest)
+    places = statements.literal(pack([count.place.at for count in submission.counts]))
+    digest = "NULL" if submission.digest is None else statements.literal(submission.digest)
     played = submission.played
     return (
-        f"({submission.user_id:d},{_literal(submission.key)},{group_id},{played.score:d},'{time}',{places},{digest},"
-        f"{_json(played.metrics)},{_json(played.tags)})"
+        f"({submission.user_id:d},{statements.literal(submission.key)},{group_id},{played.score:d},'{time}',{places},{digest},"
+        f"{statements.json_text(played.metrics)},{statements.json_text(played.tags)})"
     )
 
 
@@ -363,41 +306,3 @@ def _standing_row(key: tuple[Place, int], tally: Tally | None, version: int, dir
         f"({board_id:d},{period_id:d},{user_id:d},{tally.score:d},{sort:d},{tally.sessions:d},"
         f"{tally.reached_session_id:d},{version:d})"
     )
-
-
-def _at_places(wanted: Mapping[Place, Collection[int]]) -> str:
-    """The condition that finds the standings of these players: a list of tuples would be no range of the primary key."""
-    return (
-        " OR ".join(
-            [
-                f"(board_id = {at.board_id:d} AND period_id = {at.period_id:d} AND user_id IN ({_ids(user_ids)}))"
-                for at, user_ids in wanted.items()
-            ]
-        )
-        or "FALSE"
-    )
-
-
-def _text_of(listed: Result) -> str | None:
-    """What a statement listed as one value."""
-    text: str | None
-    [(text,)] = listed.rows
-    return text
-
-
-def _lines(listed: str | None) -> list[str]:
-    """The lines of a list: none, if it is NULL."""
-    return listed.split("\n") if listed else []
-
-
-def _json(value: Mapping[str, int] | Mapping[str, str]) -> str:
-    return _text(json.dumps(value, ensure_ascii=False)) if value else "NULL"
-
-
-def _text(value: str) -> str:
-    return f"_utf8mb4 {_literal(value.encode())}"
-
-
-def _literal(value: bytes) -> str:
-    """Bytes as MySQL reads them, whatever they are."""
-    return f"0x{value.hex()}" if value else "''"
