@@ -96,13 +96,13 @@ def ranked_at(mysql: Any, board: str, period_id: int) -> list[tuple[int, int, in
     )
 
 
-def make_past(mysql: Any, period_id: int, state: str = "open") -> None:
-    """Have a period be one of 70 days ago. For a process that has read its times already, they are what they were."""
+def move_to_last_week(mysql: Any, period_id: int) -> None:
+    """Have a period be one of last week. For a process that has read its times already, they are what they were."""
     with mysql.cursor() as cursor:
         cursor.execute(
-            "UPDATE periods SET starts_at = starts_at - INTERVAL 70 DAY, ends_at = ends_at - INTERVAL 70 DAY, "
-            "closes_at = closes_at - INTERVAL 70 DAY, state = %s WHERE id = %s",
-            (state, period_id),
+            "UPDATE periods SET starts_at = starts_at - INTERVAL 7 DAY, ends_at = ends_at - INTERVAL 7 DAY, "
+            "closes_at = closes_at - INTERVAL 7 DAY WHERE id = %s",
+            (period_id,),
         )
 
 
@@ -136,6 +136,6 @@ async def drive_two_weeks(settings: LeaderboardSettings, mysql: Any, accounts: A
         await make(database, MAIN, ALPS, LAPS, QUIET)
     async with serving(create_app(settings)) as client:
         last_week = await drive(client, accounts, LAST_WEEK)
-    make_past(mysql, last_week)
+    move_to_last_week(mysql, last_week)
     async with serving(create_app(settings)) as client:
         return Weeks(last_week, await drive(client, accounts, THIS_WEEK))

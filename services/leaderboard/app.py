@@ -130,7 +130,7 @@ def create_app(settings: LeaderboardSettings | None = None) -> FastAPI:
         router.include_router(part)
     return build_app(
         title="Leaderboard: scores and ranks",
-        description="Submit scores and read exact ranks. Equal totals share a rank; who reached a total first stands first.",
+        description="Submit scores and read exact ranks. Equal scores share a rank; who reached one first stands first.",
         prefix=PREFIX,
         settings=settings,
         lifespan=lifespan,

@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import event
 
 from services.common.mysql.database import Database
 from services.leaderboard.boards import periods as table
@@ -172,3 +173,41 @@ async def test_who_asks_after_a_period_has_begun_is_told_of_it_though_others_ask
         after = await places.shown("quiet", "day", None, lambda: times[-1])
         await before
     assert after.place is not None
+
+
+async def test_the_previous_period_is_not_looked_for_by_each_who_reads_it(
+    leaderboard_settings: LeaderboardSettings, leaderboard_database: Database, weeks: Weeks
+) -> None:
+    statements: list[str] = []
+    event.listen(leaderboard_database.engine.sync_engine, "before_cursor_execute", lambda *each: statements.append(each[2]))
+    async with catalogue_of(leaderboard_settings) as catalogue:
+        places = Places(catalogue, leaderboard_database)
+        for _ in range(10):
+            shown = await places.shown("alps", "week", "previous", lambda: datetime.now(UTC))
+            assert shown.place is not None
+            assert shown.place.at.period_id == weeks.last_week
+    assert 1 <= len([each for each in statements if "periods" in each]) <= 2
+
+
+async def test_a_period_that_is_made_later_may_become_the_previous_one(
+    leaderboard_settings: LeaderboardSettings, leaderboard_database: Database, mysql: Any, weeks: Weeks
+) -> None:
+    """Whoever was late, within the grace of a week that nobody had played in."""
+    shift = "starts_at {0} INTERVAL 7 DAY, ends_at {0} INTERVAL 7 DAY, closes_at {0} INTERVAL 7 DAY"
+    with mysql.cursor() as cursor:
+        earlier = ", ".join(f"{part.split()[0]} = {part}" for part in shift.format("-").split(", "))
+        cursor.execute(f"UPDATE periods SET {earlier} WHERE id = %s", (weeks.last_week,))
+        async with catalogue_of(leaderboard_settings) as catalogue:
+            places = Places(catalogue, leaderboard_database)
+
+            async def previous() -> int | None:
+                shown = await places.shown("alps", "week", "previous", lambda: datetime.now(UTC))
+                return shown.place and shown.place.at.period_id
+
+            assert await previous() == weeks.last_week
+            cursor.execute(
+                "INSERT INTO periods (board_id, window_id, number, starts_at, ends_at, closes_at, state) "
+                f"SELECT board_id, window_id, number, {shift.format('+')}, state FROM periods WHERE id = %s",
+                (weeks.last_week,),
+            )
+            assert await previous() == cursor.lastrowid

@@ -57,11 +57,13 @@ class Places:
         # Of each window the period that was running last, and of periods that are asked for by their ids.
         self._running: dict[int, Period] = {}
         self._periods: OrderedDict[int, Period] = OrderedDict()
+        # By windows, a running period and the one that ended where it begins, by their ids.
+        self._before: dict[int, tuple[int, int]] = {}
         # Of windows where nothing counts just now.
         self._gaps: dict[int, _Gap] = {}
         self._closed: OrderedDict[Place, float] = OrderedDict()
         self._making: SharedWork[Period | _Gap] = SharedWork()
-        self._reading: SharedWork[Period | None] = SharedWork()
+        self._reading: SharedWork[periods.Running] = SharedWork()
         self._read: OrderedDict[int, tuple[Period | None, float]] = OrderedDict()
         self._lookups: Gather[int, Period | None] = Gather(self._look_up, most=_GATHERED)
 
@@ -139,20 +141,26 @@ class Places:
                 raise PeriodNotFound(f"The window {found.definition.name} never ends: it has no previous period.")
             return Shown(board, found, Ranked(Place(board.board_id, ALL_TIME), board.direction, None))
         running = self._running.get(found.window_id)
-        if period != PREVIOUS and running is not None and running.has(now()):
-            return Shown(board, found, _ranked(board, running))
+        if running is not None and running.has(now()):
+            if period != PREVIOUS:
+                return Shown(board, found, _ranked(board, running))
+            before = self._before.get(found.window_id)
+            if before is not None and before[0] == running.period_id:
+                return await self._shown_by_id(board, None, before[1])
 
-        async def work() -> Period | None:
+        async def work() -> periods.Running:
             async with self._database.reading() as connection:
                 # The time is that of now, when everybody has asked whom this answers: a period may have begun since the first.
-                both = await periods.find_running(connection, board.board_id, found.window_id, now())
-                return both.previous if period == PREVIOUS else both.current
+                return await periods.find_running(connection, board.board_id, found.window_id, now())
 
-        shown = await self._reading.ask((found.window_id, period), work)
+        current, previous = await self._reading.ask(found.window_id, work)
+        if current is not None:
+            self._running[found.window_id] = current
+            if previous is not None and previous.ends_at == current.starts_at:  # else one may still be made between them
+                self._before[found.window_id] = current.period_id, previous.period_id
+        shown = previous if period == PREVIOUS else current
         if shown is not None and shown.state == "expired":
             raise PeriodExpired("What was ranked in this period is not kept any more.")
-        if shown is not None and period != PREVIOUS:
-            self._running[found.window_id] = shown
         return Shown(board, found, None if shown is None else _ranked(board, shown))
 
     async def _shown_by_id(self, board: Board, window: str | None, period_id: int) -> Shown:

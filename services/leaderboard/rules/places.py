@@ -34,7 +34,7 @@ class Ranked(NamedTuple):
 
 
 MAIN = Place(MAIN_BOARD_ID, ALL_TIME)
-"""The board that every session counts for, in all time."""
+"""The board of the endpoints that name none, in all time."""
 MAIN_RANKED = Ranked(MAIN, Direction.DESCENDING, None)
 
 
