@@ -6,6 +6,7 @@ Names are looked up here. What is found of a place is found in reads.py, as for 
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
+from time import monotonic
 from typing import NamedTuple
 
 from services.common.mysql.database import Database
@@ -20,6 +21,9 @@ from services.leaderboard.standings import queries, rendering, table
 
 _END = r"-?[0-9]{1,16}-[1-9][0-9]{0,19}"
 _NOBODY = Neighbours([], 0, 0)
+# A period may have expired since.
+_KNOWN_SECONDS = 1.0
+_MOST_VIEWS = 10_000
 
 
 class Asked(NamedTuple):
@@ -30,6 +34,16 @@ class Asked(NamedTuple):
     period: str | None = None
 
 
+class _View(NamedTuple):
+    """What is shown of a place, as long as it is right: until a moment by this process's clock, while its board is the same."""
+
+    shown: Shown
+    head: str
+    style: Style | None
+    listing: Listing
+    good_until: float
+
+
 class BoardReads:
     """Boards by their names. ``clock`` is MySQL's, as this process knows it; ``snapshots`` as `Reads` has it."""
 
@@ -38,45 +52,42 @@ class BoardReads:
         self._reads = reads
         self._snapshots = snapshots
         self._clock = clock
+        self._views: dict[Asked, _View] = {}
 
     async def find(self, asked: Asked) -> Ranked | None:
         """Where that is. None where nobody has played yet.
 
         Raises BoardNotFound, WindowNotFound, PeriodNotFound and PeriodExpired, as every method here that is asked for a place.
         """
-        return (await self._shown(asked)).place
+        return (await self._view(asked)).shown.place
 
     async def top(self, asked: Asked, limit: int, offset: int, cursor: str | None) -> RenderedPage:
         """A page (`BoardPage`): after the one that gave the ``cursor``, else from an offset on.
 
         Raises InvalidRequest when the cursor is not one of this place.
         """
-        shown = await self._shown(asked)
-        place = shown.place
-        listing = Listing("t1", _END, place.at if place else ())
-        after = None if cursor is None else _end(listing.decode(cursor))
-        if place is None:
-            return RenderedPage.of(rendering.board_page(_head(shown), _NOBODY, {}, 0, None, None))
-        # A board may begin or cease to show what was kept with sessions: what was rendered before is no such page then.
-        name = "board+extra" if shown.board.definition.show_extra else "board"
-        style = Style(name, partial(self._render, shown, place, listing))
-        return await self._reads.page(place, style, Span(limit, 0 if after else offset, after))
+        view = await self._view(asked)
+        place = view.shown.place
+        after = None if cursor is None else _end(view.listing.decode(cursor))
+        if place is None or view.style is None:
+            return RenderedPage.of(rendering.board_page(view.head, _NOBODY, {}, 0, None, None))
+        return await self._reads.page(place, view.style, Span(limit, 0 if after else offset, after))
 
     async def rank(self, asked: Asked, user_id: int) -> bytes:
         """A player's rank (`BoardRank`). Raises PlayerNotFound."""
-        shown = await self._shown(asked)
-        if shown.place is None:
+        view = await self._view(asked)
+        if view.shown.place is None:
             raise not_found(user_id)
-        found, total_players = await self._reads.position(shown.place, user_id)
-        extras = await self._extras_of(shown, [found.player])
-        return rendering.board_rank(
-            _head(shown), found.player, found.player.score, found.ahead, extras.get(user_id), total_players
-        )
+        (player, ahead), total_players = await self._reads.position(view.shown.place, user_id)
+        extra = None
+        if view.shown.board.definition.show_extra:
+            extra = (await self._extras_of(view.shown, [player])).get(user_id)
+        return rendering.board_rank(view.head, player, player.score, ahead, extra, total_players)
 
     async def own_rank(self, asked: Asked, caller: Principal) -> bytes:
         """The caller's rank (`OwnBoardRank`): without score and rank before their first session there."""
-        shown = await self._shown(asked)
-        head, place = _head(shown), shown.place
+        view = await self._view(asked)
+        head, shown, place = view.head, view.shown, view.shown.place
         found, total_players = await self._reads.own_position(place, caller) if place else (None, 0)
         if found is None:
             if place is not None:
@@ -89,15 +100,17 @@ class BoardReads:
 
     async def around(self, asked: Asked, user_id: int, radius: int) -> bytes:
         """A player among those who stand next to them (`BoardAround`). Raises PlayerNotFound."""
-        shown = await self._shown(asked)
-        if shown.place is None:
+        view = await self._view(asked)
+        if view.shown.place is None:
             raise not_found(user_id)
-        found, total_players = await self._reads.neighbours(shown.place, user_id, radius)
-        by_player = await self._extras_of(shown, found.players)
-        extras = {
-            number: by_player[player.user_id] for number, player in enumerate(found.players) if player.user_id in by_player
-        }
-        return rendering.board_around(_head(shown), found, extras, total_players)
+        found, total_players = await self._reads.neighbours(view.shown.place, user_id, radius)
+        extras: dict[int, str] = {}
+        if view.shown.board.definition.show_extra:
+            by_player = await self._extras_of(view.shown, found.players)
+            extras = {
+                number: by_player[player.user_id] for number, player in enumerate(found.players) if player.user_id in by_player
+            }
+        return rendering.board_around(view.head, found, extras, total_players)
 
     async def standings(self, user_id: int) -> bytes:
         """Where a player stands in every place that goes on (`PlayerStandings`): in none, if they have not played."""
@@ -112,8 +125,30 @@ class BoardReads:
             found.append(rendering.standing(board, window, at.period_id, scores[at], rank, total_players))
         return rendering.standings(found)
 
-    async def _shown(self, asked: Asked) -> Shown:
-        return await self._places.shown(asked.board, asked.window, asked.period, self._clock)
+    async def _view(self, asked: Asked) -> _View:
+        view = self._views.get(asked)
+        if (
+            view is not None
+            and monotonic() < view.good_until
+            and self._places.find_board(asked.board) is view.shown.board  # another object, once it has changed
+        ):
+            return view
+        shown = await self._places.shown(asked.board, asked.window, asked.period, self._clock)
+        place = shown.place
+        listing = Listing("t1", _END, place.at if place else ())
+        if place is None:  # whoever plays first makes another of it
+            return _View(shown, _head(shown), None, listing, 0.0)
+        # A board may begin or cease to show what was kept with sessions: what was rendered before is no such page then.
+        name = "board+extra" if shown.board.definition.show_extra else "board"
+        style = Style(name, partial(self._render, shown, place, listing))
+        seconds = _KNOWN_SECONDS
+        if shown.ends_at is not None:
+            seconds = min(seconds, (shown.ends_at - self._clock()).total_seconds())
+        view = _View(shown, _head(shown), style, listing, monotonic() + seconds)
+        if len(self._views) >= _MOST_VIEWS:
+            self._views.clear()
+        self._views[asked] = view
+        return view
 
     async def _render(
         self,

@@ -84,6 +84,10 @@ class Catalogue:
             raise BoardNotFound(name)
         return board
 
+    def by_name(self, name: str) -> Board | None:
+        """The board of this name, if it is known."""
+        return self._known.by_name(name)
+
     def by_id(self, board_id: int) -> Board | None:
         """The board with this id, if it is known."""
         return self._known.by_id(board_id)

@@ -3,7 +3,7 @@
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from time import monotonic
 from typing import NamedTuple
 
@@ -25,15 +25,30 @@ _MOST_REMEMBERED = 100_000
 # A listed period may be written down at any time, and a closed board may be opened again.
 _KNOWN_SECONDS = 1.0
 _MOST_ID = 2**32 - 1
+_BEGIN, _END = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 PREVIOUS = "previous"
 
 
 class Shown(NamedTuple):
-    """A place that is asked for. None where nobody has played in the period yet, or where there is no previous one."""
+    """A place that is asked for. None where nobody has played in the period yet, or where there is no previous one.
+
+    ``ends_at``: until when it is what was asked for, None if time does not change that.
+    """
 
     board: Board
     window: Window
     place: Ranked | None
+    ends_at: datetime | None = None
+
+
+class _Windows(NamedTuple):
+    """Where a session of these times counts on a board, as long as the board is the same."""
+
+    board: Board
+    aggregate: Aggregate
+    places: Sequence[Ranked]
+    starts_at: datetime
+    ends_at: datetime
 
 
 class _Gap(NamedTuple):
@@ -59,6 +74,8 @@ class Places:
         self._periods: OrderedDict[int, Period] = OrderedDict()
         # By windows, a running period and the one that ended where it begins, by their ids.
         self._before: dict[int, tuple[int, int]] = {}
+        self._windows: dict[int, _Windows] = {}
+        self._names: dict[Place, tuple[str, str]] = {}
         # Of windows where nothing counts just now.
         self._gaps: dict[int, _Gap] = {}
         self._closed: OrderedDict[Place, float] = OrderedDict()
@@ -77,12 +94,11 @@ class Places:
         boards = await self._named(played) if played.boards is not None else self._ruled(played)
         counts: list[Count] = []
         for board, value in boards:
-            definition = board.definition
-            aggregate = Aggregate(definition.aggregate)
-            for window in board.windows:
-                place = await self._place(board, window, time)
-                if place is not None and not self._is_closed(place.at):
-                    counts.append(Count(place, aggregate, value, board.version))
+            windows = self._windows.get(board.board_id)
+            if windows is None or windows.board is not board or not windows.starts_at <= time < windows.ends_at:
+                windows = await self._find_places(board, time)
+            aggregate, version = windows.aggregate, board.version
+            counts += [Count(place, aggregate, value, version) for place in windows.places if not self._is_closed(place.at)]
         if len(counts) > MOST_PLACES and played.boards is not None:
             detail = f"A session counts in {MOST_PLACES} places at most. On these boards it would count in {len(counts)}."
             raise InvalidRequest(detail, errors=[FieldError(detail=detail, pointer="#/boards")])
@@ -143,10 +159,10 @@ class Places:
         running = self._running.get(found.window_id)
         if running is not None and running.has(now()):
             if period != PREVIOUS:
-                return Shown(board, found, _ranked(board, running))
+                return Shown(board, found, _ranked(board, running), running.ends_at)
             before = self._before.get(found.window_id)
             if before is not None and before[0] == running.period_id:
-                return await self._shown_by_id(board, None, before[1])
+                return (await self._shown_by_id(board, None, before[1]))._replace(ends_at=running.ends_at)
 
         async def work() -> periods.Running:
             async with self._database.reading() as connection:
@@ -161,7 +177,9 @@ class Places:
         shown = previous if period == PREVIOUS else current
         if shown is not None and shown.state == "expired":
             raise PeriodExpired("What was ranked in this period is not kept any more.")
-        return Shown(board, found, None if shown is None else _ranked(board, shown))
+        # Without a current one, any session may make one, and what was the previous one is so no more.
+        ends_at = now() if current is None else current.ends_at
+        return Shown(board, found, None if shown is None else _ranked(board, shown), ends_at)
 
     async def _shown_by_id(self, board: Board, window: str | None, period_id: int) -> Shown:
         period = None
@@ -176,8 +194,22 @@ class Places:
             raise PeriodExpired("What was ranked in this period is not kept any more.")
         return Shown(board, found, _ranked(board, period))
 
+    def find_board(self, name: str) -> Board | None:
+        """The board of this name as it is known now."""
+        return self._catalogue.by_name(name)
+
     async def names(self, at: Place) -> tuple[str, str]:
         """The names of a place's board and window; empty of what is gone. Raises what the database raises."""
+        names = self._names.get(at)
+        if names is None:
+            names = await self._find_names(at)
+            if all(names):
+                if len(self._names) >= _MOST_REMEMBERED:
+                    self._names.clear()
+                self._names[at] = names
+        return names
+
+    async def _find_names(self, at: Place) -> tuple[str, str]:
         board = self._catalogue.by_id(at.board_id)
         if board is None:
             return "", ""
@@ -218,15 +250,26 @@ class Places:
             raise InvalidRequest(error.detail, errors=[error])
         return boards
 
-    async def _place(self, board: Board, window: Window, time: datetime) -> Ranked | None:
-        if window.definition.kind == "all":
-            return Ranked(Place(board.board_id, ALL_TIME), board.direction, None)
-        period = self._running.get(window.window_id)
-        if period is None or not period.has(time):
-            period = await self._find(board, window, time)
+    async def _find_places(self, board: Board, time: datetime) -> _Windows:
+        """Where a session of ``time`` counts on a board. Remembered, unless something may begin to count at any moment."""
+        places: list[Ranked] = []
+        starts_at, ends_at, whole = _BEGIN, _END, True
+        for window in board.windows:
+            if window.definition.kind == "all":
+                places.append(Ranked(Place(board.board_id, ALL_TIME), board.direction, None))
+                continue
+            period = self._running.get(window.window_id)
+            if period is None or not period.has(time):
+                period = await self._find(board, window, time)
             if period is None:
-                return None
-        return _ranked(board, period)
+                whole = False
+            else:
+                starts_at, ends_at = max(starts_at, period.starts_at), min(ends_at, period.ends_at)
+                places.append(_ranked(board, period))
+        found = _Windows(board, board.counting.aggregate, places, starts_at, ends_at)
+        if whole:
+            self._windows[board.board_id] = found
+        return found
 
     async def _find(self, board: Board, window: Window, time: datetime) -> Period | None:
         """The period of a window that has this time, made if it has to be."""

@@ -4,7 +4,8 @@ Whatever is spelt otherwise, malformed, out of bounds or not signed in is left t
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 from starlette.types import Receive, Scope
 
@@ -43,6 +44,8 @@ _LENGTH = re.compile(rb"[0-9]{1,3}")
 _NO_CACHE = (b"cache-control", b"no-cache")
 _REPLAYED = (REPLAYED.lower().encode(), b"true")
 
+_LONGEST_QUERY = 200
+_NO_QUERY: Mapping[str, str] = {}
 # The least and the greatest value of each number that a query may have.
 _BOUNDS = {"limit": (1, MAX_LIMIT), "offset": (0, MAX_OFFSET), "radius": (1, MAX_RADIUS)}
 
@@ -155,11 +158,16 @@ def _asked(board: str, query: Mapping[str, str]) -> Asked:
     return Asked(board, query.get("window"), query.get("period"))
 
 
-def _read_query(scope: Scope, *allowed: str) -> dict[str, str] | None:
+def _read_query(scope: Scope, *allowed: str) -> Mapping[str, str] | None:
     """A query that has each of these at most once, as the routes would take it. None for any other."""
     text: bytes = scope["query_string"]
     if not text:
-        return {}
+        return _NO_QUERY
+    return _parse_query(text, allowed) if len(text) <= _LONGEST_QUERY else None
+
+
+@lru_cache(maxsize=1024)
+def _parse_query(text: bytes, allowed: Sequence[str]) -> Mapping[str, str] | None:
     if not _QUERY.fullmatch(text):
         return None
     pairs = [pair.split("=") for pair in text.decode().split("&")]

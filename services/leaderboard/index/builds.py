@@ -35,7 +35,7 @@ PAUSE_SECONDS: dict[Outcome | _Failed, float] = {
     Outcome.COMPLETE: 0.0,
     Outcome.HELD: 0.5,
     Outcome.OVERTAKEN: 0.1,
-    Outcome.SMALL: 15.0,
+    Outcome.SMALL: 5.0,
     Outcome.FULL: 10.0,
     _Failed.FAILED: 0.25,
 }
