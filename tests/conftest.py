@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mappin
 from pathlib import Path
 
 import httpx
+import hypothesis
 import pymysql
 import pytest
 from pydantic import SecretStr
@@ -19,7 +20,11 @@ from services.leaderboard.settings import LeaderboardSettings
 from services.local.stack import Stack
 from tests.servers import pair
 from tests.signing_in import Clock
-from tests.system import QUICK_PASSWORDS, Accounts, make_secrets, serving
+from tests.system import INDEX_OF_FEW, QUICK_PASSWORDS, Accounts, make_secrets, serving
+
+# How fast examples are found says something of the machine, which may be busy, and nothing of what is tested.
+hypothesis.settings.register_profile("patient", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("patient")
 
 # A line a request says nothing that a failing assertion does not.
 logging.getLogger("httpx").setLevel(logging.WARNING)
@@ -38,10 +43,19 @@ _EMPTIED = (
     "password_attempts",
     "players",
     "game_sessions",
+    "session_extras",
     "standings",
     "outbox",
     "erasures",
     "erased_keys",
+    "periods",
+)
+# What a new database has of boards: tests make others beside it.
+_DEFAULT_BOARD = (
+    "DELETE FROM windows WHERE board_id <> 1 OR name <> 'all'",
+    "DELETE FROM boards WHERE id <> 1",
+    """UPDATE boards SET rule = '{"where": {}}', title = '', min_score = 0, max_score = 1000000000""",
+    "UPDATE boards SET show_extra = 0, state = 'active'",
 )
 
 _LOGS = pytest.StashKey[Path]()
@@ -81,7 +95,7 @@ def stack(
     """The whole system, as `make run` starts it, with two leaderboard processes."""
     folder = tmp_path_factory.mktemp("stack")
     request.config.stash[_LOGS] = folder / "logs"
-    with pair().stack(folder, secrets=secrets, leaderboards=2, environment=QUICK_PASSWORDS) as running:
+    with pair().stack(folder, secrets=secrets, leaderboards=2, environment=QUICK_PASSWORDS | INDEX_OF_FEW) as running:
         yield running
 
 
@@ -100,6 +114,7 @@ def settings_of(stack: Stack, secrets: Mapping[str, str]) -> LeaderboardSettings
         leaderboard_mysql_password=SecretStr(secrets["LEADERBOARD_MYSQL_PASSWORD"]),
         jwt_keys=SecretStr(secrets["JWT_KEYS"]),
         redis_url=stack.redis.url,
+        index_from_players=0,  # as INDEX_OF_FEW
         redis_password=SecretStr(secrets["REDIS_PASSWORD"]),
     )
 
@@ -141,6 +156,8 @@ def mysql(stack: Stack, migration_settings: MigrationSettings) -> Iterator["pymy
         cursor.execute("SET foreign_key_checks = 0, lock_wait_timeout = 20")
         for table in _EMPTIED:
             cursor.execute(f"TRUNCATE TABLE {table}")
+        for statement in _DEFAULT_BOARD:
+            cursor.execute(statement)
     try:
         yield connection
     finally:
@@ -173,6 +190,7 @@ def leaderboard_settings(
         jwt_keys=SecretStr(secrets["JWT_KEYS"]),
         mysql_timeout=PATIENCE,
         submissions_per_second=0,  # as NO_SUBMISSION_LIMIT
+        index_from_players=0,  # as INDEX_OF_FEW
         # The stack's own services use database 0.
         redis_url=stack.redis.url.removesuffix("/0") + "/1",
         redis_password=SecretStr(secrets["REDIS_PASSWORD"]),

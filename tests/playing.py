@@ -13,15 +13,19 @@ from tests.ranked import database_of
 API = "/api/leaderboard"
 
 
-async def send(client: httpx.AsyncClient, headers: dict[str, str], score: int, key: str | None = None) -> httpx.Response:
-    """Submit a session; gives whatever is answered."""
+async def send(
+    client: httpx.AsyncClient, headers: dict[str, str], score: int, key: str | None = None, **said: Any
+) -> httpx.Response:
+    """Submit a session, of which more may be ``said``; gives whatever is answered."""
     named = {} if key is None else {"Idempotency-Key": key}
-    return await client.post(f"{API}/submit", json={"score": score}, headers={**headers, **named})
+    return await client.post(f"{API}/submit", json={"score": score, **said}, headers={**headers, **named})
 
 
-async def submit(client: httpx.AsyncClient, headers: dict[str, str], score: int, key: str | None = None) -> dict[str, Any]:
+async def submit(
+    client: httpx.AsyncClient, headers: dict[str, str], score: int, key: str | None = None, **said: Any
+) -> dict[str, Any]:
     """Submit a session, which must be stored."""
-    response = await send(client, headers, score, key)
+    response = await send(client, headers, score, key, **said)
     assert response.status_code == 201, response.text
     answer: dict[str, Any] = response.json()
     return answer

@@ -1,6 +1,6 @@
 """Standings put straight into MySQL, and the ranking index beside them."""
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from random import Random
 from time import monotonic
@@ -9,12 +9,16 @@ from typing import Any
 from services.common.mysql.database import Database
 from services.leaderboard.index.breaker import Breaker
 from services.leaderboard.index.connection import RedisConnection
+from services.leaderboard.index.epoch import Epoch
 from services.leaderboard.index.reader import RankingIndex
-from services.leaderboard.index.writer import IndexWriter
-from services.leaderboard.rules.places import MAIN
+from services.leaderboard.index.writer import Applied, Begun, IndexWriter
+from services.leaderboard.rules.places import MAIN_RANKED, Ranked
 from services.leaderboard.rules.ranking import MAX_TOTAL
 from services.leaderboard.rules.standings import StandingRow
 from services.leaderboard.settings import LeaderboardSettings
+
+EPOCH = "5e" * 8
+"""Of indexes that are built past MySQL."""
 
 
 def random_standings(players: int, random: Random) -> list[StandingRow]:
@@ -40,9 +44,12 @@ def put(mysql: Any, rows: Iterable[StandingRow]) -> None:
     with mysql.cursor() as cursor:
         cursor.executemany("REPLACE INTO players (user_id, username) VALUES (%s, %s)", [(r.user_id, r.username) for r in rows])
         cursor.executemany(
-            "REPLACE INTO standings (board_id, period_id, user_id, score, sessions, reached_session_id, version) "
-            "VALUES (1, 0, %s, %s, %s, %s, %s)",
-            [(row.user_id, row.score, int(row.score is not None), row.reached_session_id, row.version) for row in rows],
+            "REPLACE INTO standings (board_id, period_id, user_id, score, sort, sessions, reached_session_id, version) "
+            "VALUES (1, 0, %s, %s, %s, %s, %s, %s)",
+            [
+                (r.user_id, r.score, r.score and -r.score, int(r.score is not None), r.reached_session_id, r.version)
+                for r in rows
+            ],
         )
         cursor.executemany(
             "REPLACE INTO game_sessions (id, user_id, submission_key, group_id, score, submitted_at) "
@@ -75,18 +82,45 @@ def usable() -> Breaker:
     return breaker
 
 
+def change(user_id: int, score: int | None, version: int = 1, *, reached: int = 0, name: str = "") -> StandingRow:
+    return StandingRow(user_id, name or f"player{user_id}", score, reached or user_id, version)
+
+
 @asynccontextmanager
-async def indexing(settings: LeaderboardSettings) -> AsyncIterator[tuple[IndexWriter, RankingIndex]]:
+async def indexing(
+    settings: LeaderboardSettings, epoch: str = EPOCH, want: Callable[[Ranked], None] = lambda _: None
+) -> AsyncIterator[tuple[IndexWriter, RankingIndex]]:
     """The index as a builder changes it and as requests read it."""
     redis = RedisConnection(settings, 2.0)
     try:
-        yield IndexWriter(redis), RankingIndex(redis, usable())
+        yield IndexWriter(redis), RankingIndex(redis, usable(), Epoch(epoch), want)
     finally:
         await redis.aclose()
 
 
-async def fill(index: IndexWriter, rows: list[StandingRow]) -> None:
-    """Build the index of the main board from these standings."""
-    assert await index.begin(MAIN, "test") == "BEGUN"
-    assert await index.apply(MAIN, rows, "test") == "OK"
-    assert await index.finish(MAIN, "test") == "OK"
+async def aheads_told(
+    reads: RankingIndex, standings: Sequence[tuple[Ranked, Sequence[StandingRow]]]
+) -> list[list[int | None] | None]:
+    """What telling of these standings is answered with, by place: how many others are ahead of each."""
+    return [told and list(told.aheads) for told in await reads.apply_and_rank(standings)]
+
+
+async def begin(index: IndexWriter, token: str, place: Ranked = MAIN_RANKED, epoch: str = EPOCH) -> Begun:
+    """Begin to build, as who has just looked at what there is."""
+    found = await index.status(place.at, "")
+    return await index.begin(place, epoch, token, found.build)
+
+
+async def fill(index: IndexWriter, rows: Sequence[StandingRow], place: Ranked = MAIN_RANKED, epoch: str = EPOCH) -> None:
+    """Build the index of a place from these standings."""
+    assert await begin(index, "test", place, epoch) == "BEGUN"
+    assert await index.apply(place, rows, epoch, "test") == "OK"
+    assert await index.finish(place, epoch, "test") == "OK"
+
+
+async def tell(index: IndexWriter, *rows: StandingRow, place: Ranked = MAIN_RANKED, epoch: str = EPOCH) -> Applied:
+    """Tell the index of standings that changed."""
+    [told] = await index.tell([(place, rows)], epoch)
+    if isinstance(told, Exception):
+        raise told
+    return told.applied

@@ -279,8 +279,8 @@ session.addEventListener("rename", render);
 account.addEventListener("change", render);
 submission.addEventListener("change", render);
 submission.addEventListener("counted", (event) => {
-  const standing = /** @type {CustomEvent<Standing | null>} */ (event).detail;
-  if (standing && standing.user_id === session.user?.user_id) {
+  const standing = /** @type {CustomEvent<Standing>} */ (event).detail;
+  if (standing.user_id === session.user?.user_id) {
     standingTurn += 1;
     state.standing = standing;
     render();

@@ -15,7 +15,7 @@ import { SessionEnded } from "./session.js";
 /**
  * Sends a score until the board has answered. Its idempotency key makes sending again safe: the board counts it once.
  *
- * Fires "change" with everything that shows; "counted", with the standing that the answer brought or null, when the score
+ * Fires "change" with everything that shows; "counted", with the standing that the answer brought, when the score
  * is on the board; and "sign-in", with the score, when its player has to sign in first.
  */
 export class Submission extends EventTarget {
@@ -69,8 +69,7 @@ export class Submission extends EventTarget {
       const { standing, repeated } = await this.#untilAnswered(attempt, player);
       this.#attempt = null;
       this.#show({ busy: false, result: outcome(score, standing, repeated) });
-      // The answer to a repeat may be as old as the first.
-      this.#fire("counted", repeated ? null : standing);
+      this.#fire("counted", standing);
     } catch (error) {
       if (error instanceof SessionEnded) {
         this.#show({ busy: false, result: "" });
@@ -123,7 +122,7 @@ export class Submission extends EventTarget {
 
   /**
    * @param {"counted" | "sign-in"} name
-   * @param {Standing | number | null} detail
+   * @param {Standing | number} detail
    */
   #fire(name, detail) {
     this.dispatchEvent(new CustomEvent(name, { detail }));

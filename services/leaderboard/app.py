@@ -1,7 +1,7 @@
 """The leaderboard service's application."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 
@@ -16,14 +16,21 @@ from services.common.settings import live_keys, load_settings
 from services.common.telemetry import configure_logging
 from services.common.tokens import TokenVerifier
 from services.common.upkeep import Upkeep
-from services.leaderboard.http import hot, players, rankings, submissions
+from services.leaderboard.board_reads import BoardReads
+from services.leaderboard.boards import deletion, periods
+from services.leaderboard.boards.catalogue import Catalogue
+from services.leaderboard.boards.places import Places
+from services.leaderboard.directory import Directory
+from services.leaderboard.http import boards, hot, players, rankings, submissions
 from services.leaderboard.http.dependencies import PREFIX
 from services.leaderboard.index.breaker import Breaker
+from services.leaderboard.index.builds import AT_ONCE, Builds
 from services.leaderboard.index.connection import RedisConnection
+from services.leaderboard.index.epoch import Epoch
 from services.leaderboard.index.follower import Follower
 from services.leaderboard.index.pages import PageCache
 from services.leaderboard.index.reader import RankingIndex
-from services.leaderboard.log import erased_keys, sessions
+from services.leaderboard.log import erased_keys
 from services.leaderboard.log.limits import SubmissionLimit
 from services.leaderboard.log.writer import LANES, Writer
 from services.leaderboard.operate.metrics import BoardMetrics
@@ -31,11 +38,15 @@ from services.leaderboard.players import changes
 from services.leaderboard.players.exports import Exports
 from services.leaderboard.players.writer import PlayerWriter
 from services.leaderboard.reads import Reads
-from services.leaderboard.rules.places import MAIN
 from services.leaderboard.settings import LeaderboardSettings
 from services.leaderboard.writes import Writes
 
-_CHORES = {"erased_keys": erased_keys.forget, "erasures": changes.finish_erasures}
+_CHORES = {
+    "erased_keys": erased_keys.forget,
+    "erasures": changes.finish_erasures,
+    "periods": periods.close_over,
+    "deletions": deletion.finish,
+}
 
 
 def _now() -> datetime:
@@ -44,6 +55,14 @@ def _now() -> datetime:
 
 # With what the writer is given to drain, less than whoever stops the process waits before it is killed.
 _CLOSE_SECONDS = 3.0
+
+
+async def _close(*steps: Callable[[], Awaitable[None]]) -> None:
+    """One after the other. Whatever a server that hangs does not let go of in time ends with the process."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_CLOSE_SECONDS):
+            for step in steps:
+                await step()
 
 
 def create_app(settings: LeaderboardSettings | None = None) -> FastAPI:
@@ -56,54 +75,62 @@ def create_app(settings: LeaderboardSettings | None = None) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[LifespanState]:
         account = settings.leaderboard_mysql_user, settings.leaderboard_mysql_password.get_secret_value()
         database = Database(settings, *account)
-        groups = Transactions(settings, *account, connections=LANES, first=sessions.PREPARE)
-        follows, builds = (Database(settings, *account, pool_size=2) for _ in range(2))
+        groups = Transactions(settings, *account, connections=LANES)
+        follows = Database(settings, *account, pool_size=2)
+        scans = Database(settings, *account, pool_size=AT_ONCE)
         snapshots = Database(settings, *account, pool_size=settings.ranking_pool_size, isolation_level="REPEATABLE READ")
-        breaker = Breaker()
+        definitions = Database(settings, *account, pool_size=2, isolation_level="REPEATABLE READ")
+        catalogue = Catalogue(definitions)
+        breaker, epoch = Breaker(), Epoch()
         redis = RedisConnection(settings)
-        index = RankingIndex(redis, breaker)
+        builds = Builds(scans, settings)
+        index = RankingIndex(redis, breaker, epoch, builds.want)
         pages = PageCache(settings, index)
         reads = Reads(snapshots, index, pages)
-        follower = Follower(follows, builds, redis, breaker, settings)
-        writer = Writer(groups, settings, MAIN, apply_and_rank=index.apply_and_rank, ranks=reads.ranks, told=follower.told)
-        app.state.reach = reach = Reach(settings, *account, databases=[snapshots, follows])
+        follower = Follower(follows, builds, redis, breaker, epoch, settings)
+        places = Places(catalogue, database)
+        tell = index.apply_and_rank
+        writer = Writer(groups, settings, places=places, apply_and_rank=tell, ranks=reads.ranks, told=follower.told)
+        app.state.reach = reach = Reach(settings, *account, databases=[snapshots, follows, definitions])
         app.state.follower = follower
         app.state.verifier = TokenVerifier(keys, settings.jwt_issuer, settings.jwt_audience)
-        people = PlayerWriter(database, settings, _now, apply_and_rank=index.apply_and_rank, told=follower.told)
+        people = PlayerWriter(database, settings, _now, places=places, apply_and_rank=tell, told=follower.told)
         limit = SubmissionLimit(snapshots, settings.submissions_per_second, settings.submissions_burst)
-        app.state.writes = Writes(database, limit, writer, people, reads, _now)
+        app.state.writes = Writes(places, limit, writer, people, reads, catalogue.clock.now)
         app.state.reads = reads
+        app.state.board_reads = BoardReads(places, reads, snapshots, catalogue.clock.now)
+        app.state.directory = Directory(catalogue, snapshots)
         app.state.exports = Exports(snapshots)
         app.state.upkeep = upkeep = Upkeep(database, _now, _CHORES, interval=settings.upkeep_seconds)
-        metrics = BoardMetrics(follower, reads, writer)
         await reach.start()
+        await catalogue.start()
         await follower.start()
         upkeep.start()
-        app.state.metrics.registry.register(metrics)
+        app.state.metrics.registry.register(metrics := BoardMetrics(follower, reads, writer))
         try:
             yield {"leave": writer.leave}
         finally:
             app.state.metrics.registry.unregister(metrics)
             await writer.drain()  # what was accepted is stored, also when nobody waits for the answer any more
-            # Whatever a server that hangs does not let go of in time ends with the process.
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_CLOSE_SECONDS):
-                    await upkeep.stop()
-                    await follower.stop()
-                    await reach.stop()
-                    await pages.aclose()
-                    await redis.aclose()
-                    for pool in (snapshots, follows, builds):
-                        await pool.dispose()
-                    await groups.dispose()
-                    await database.dispose()
+            stops = (
+                upkeep.stop,
+                follower.stop,
+                builds.stop,
+                catalogue.stop,
+                reach.stop,
+                pages.aclose,
+                index.aclose,
+                redis.aclose,
+            )
+            pools = snapshots, follows, scans, definitions, groups, database
+            await _close(*stops, *(pool.dispose for pool in pools))
 
     router = APIRouter()
-    for part in (submissions.router, rankings.router, players.router):
+    for part in (submissions.router, rankings.router, boards.router, rankings.boards, players.router):
         router.include_router(part)
     return build_app(
         title="Leaderboard: scores and ranks",
-        description="Submit scores and read exact ranks. Equal totals share a rank; who reached a total first stands first.",
+        description="Submit scores and read exact ranks. Equal scores share a rank; who reached one first stands first.",
         prefix=PREFIX,
         settings=settings,
         lifespan=lifespan,

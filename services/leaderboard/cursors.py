@@ -1,34 +1,69 @@
-"""Cursors of lists: where a page ended, opaque to clients, so that what is in them can change."""
+"""Cursors of lists: where a page ended, opaque to clients, so that what is in them can change.
+
+A cursor belongs to one list: given to another, of another board perhaps, it is refused as a broken one is.
+"""
 
 import base64
 import binascii
 import re
+from dataclasses import dataclass
+from hashlib import blake2b
 
 from services.common.http.problems import FieldError, InvalidRequest
 
-# What it is a cursor of, for one day there may be others.
-_KIND = b"s1:"
-_TEXT = re.compile(rb"[1-9][0-9]{0,19}")
+MAX_LENGTH = 160
+"""Characters of a cursor, at most."""
+_ID = r"[1-9][0-9]{0,19}"
 _MAX_ID = 2**64 - 1
 
 
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A list that is read page by page: of a ``kind``, and ``of`` what. ``form``: what a page ends with."""
+
+    kind: str
+    form: str
+    of: tuple[str | int, ...] = ()
+
+    def encode(self, last: str | int) -> str:
+        """The cursor of what comes after ``last``."""
+        return base64.urlsafe_b64encode(f"{self._name}:{last}".encode()).decode().rstrip("=")
+
+    def decode(self, cursor: str) -> str:
+        """What the page before ended with. Raises InvalidRequest if the cursor is not one that we gave for this list."""
+        try:
+            padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
+            text = base64.b64decode(padded, altchars=b"-_", validate=True).decode("ascii")
+        except (UnicodeError, binascii.Error):
+            raise _broken() from None
+        name, _, last = text.partition(":")
+        if name != self._name or not re.fullmatch(self.form, last):
+            raise _broken()
+        return last
+
+    @property
+    def _name(self) -> str:
+        if not self.of:
+            return self.kind
+        return f"{self.kind}.{blake2b(repr(self.of).encode(), digest_size=6).hexdigest()}"
+
+
+_SESSIONS = Listing("s1", _ID)
+
+
 def encode(session_id: int) -> str:
-    """The cursor of what comes after this session."""
-    return base64.urlsafe_b64encode(_KIND + str(session_id).encode()).decode().rstrip("=")
+    """The cursor of the sessions before this one."""
+    return _SESSIONS.encode(session_id)
 
 
 def decode(cursor: str) -> int:
     """The session that the page before ended with. Raises InvalidRequest if the cursor is not one that we gave."""
-    try:
-        text = base64.b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
-    except (UnicodeEncodeError, binascii.Error):
-        raise _broken() from None
-    session_id = text.removeprefix(_KIND)
-    if not text.startswith(_KIND) or not _TEXT.fullmatch(session_id) or int(session_id) > _MAX_ID:
+    session_id = int(_SESSIONS.decode(cursor))
+    if session_id > _MAX_ID:
         raise _broken()
-    return int(session_id)
+    return session_id
 
 
 def _broken() -> InvalidRequest:
-    detail = "Not a cursor that this service gave. Start again without one."
+    detail = "Not a cursor that this service gave for this list. Start again without one."
     return InvalidRequest(detail, errors=[FieldError(detail=detail, parameter="cursor")])

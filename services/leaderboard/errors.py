@@ -9,6 +9,29 @@ class PlayerNotFound(Problem):
     title = "No such player on this board"
 
 
+class BoardNotFound(Problem):
+    status = 404
+    type = "urn:problem:board-not-found"
+    title = "There is no such board"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"There is no board of the name {name}.")
+
+
+class WindowNotFound(Problem):
+    status = 404
+    type = "urn:problem:window-not-found"
+    title = "The board has no such window"
+
+
+class BoardConflict(Problem):
+    """What the board is by now does not let it become that. Nothing was changed."""
+
+    status = 409
+    type = "urn:problem:board-conflict"
+    title = "The board cannot be changed like this"
+
+
 class TotalTooLarge(Problem):
     """The player's total would leave the range in which every client counts exactly (IEEE 754: below 2^53)."""
 
@@ -37,6 +60,28 @@ class SessionErased(Problem):
     status = 409
     type = "urn:problem:session-erased"
     title = "The session was erased"
+
+
+class PeriodNotFound(Problem):
+    status = 404
+    type = "urn:problem:period-not-found"
+    title = "No such period of this board"
+
+
+class PeriodExpired(Problem):
+    """There was one. Its standings are not kept any more."""
+
+    status = 410
+    type = "urn:problem:period-expired"
+    title = "The period is not kept any more"
+
+
+class PeriodConflict(Problem):
+    """What there is already does not let the period be there. Nothing was changed."""
+
+    status = 409
+    type = "urn:problem:period-conflict"
+    title = "There cannot be such a period"
 
 
 class TooManySubmissions(Problem):

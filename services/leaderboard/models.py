@@ -3,8 +3,8 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, Boolean, Index, String, desc, text
-from sqlalchemy.dialects.mysql import BIGINT, BINARY, INTEGER, VARBINARY
+from sqlalchemy import JSON, Boolean, Index, String, text
+from sqlalchemy.dialects.mysql import BIGINT, BINARY, DATETIME, INTEGER, VARBINARY
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from services.common.mysql.database import TABLE_OPTIONS, UnsignedBigInt, UTCDateTime
@@ -15,22 +15,106 @@ class LeaderboardBase(DeclarativeBase):
 
 
 class Board(LeaderboardBase):
-    """What a board counts and how: which aggregate of a player's sessions, in which direction, over which periods."""
+    """What ranks players: by which value of their sessions, which sessions count for it, and which way it goes."""
 
     __tablename__ = "boards"
-    __table_args__ = (Index("uq_boards_name", "name", unique=True), TABLE_OPTIONS)
+    __table_args__ = (
+        Index("uq_boards_name", "name", unique=True),
+        Index("ix_boards_version", "version"),
+        TABLE_OPTIONS,
+    )
 
     id: Mapped[int] = mapped_column(INTEGER(unsigned=True), primary_key=True, autoincrement=True)
+    version: Mapped[int] = mapped_column(
+        UnsignedBigInt, comment="what boards_version was raised to by the last change of the board or its windows"
+    )
     name: Mapped[str] = mapped_column(String(64))
-    aggregate: Mapped[str] = mapped_column(String(16), comment="total: the sum of all sessions; best: the best one")
-    descending: Mapped[bool] = mapped_column(Boolean, comment="whether more is better")
-    period: Mapped[str] = mapped_column(String(16), comment="all, or how often the board starts anew")
-    max_score: Mapped[int] = mapped_column(BIGINT, comment="greatest score of one session")
+    title: Mapped[str] = mapped_column(String(100), comment="what players read; empty: the name")
+    metric: Mapped[str] = mapped_column(String(32), comment="which of a session's values; score is the one that each has")
+    aggregate: Mapped[str] = mapped_column(
+        String(16), comment="total: the sum of all; best: the best one; latest: the last one"
+    )
+    direction: Mapped[str] = mapped_column(String(16), comment="descending: more is better; ascending: less is")
+    rule: Mapped[Any | None] = mapped_column(
+        JSON(none_as_null=True), comment="which sessions that name no board count; NULL: none, without tags: every one"
+    )
+    min_score: Mapped[int] = mapped_column(BIGINT, comment="least value of one session")
+    max_score: Mapped[int] = mapped_column(BIGINT, comment="greatest value of one session")
+    show_extra: Mapped[bool] = mapped_column(Boolean, comment="whether the extra of the session that made a score is shown")
+    state: Mapped[str] = mapped_column(String(16), comment="active, closed, or deleting")
     created_at: Mapped[datetime] = mapped_column(UTCDateTime, server_default=text("CURRENT_TIMESTAMP(6)"))
 
 
+class Window(LeaderboardBase):
+    """When a board starts anew. Made once and never changed.
+
+    A window of kind ``all`` never does. One of kind ``every`` does after so many units, counted from its first local time. The
+    periods of one of kind ``listed`` are written down one by one.
+    """
+
+    __tablename__ = "windows"
+    __table_args__ = (Index("uq_windows_board_id_name", "board_id", "name", unique=True), TABLE_OPTIONS)
+
+    id: Mapped[int] = mapped_column(INTEGER(unsigned=True), primary_key=True, autoincrement=True)
+    board_id: Mapped[int] = mapped_column(INTEGER(unsigned=True))
+    name: Mapped[str] = mapped_column(String(64))
+    position: Mapped[int] = mapped_column(INTEGER(unsigned=True), comment="among the board's windows; 0 is the one shown first")
+    kind: Mapped[str] = mapped_column(String(16), comment="all, every, or listed")
+    every: Mapped[int | None] = mapped_column(INTEGER(unsigned=True), comment="so many units is a period long")
+    unit: Mapped[str | None] = mapped_column(String(16), comment="seconds, days, weeks, or months")
+    zone: Mapped[str | None] = mapped_column(String(64), comment="IANA time zone that its days are of; of seconds it is UTC")
+    first: Mapped[datetime | None] = mapped_column(DATETIME(fsp=6), comment="when period 0 begins, in local time of the zone")
+    grace_seconds: Mapped[int | None] = mapped_column(INTEGER(unsigned=True), comment="from a period's end to its closing")
+    keep: Mapped[int | None] = mapped_column(INTEGER(unsigned=True), comment="settled periods that are kept; NULL: all")
+    counts_from: Mapped[datetime | None] = mapped_column(
+        UTCDateTime, comment="added to a board that had sessions, it counts from its next period; NULL: from the first"
+    )
+
+
+class Period(LeaderboardBase):
+    """A stretch of a window. Its row says which times are in it, and its times never change."""
+
+    __tablename__ = "periods"
+    __table_args__ = (
+        # Not by number: where zone data changed, what is left between two rows may have the number of either.
+        Index("uq_periods_board_id_window_id_starts_at", "board_id", "window_id", "starts_at", unique=True),
+        Index("ix_periods_state_closes_at", "state", "closes_at"),
+        TABLE_OPTIONS,
+    )
+
+    id: Mapped[int] = mapped_column(INTEGER(unsigned=True), primary_key=True, autoincrement=True)
+    board_id: Mapped[int] = mapped_column(INTEGER(unsigned=True))
+    window_id: Mapped[int] = mapped_column(INTEGER(unsigned=True))
+    number: Mapped[int] = mapped_column(
+        BIGINT, comment="of which occurrence of the window it is; of listed ones, the how manieth"
+    )
+    title: Mapped[str | None] = mapped_column(String(100))
+    starts_at: Mapped[datetime] = mapped_column(UTCDateTime, comment="the first moment in it")
+    ends_at: Mapped[datetime] = mapped_column(UTCDateTime, comment="the first moment after it")
+    closes_at: Mapped[datetime] = mapped_column(UTCDateTime, comment="nothing is counted from then on")
+    state: Mapped[str] = mapped_column(String(16), comment="open, closed, settled, or expired")
+    players: Mapped[int | None] = mapped_column(UnsignedBigInt, comment="how many were ranked when it was settled")
+    settled_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+
+
+class BoardsVersion(LeaderboardBase):
+    """One row, which each change of boards and windows raises by one: so a process learns of changes by asking for a number.
+
+    Whoever changes any locks it first, and commits with it. So who has read a number can read whatever was changed up to it.
+    """
+
+    __tablename__ = "boards_version"
+    __table_args__ = (TABLE_OPTIONS,)
+
+    id: Mapped[int] = mapped_column(INTEGER(unsigned=True), primary_key=True, autoincrement=False)
+    version: Mapped[int] = mapped_column(UnsignedBigInt)
+
+
 class Player(LeaderboardBase):
-    """A user who has played, by the name that their token carried last."""
+    """A user who has played, by the name that their token carried last.
+
+    The row is the lock of all of the player's standings and sessions: whoever changes any takes it first.
+    """
 
     __tablename__ = "players"
     __table_args__ = (TABLE_OPTIONS,)
@@ -58,13 +142,31 @@ class GameSession(LeaderboardBase):
     group_id: Mapped[bytes] = mapped_column(BINARY(16), comment="the transaction that stored it")
     score: Mapped[int] = mapped_column(BIGINT)
     submitted_at: Mapped[datetime] = mapped_column(UTCDateTime)
-    # Of a session with a client's key, for the repeats.
-    answered_total: Mapped[int | None] = mapped_column(BIGINT, comment="the total that its submission was answered with")
-    answered_rank: Mapped[int | None] = mapped_column(UnsignedBigInt, comment="the rank that it was answered with")
+    places: Mapped[bytes | None] = mapped_column(
+        VARBINARY(192), comment="where it counts, as rules/places.py packs it; NULL: on the first board, in all time"
+    )
+    body_digest: Mapped[bytes | None] = mapped_column(
+        BINARY(16), comment="what tells whether a repeat says the same; NULL: only its score does"
+    )
+    metrics: Mapped[Any | None] = mapped_column(JSON(none_as_null=True), comment="values beside the score, by metric")
+    tags: Mapped[Any | None] = mapped_column(JSON(none_as_null=True), comment="what it is tagged with")
+
+
+class SessionExtra(LeaderboardBase):
+    """What a game keeps with a session, in a table of its own: the log is read whole, and stays narrow."""
+
+    __tablename__ = "session_extras"
+    __table_args__ = (TABLE_OPTIONS,)
+
+    session_id: Mapped[int] = mapped_column(UnsignedBigInt, primary_key=True, autoincrement=False)
+    extra: Mapped[str] = mapped_column(String(1024), comment="JSON, as the client sent it")
 
 
 class Standing(LeaderboardBase):
-    """A player on a board in a period: a function of the player's sessions. Never deleted: removed, its score is NULL."""
+    """A player on a board in a period: a function of the player's sessions. Never deleted: removed, its score is NULL.
+
+    Who changes a player's standings or sessions has locked the player's row in `players` before.
+    """
 
     __tablename__ = "standings"
 
@@ -74,6 +176,7 @@ class Standing(LeaderboardBase):
     )
     user_id: Mapped[int] = mapped_column(UnsignedBigInt, primary_key=True, autoincrement=False)
     score: Mapped[int | None] = mapped_column(BIGINT)
+    sort: Mapped[int | None] = mapped_column(BIGINT, comment="the score, negated where more is better: the least stands first")
     sessions: Mapped[int] = mapped_column(UnsignedBigInt, comment="how many sessions made the score")
     reached_session_id: Mapped[int] = mapped_column(
         UnsignedBigInt, comment="the session that reached it: who was first stands first"
@@ -82,20 +185,31 @@ class Standing(LeaderboardBase):
 
     # The order of the board. InnoDB keeps the primary key in it, so a page is read from this index alone.
     __table_args__ = (
-        Index("ix_standings_order", "board_id", "period_id", desc("score"), "reached_session_id"),
+        Index("ix_standings_order", "board_id", "period_id", "sort", "reached_session_id"),
+        Index("ix_standings_user_id", "user_id"),
         TABLE_OPTIONS,
     )
 
 
 class Outbox(LeaderboardBase):
-    """What changed and has still to be told to Redis, written with the change itself. NULL: everything may have changed."""
+    """What changed and has still to be told to Redis, written with the change itself."""
 
     __tablename__ = "outbox"
     __table_args__ = (TABLE_OPTIONS,)
 
     id: Mapped[int] = mapped_column(UnsignedBigInt, primary_key=True, autoincrement=True)
-    changed: Mapped[Any | None] = mapped_column(JSON(none_as_null=True), comment="[[board_id, period_id, user_id], …]")
+    changed: Mapped[Any] = mapped_column(JSON, comment="[[board_id, period_id, user_id], …]")
     created_at: Mapped[datetime] = mapped_column(UTCDateTime, server_default=text("CURRENT_TIMESTAMP(6)"))
+
+
+class IndexEpoch(LeaderboardBase):
+    """One row. An index in Redis is believed while it was built under this epoch: another one has all of them built anew."""
+
+    __tablename__ = "index_epoch"
+    __table_args__ = ({**TABLE_OPTIONS, "info": {"grant": "SELECT, UPDATE"}},)
+
+    id: Mapped[int] = mapped_column(INTEGER(unsigned=True), primary_key=True, autoincrement=False)
+    epoch: Mapped[bytes] = mapped_column(BINARY(8), comment="random; whatever makes every index doubtful sets another one")
 
 
 class Erasure(LeaderboardBase):

@@ -3,6 +3,7 @@
 Each is answered by the ranking index, and by MySQL, with the same answer, when the index is not to be read.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
@@ -13,17 +14,19 @@ from services.common.mysql.database import Database
 from services.common.tokens import Principal
 from services.leaderboard import cursors
 from services.leaderboard.errors import PlayerNotFound
-from services.leaderboard.index.pages import PageCache, RenderedPage
+from services.leaderboard.index.pages import PageCache, RenderedPage, Style
 from services.leaderboard.index.reader import RankingIndex
 from services.leaderboard.log import history
 from services.leaderboard.log.history import LoggedSession
-from services.leaderboard.rules.places import MAIN, Place
-from services.leaderboard.rules.standings import Neighbours, PlayerScore, Position
+from services.leaderboard.rules.places import Place, Ranked
+from services.leaderboard.rules.standings import Neighbours, PlayerScore, Position, Ranks, Span
 from services.leaderboard.standings import queries, rendering
 
 T = TypeVar("T")
 
 _GATHERED = 100
+# No player's id.
+_NOBODY = 0
 
 
 class SessionsPage(NamedTuple):
@@ -34,7 +37,7 @@ class SessionsPage(NamedTuple):
 
 
 class Reads:
-    """The board as it is read.
+    """Boards as they are read.
 
     ``reads`` gives each connection one snapshot, so that what MySQL answers is of one moment. How many of its connections
     there are bounds how many such answers are worked out at once; those who ask the same share one.
@@ -47,63 +50,124 @@ class Reads:
         self._shared: SharedWork[object] = SharedWork()
         self.from_mysql = 0
         """How often MySQL was asked for what the index tells otherwise."""
-        self._own_scores: Gather[int, PlayerScore | None] = Gather(self._list_scores, most=_GATHERED, lanes=2)
+        self._own_scores: Gather[tuple[Place, int], PlayerScore | None] = Gather(self._list_scores, most=_GATHERED, lanes=2)
 
-    async def top(self, limit: int, offset: int) -> RenderedPage:
-        """A page of the board (`TopPage`)."""
+    async def top(self, place: Ranked, limit: int, offset: int) -> RenderedPage:
+        """A page of a place (`TopPage`)."""
+        return await self.page(place, TOP, Span(limit, offset))
+
+    @staticmethod
+    def empty_top(limit: int, offset: int) -> RenderedPage:
+        """A page of a place where nobody has played (`TopPage`)."""
+        return RenderedPage.of(rendering.top(Neighbours([], offset, 0), Span(limit, offset), 0))
+
+    async def rank(self, place: Ranked, user_id: int) -> bytes:
+        """A player's rank (`PlayerRank`). Raises PlayerNotFound."""
+        found, _ = await self.position(place, user_id)
+        return rendering.rank(found.player, found.ahead)
+
+    async def own_rank(self, place: Ranked | None, caller: Principal) -> bytes:
+        """The caller's rank (`OwnRank`): always of their last acknowledged session, whichever process stored it."""
+        found, _ = await self.own_position(place, caller) if place else (None, None)
+        if found is None:
+            return rendering.rank(PlayerScore(caller.user_id, caller.username, 0), None)
+        return rendering.rank(found.player, found.ahead)
+
+    async def around(self, place: Ranked, user_id: int, radius: int) -> bytes:
+        """A player among those who stand next to them (`PlayersAround`). Raises PlayerNotFound."""
+        found, _ = await self.neighbours(place, user_id, radius)
+        return rendering.around(found)
+
+    async def page(self, place: Ranked, style: Style, span: Span) -> RenderedPage:
+        """A page, rendered in a style."""
 
         async def load(connection: AsyncConnection) -> RenderedPage:
-            players = await queries.list_page(connection, MAIN, limit, offset)
-            ahead = await queries.count_ahead(connection, MAIN, players[0].score) if players else 0
-            total_players = await queries.count_players(connection, MAIN)
-            return RenderedPage.of(rendering.top(Neighbours(players, offset, ahead), limit, total_players))
+            found = await queries.find_page(connection, place.at, span)
+            total_players = await queries.count_players(connection, place.at)
+            return RenderedPage.of(await style.render(found, span, total_players, None))
 
-        page = await self._pages.find(MAIN, limit, offset)
-        return page if page is not None else await self._from_mysql(("top", limit, offset), load)
+        page = await self._pages.find(place, style, span)
+        return page if page is not None else await self._from_mysql(("page", style.name, place.at, span), load)
 
-    async def rank(self, user_id: int) -> bytes:
-        """A player's rank (`PlayerRank`). Raises PlayerNotFound."""
+    async def position(self, place: Ranked, user_id: int) -> tuple[Position, int]:
+        """A player's score, how many are ahead of it, and how many are ranked. Raises PlayerNotFound."""
 
-        async def load(connection: AsyncConnection) -> Position | None:
-            found = await queries.list_scores(connection, MAIN, [user_id])
-            return Position(found[0], await queries.count_ahead(connection, MAIN, found[0].score)) if found else None
+        async def load(connection: AsyncConnection) -> tuple[Position | None, int]:
+            total_players = await queries.count_players(connection, place.at)
+            found = await queries.list_scores(connection, place.at, [user_id])
+            if not found:
+                return None, total_players
+            ahead = await queries.count_ahead(connection, place.at, place.direction.sort(found[0].score))
+            return Position(found[0], ahead), total_players
 
-        answer = await self._index.rank(MAIN, user_id)
-        place = answer[0] if answer is not None else await self._from_mysql(("rank", user_id), load)
-        if place is None:
-            raise _not_found(user_id)
-        return rendering.rank(place.player, place.ahead)
+        answer = await self._index.rank(place, user_id)
+        found, total_players = answer if answer is not None else await self._from_mysql(("rank", place.at, user_id), load)
+        if found is None:
+            raise not_found(user_id)
+        return found, total_players
 
-    async def own_rank(self, caller: Principal) -> bytes:
-        """The caller's rank (`OwnRank`): always of their last acknowledged session, whichever process stored it.
+    async def own_position(self, place: Ranked, caller: Principal) -> tuple[Position | None, int | None]:
+        """The caller's: always of their last acknowledged session, whichever process stored it. None before the first.
 
         So the score is MySQL's; the index is asked only how many are ahead of it.
         """
-        own = await self._own_scores.ask(caller.user_id)
+        own = await self._own_scores.ask((place.at, caller.user_id))
         if own is None:
-            return rendering.rank(PlayerScore(caller.user_id, caller.username, 0), None)
-        ahead = await self._index.ahead(MAIN, own.user_id, own.score)
-        if ahead is None:
-            ahead = (await self._count_ahead(MAIN, {own.user_id: own.score}))[own.user_id]
-        return rendering.rank(own, ahead)
-
-    async def around(self, user_id: int, radius: int) -> bytes:
-        """A player among those who stand next to them (`PlayersAround`). Raises PlayerNotFound."""
-
-        async def load(connection: AsyncConnection) -> Neighbours | None:
-            return await queries.find_neighbours(connection, MAIN, user_id, radius)
-
-        answer = await self._index.around(MAIN, user_id, radius)
-        found = answer[0] if answer is not None else await self._from_mysql(("around", user_id, radius), load)
+            return None, None
+        found = await self._index.ahead(place, own.user_id, own.score)
         if found is None:
-            raise _not_found(user_id)
-        return rendering.around(found)
+            [ranks] = await self.ranks([(place, {own.user_id: own.score})])
+            return Position(own, ranks.by_player[own.user_id] - 1), ranks.total_players
+        return Position(own, found[0]), found[1]
 
-    async def ranks(self, at: Place, scores: Mapping[int, int]) -> Mapping[int, int]:
-        """The rank that each of these players has with this score, among the others as they are now."""
-        found = await self._index.ahead_of_each(at, list(scores.items()))
-        aheads = await self._count_ahead(at, scores) if found is None else dict(zip(scores, found, strict=True))
-        return {user_id: 1 + ahead for user_id, ahead in aheads.items()}
+    async def neighbours(self, place: Ranked, user_id: int, radius: int) -> tuple[Neighbours, int]:
+        """A player among those who stand next to them, and how many are ranked. Raises PlayerNotFound."""
+
+        async def load(connection: AsyncConnection) -> tuple[Neighbours | None, int]:
+            total_players = await queries.count_players(connection, place.at)
+            return await queries.find_neighbours(connection, place.at, user_id, radius), total_players
+
+        answer = await self._index.around(place, user_id, radius)
+        question = "around", place.at, user_id, radius
+        found, total_players = answer if answer is not None else await self._from_mysql(question, load)
+        if found is None:
+            raise not_found(user_id)
+        return found, total_players
+
+    async def count_players(self, place: Ranked) -> int:
+        """How many players are ranked."""
+        found = await self._index.ahead(place, _NOBODY, 0)
+        if found is not None:
+            return found[1]
+
+        async def load(connection: AsyncConnection) -> int:
+            return await queries.count_players(connection, place.at)
+
+        return await self._from_mysql(("count", place.at), load)
+
+    async def ranks_of(self, user_id: int, scores: Mapping[Ranked, int]) -> dict[Place, tuple[int, int | None]]:
+        """The rank that a player has in each of these places with this score, and how many are ranked there."""
+        places = list(scores)
+        found = await asyncio.gather(*(self._index.ahead(place, user_id, scores[place]) for place in places))
+        ranks: dict[Place, tuple[int, int | None]] = {
+            place.at: (1 + each[0], each[1]) for place, each in zip(places, found, strict=True) if each is not None
+        }
+        others = [place for place in places if place.at not in ranks]
+        if others:
+            counted = await self.ranks([(place, {user_id: scores[place]}) for place in others])
+            ranks |= {place.at: (of.by_player[user_id], of.total_players) for place, of in zip(others, counted, strict=True)}
+        return ranks
+
+    async def ranks(self, asked: Sequence[tuple[Ranked, Mapping[int, int]]]) -> Sequence[Ranks]:
+        """The ranks that players have with these scores, by place, among the others as they are now: from MySQL."""
+        sorts = [
+            (place.at, {user_id: place.direction.sort(score) for user_id, score in scores.items()}) for place, scores in asked
+        ]
+
+        async def load(connection: AsyncConnection) -> Sequence[Ranks]:
+            return await queries.find_ranks(connection, sorts)
+
+        return await self._from_mysql(("ranks", *((at, *each.items()) for at, each in sorts)), load)
 
     async def own_sessions(self, caller: Principal, limit: int, cursor: str | None) -> SessionsPage:
         """A page of the caller's sessions, newest first. Raises InvalidRequest when the cursor is not one of ours."""
@@ -113,17 +177,15 @@ class Reads:
         page = rows[:limit]
         return SessionsPage(page, cursors.encode(page[-1].session_id) if len(rows) > limit else None)
 
-    async def _list_scores(self, user_ids: list[int]) -> list[PlayerScore | BaseException | None]:
+    async def _list_scores(self, asked: list[tuple[Place, int]]) -> list[PlayerScore | BaseException | None]:
+        wanted: dict[Place, set[int]] = {}
+        for at, user_id in asked:
+            wanted.setdefault(at, set()).add(user_id)
+        found: dict[tuple[Place, int], PlayerScore] = {}
         async with self._reads.reading() as connection:
-            found = await queries.list_scores(connection, MAIN, set(user_ids))
-        by_user = {player.user_id: player for player in found}
-        return [by_user.get(user_id) for user_id in user_ids]
-
-    async def _count_ahead(self, at: Place, scores: Mapping[int, int]) -> Mapping[int, int]:
-        async def load(connection: AsyncConnection) -> Mapping[int, int]:
-            return await queries.count_ahead_of_each(connection, at, scores)
-
-        return await self._from_mysql(("ahead", at, *scores.items()), load)
+            for at, user_ids in wanted.items():
+                found |= {(at, player.user_id): player for player in await queries.list_scores(connection, at, user_ids)}
+        return [found.get(each) for each in asked]
 
     async def _from_mysql(self, question: Hashable, load: Callable[[AsyncConnection], Awaitable[T]]) -> T:
         """What ``load`` reads, for all who ask ``question`` before it begins."""
@@ -137,5 +199,12 @@ class Reads:
         return answer
 
 
-def _not_found(user_id: int) -> PlayerNotFound:
+async def _render_top(found: Neighbours, span: Span, total_players: int, _: str | None) -> bytes:
+    return rendering.top(found, span, total_players)
+
+
+TOP = Style("top", _render_top)
+
+
+def not_found(user_id: int) -> PlayerNotFound:
     return PlayerNotFound(f"Nobody with the id {user_id} has played on this board.")

@@ -38,6 +38,12 @@ class LeaderboardSettings(ServiceSettings):
         description="seconds Redis may take for one answer; after that MySQL answers and Redis is left alone until it is back",
     )
     cache_ttl: Seconds = Field(10.0, description="seconds a rendered page is kept, at most; a new session outdates it at once")
+    index_from_players: int = Field(
+        200,
+        ge=0,
+        le=1_000_000_000,
+        description="players from which on a board and period has an index in Redis; with fewer MySQL answers, as fast",
+    )
     follower_interval: Seconds = Field(
         0.25, description="seconds between two looks for changes that another process could not tell Redis of"
     )

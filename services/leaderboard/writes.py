@@ -3,55 +3,56 @@
 from collections.abc import Callable
 from datetime import datetime
 
-from services.common.http.problems import FieldError, InvalidRequest
-from services.common.mysql.database import Database
+from services.common.http.problems import InvalidRequest
 from services.common.tokens import Principal
-from services.leaderboard.boards import definitions
+from services.leaderboard.boards.places import Places
 from services.leaderboard.log import submission_keys
 from services.leaderboard.log.limits import SubmissionLimit
 from services.leaderboard.log.sessions import Submission
 from services.leaderboard.log.writer import Writer
 from services.leaderboard.players.writer import PlayerWriter
 from services.leaderboard.reads import Reads
-from services.leaderboard.rules.places import MAIN
+from services.leaderboard.rules.places import MAIN_RANKED
+from services.leaderboard.rules.played import Played
 from services.leaderboard.standings import rendering
+from services.leaderboard.standings.rendering import RankedIn
 
 
 class Writes:
-    """The board as it is written. How it is read is in reads.py."""
+    """The boards as they are written. How they are read is in reads.py. ``clock`` is MySQL's, as this process knows it."""
 
     def __init__(
         self,
-        database: Database,
+        places: Places,
         limit: SubmissionLimit,
         writer: Writer,
         players: PlayerWriter,
         reads: Reads,
         clock: Callable[[], datetime],
     ) -> None:
-        self._database = database
+        self._places = places
         self._limit = limit
         self._writer = writer
         self._players = players
         self._reads = reads
         self._clock = clock
-        self._max_score: int | None = None
 
-    async def submit(self, player: Principal, score: int, key: str | None) -> tuple[bytes, bool]:
+    async def submit(self, player: Principal, played: Played, key: str | None) -> tuple[bytes, bool]:
         """Store a session and count it; what the player sent before with the same ``key`` is the same session.
 
-        Gives the answer as JSON (`SubmittedSession`), and whether the session was stored before. Raises InvalidRequest when
-        the board does not take such a score, TooManySubmissions, TotalTooLarge, KeyReused, SessionErased, QueueFull and
-        ServiceUnavailable.
+        Gives the answer as JSON (`SubmittedSession`), and whether the session was stored before. Raises InvalidRequest when a
+        board does not take it, TooManySubmissions, TotalTooLarge, KeyReused, SessionErased, QueueFull and ServiceUnavailable.
         """
-        if self._max_score is None:
-            async with self._database.reading() as connection:
-                self._max_score = await definitions.get_max_score(connection, MAIN.board_id)
-        if score > self._max_score:
-            detail = f"this board takes scores up to {self._max_score}"
-            raise InvalidRequest(detail, errors=[FieldError(detail=detail, pointer="#/score")])
+        time = self._clock()
         submission_key = submission_keys.make() if key is None else submission_keys.of_client(key)
-        submission = Submission(player.user_id, player.username, submission_key, score, self._clock())
+        try:
+            counts = await self._places.counts(played, time)
+        except InvalidRequest:
+            # What is stored counts where it did, whatever its boards take by now.
+            if not await self._limit.is_stored(player.user_id, submission_key):
+                raise
+            counts = []
+        submission = Submission(player.user_id, player.username, submission_key, played, time, counts)
         counted = await self._limit.admit(submission)
         try:
             submitted = await self._writer.submit(submission)
@@ -61,13 +62,14 @@ class Writes:
             raise
         if counted and submitted.replayed:
             self._limit.give_back(submission)
-        return rendering.submitted(player, submitted.session_id, submitted.total_score, submitted.rank), submitted.replayed
+        standings = [RankedIn(*await self._places.names(rank.at), rank) for rank in submitted.ranks]
+        return rendering.submitted(player, submitted.session_id, standings), submitted.replayed
 
     async def rename(self, player: Principal) -> bytes:
         """Show a player by the name that their token carries. Gives their rank (`OwnRank`). Raises ServiceUnavailable."""
         await self._players.rename(player)
-        return await self._reads.own_rank(player)
+        return await self._reads.own_rank(MAIN_RANKED, player)
 
     async def remove(self, player: Principal) -> None:
-        """Erase a player's name and sessions, and take them off the board. Raises ServiceUnavailable."""
+        """Erase a player's name and sessions, and take them off every board. Raises ServiceUnavailable."""
         await self._players.remove(player.user_id)

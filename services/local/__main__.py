@@ -3,6 +3,7 @@
 import argparse
 import os
 import sys
+from functools import partial
 from pathlib import Path
 
 from services.local import ROOT, prerequisites
@@ -32,14 +33,8 @@ def main() -> int:
                 complain(f"Filling {target.database} at {target.host}:{target.port}")
                 with stop_signals():
                     seed(target, arguments.players, arguments.sessions)
-            case "rebuild" | "check":
-                return maintain(f"operate.{arguments.command}", arguments.folder, arguments.env_file)
-            case "operate":
-                told = arguments.arguments
-                return maintain("operate", arguments.folder, arguments.env_file, service="auth", arguments=told)
-            case "erase":
-                told = [str(arguments.user_id)]
-                return maintain("operate.erase", arguments.folder, arguments.env_file, arguments=told)
+            case _:
+                return _maintain(arguments)
     except LocalError as error:
         complain(str(error))
         return 1
@@ -47,6 +42,25 @@ def main() -> int:
         complain("Stopped")
         return 130
     return 0
+
+
+def _maintain(arguments: argparse.Namespace) -> int:
+    """Run the service's own tool that the command line names."""
+    tool = partial(maintain, folder=arguments.folder, env_file=arguments.env_file)
+    match arguments.command:
+        case "boards":
+            told = ["--dry-run"] if arguments.dry_run else []
+            if arguments.delete:
+                return tool("operate.boards", arguments=["--delete", arguments.delete])
+            if arguments.file:
+                return tool("operate.boards", arguments=[*told, "-"], reads=arguments.file)
+            return tool("operate.boards", arguments=told)
+        case "operate":
+            return tool("operate", service="auth", arguments=arguments.arguments)
+        case "erase":
+            return tool("operate.erase", arguments=[str(arguments.user_id)])
+        case command:
+            return tool(f"operate.{command}")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -68,6 +82,10 @@ def _parser() -> argparse.ArgumentParser:
         "--sessions", type=int, default=os.environ.get("SESSIONS") or "1000000", help="game sessions to add (SESSIONS)"
     )
     commands.add_parser("rebuild", help="build the ranking index of a running system anew, while it goes on")
+    boards = commands.add_parser("boards", help="make and change the boards that a file names, in a running system")
+    boards.add_argument("file", type=Path, nargs="?", help="a TOML file (default: the boards that a new system begins with)")
+    boards.add_argument("--dry-run", action="store_true", help="tell what would be done, and change nothing")
+    boards.add_argument("--delete", metavar="BOARD", help="delete a board that is closed, and its standings")
     operating = commands.add_parser("operate", help="do what an operator may to accounts: services/auth/operate.py")
     operating.add_argument("arguments", nargs=argparse.REMAINDER, help="what is to be done, and to whom")
     erasing = commands.add_parser("erase", help="erase a player from every board")

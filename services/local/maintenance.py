@@ -1,4 +1,4 @@
-"""The services' own tools, run against the system that runs here: `make rebuild`, `make check`, and what operators need."""
+"""The services' own tools, run against the system that runs here: `make boards`, `make check`, and what operators need."""
 
 import os
 import shutil
@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import IO
 
 from services.local import ROOT
 from services.local.errors import LocalError
@@ -14,21 +15,41 @@ from services.local.secrets import CONSUMERS, ensure_env_file
 from services.local.state import STATE_FILE, find_state
 
 
-def maintain(tool: str, folder: Path, env_file: Path, *, service: str = "leaderboard", arguments: Sequence[str] = ()) -> int:
+def maintain(
+    tool: str,
+    folder: Path,
+    env_file: Path,
+    *,
+    service: str = "leaderboard",
+    arguments: Sequence[str] = (),
+    reads: Path | None = None,
+) -> int:
     """Run the module `services.<service>.<tool>` against the system that the environment names, else that of `make run`,
-    else that of `make up`; gives its exit status. ``folder`` is where `make run` keeps its state.
+    else that of `make up`; gives its exit status. ``folder`` is where `make run` keeps its state, ``reads`` a file that the
+    module is given as its standard input, since a container has none of ours.
 
-    Raises LocalError if nothing runs.
+    Raises LocalError if nothing runs, or if there is no such file.
     """
+    if reads is None:
+        return _maintain(tool, folder, env_file, service, arguments, None)
+    try:
+        with reads.open("rb") as file:
+            return _maintain(tool, folder, env_file, service, arguments, file)
+    except OSError as error:
+        raise LocalError(f"{reads} cannot be read: {error.strerror}") from None
+
+
+def _maintain(tool: str, folder: Path, env_file: Path, service: str, arguments: Sequence[str], stdin: IO[bytes] | None) -> int:
     module = ["-m", f"services.{service}.{tool}", *arguments]
     environment = _named_by_environment(env_file, service) or _of_make_run(folder, env_file, service)
     if environment is not None:
-        return subprocess.run([sys.executable, *module], cwd=ROOT, env=environment, check=False).returncode  # noqa: S603
+        command = [sys.executable, *module]
+        return subprocess.run(command, cwd=ROOT, env=environment, stdin=stdin, check=False).returncode  # noqa: S603
     docker = shutil.which("docker")
     if docker is not None and _runs_in_containers(docker):
-        terminal = [] if sys.stderr.isatty() and sys.stdin.isatty() else ["-T"]
+        terminal = [] if stdin is None and sys.stderr.isatty() and sys.stdin.isatty() else ["-T"]
         command = [docker, "compose", "exec", *terminal, service, "python", *module]
-        return subprocess.run(command, cwd=ROOT, check=False).returncode  # noqa: S603  # names of our own
+        return subprocess.run(command, cwd=ROOT, stdin=stdin, check=False).returncode  # noqa: S603  # names of our own
     raise LocalError(
         "Nothing runs here: start it first with `make run` (in another terminal) or `make up`, "
         "or name its servers with MYSQL_HOST and REDIS_URL"

@@ -21,7 +21,7 @@ SERVICE_USER = "leaderboard"
 # What the service's user may do: the keys of the index, and the commands that the service and its scripts use (compose.yaml
 # has the same). PING and SELECT are for connections, CLUSTER and COMMAND for the client of a cluster.
 SERVICE_RIGHTS = (
-    "~lb:* -@all +ping +hello +select +eval +evalsha +get +set +unlink +hget +hmget +hset +hdel +hlen"
+    "~lb:* -@all +ping +hello +select +eval +evalsha +get +set +unlink +hget +hmget +hset +hdel +hlen +pexpireat"
     " +zadd +zrem +zcard +zcount +zrange +zrank +zscore +info +time +command +cluster|slots +cluster|shards +cluster|nodes"
 )
 
@@ -99,7 +99,8 @@ class RedisServer(Process):
             # See `environment`. What huge pages cost is copied by a fork, and with nothing to save there is none.
             "disable-thp no",
             f"maxmemory {self.memory}",
-            # Pages, which expire anyway, make room; what has no expiry never goes unnoticed: full of it, Redis says no.
+            # What expires anyway makes room: pages, and indexes of periods, the longest unread first. Of an index of all time,
+            # which has no expiry, nothing is ever evicted: full of those, Redis says no.
             "maxmemory-policy volatile-lru",
             "daemonize no",
             *(f"{name} {value}" for name, value in self.settings.items()),

@@ -1,6 +1,7 @@
 """`make run` and `make dev`: the whole system in the foreground until Ctrl-C."""
 
 import os
+import re
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +15,7 @@ from services.local.state import Lock
 from services.local.terminal import LogFollower, Progress, ignore_stop_signals, say, stop_signals
 
 DEFAULT_PORT = 8080
+DEFAULT_REDIS_MEMORY = "256mb"
 WATCH_SECONDS = 0.2
 
 
@@ -48,6 +50,7 @@ def _run(folder: Path, env_file: Path, progress: Progress, *, reload: bool) -> N
         secrets={name.upper(): settings[name.upper()] for name in SECRETS},
         address=address,
         port=port,
+        redis_memory=_redis_memory(settings),
         environment=_service_settings(settings, reload=reload),
         reload=reload,
         report=progress.step,
@@ -82,6 +85,14 @@ def _port(settings: Mapping[str, str]) -> int:
     if not (text.isascii() and text.isdigit() and 0 < int(text) < 65536):
         raise LocalError(f"PORT must be a number from 1 to 65535, not {text!r}")
     return int(text)
+
+
+def _redis_memory(settings: Mapping[str, str]) -> str:
+    """What Redis may use, as its own configuration writes it."""
+    text = settings.get("REDIS_MEMORY") or DEFAULT_REDIS_MEMORY
+    if not re.fullmatch(r"[1-9][0-9]{0,11}([kmg]b?)?", text, re.IGNORECASE | re.ASCII):
+        raise LocalError(f"REDIS_MEMORY must be a size such as 256mb or 2gb, not {text!r}")
+    return text
 
 
 def _service_settings(settings: Mapping[str, str], *, reload: bool) -> dict[str, str]:

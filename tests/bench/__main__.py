@@ -25,12 +25,13 @@ from tests.bench.plot import draw
 from tests.bench.report import Report
 from tests.bench.rounds import Case, Plan, measure
 from tests.bench.scale import add_scale
-from tests.bench.system import SUBMITTERS, NoIndex, System, own_account, reads, submission
+from tests.bench.system import EIGHT, ONLY, SUBMITTERS, NoIndex, System, own_account, reads, submission, week_reads
 from tests.servers import pair
 
 RESULTS = ROOT / "tests" / "bench" / "results"
 SMOKE_RESULTS = ROOT / ".local" / "bench"
 _MOST_PROCESSES = 8
+SUBMISSIONS = "submit-only", "submit", "submit-eight", "submit-one", "submit-key"
 
 Tell = Callable[[str], None]
 
@@ -78,6 +79,7 @@ def _measure(folder: Path, plan: Plan, players: int, smoke: bool, tell: Tell) ->
             {"players": players, "connections": CONNECTIONS, "rounds": plan.rounds, "seconds": plan.seconds},
             smoke=smoke,
         )
+        system.add_boards()
         try:
             system.fill(players, players * 2)
         except NoIndex as missing:
@@ -110,7 +112,10 @@ def _loads(system: System) -> dict[str, Load]:
         *reads(system.player_ids()),
         own_account(tokens),
         submission("checked", tokens, "/checked"),
+        *week_reads(system.player_ids(system.period_of("week"))),
+        submission("submit-only", tokens, board=ONLY),
         submission("submit", tokens),
+        submission("submit-eight", tokens, board=EIGHT),
         submission("submit-one", tokens[:1]),
         submission("submit-key", tokens, **{"Idempotency-Key": "{key}"}),
         submission("beside", tokens),
@@ -123,9 +128,10 @@ def _one_process_cases(system: System, loads: Mapping[str, Load]) -> list[Case]:
     return [
         Case("bytes", loads["bytes"], ceiling),
         *(Case(name, loads[name], direct) for name in ("top", "rank", "around")),
+        *(Case(name, loads[name], direct) for name in ("week-top", "week-rank", "week-around")),
         Case("top-busy", loads["top"], direct, beside=loads["beside"]),
         Case("checked", loads["checked"], ceiling),
-        *(Case(name, loads[name], direct) for name in ("submit", "submit-one", "submit-key")),
+        *(Case(name, loads[name], direct) for name in SUBMISSIONS),
         Case("me", loads["me"], (system.stack.auth.url,)),
         *(Case(f"gateway-{name}", loads[name], gateway) for name in ("top", "rank", "around", "submit")),
     ]
@@ -136,7 +142,7 @@ def _box_cases(system: System, loads: Mapping[str, Load], counts: list[int]) -> 
     bytes_ceiling, checked_ceiling = (Case(name, loads[name], (system.ceiling.url,)) for name in ("bytes", "checked"))
     boxes = {name: [Case(at(name, count), loads[name], urls[:count]) for count in counts] for name in BOX_LOADS}
     # Each beside its own ceiling: what happens to the machine changes within seconds.
-    return [bytes_ceiling, *boxes["top"], *boxes["rank"], checked_ceiling, *boxes["submit"], *boxes["submit-one"]]
+    return [bytes_ceiling, *boxes["top"], *boxes["rank"], checked_ceiling, *boxes["submit-only"], *boxes["submit-one"]]
 
 
 def _process_counts() -> list[int]:

@@ -1,5 +1,6 @@
 """What is measured: a stack of its own with real players in it, the ceiling beside it, and the loads put on both."""
 
+import asyncio
 import os
 import time
 import uuid
@@ -12,8 +13,14 @@ from random import Random
 from typing import Any
 
 from services.auth.sessions.tokens import AccessTokenIssuer
+from services.common.mysql.database import Database
+from services.common.settings import MySQLSettings
 from services.common.tokens import KeyRing
+from services.leaderboard.boards.administration import put_all
+from services.leaderboard.boards.board import USUAL, Definition, WindowDefinition
+from services.leaderboard.rules.calendar import Schedule
 from services.leaderboard.rules.places import ALL_TIME, MAIN_BOARD_ID
+from services.leaderboard.rules.ranking import MAX_SESSION_SCORE
 from services.local.mysql import ADMIN
 from services.local.processes import Process, without_secrets
 from services.local.secrets import SECRETS
@@ -26,6 +33,8 @@ from tests.system import NO_SUBMISSION_LIMIT
 
 API = "/api/leaderboard"
 SUBMITTERS = 200
+ONLY, EIGHT = "only", "eight"
+FIRST = datetime(2026, 1, 1)  # noqa: DTZ001 - a local time of its zone
 # The names of the index, as every process writes them.
 _PLAYERS_KEY = f"lb:{{{MAIN_BOARD_ID}:{ALL_TIME}}}:players"
 _ORDER_KEY = f"lb:{{{MAIN_BOARD_ID}:{ALL_TIME}}}:order"
@@ -98,12 +107,38 @@ class System:
     def fill(self, players: int, sessions: int) -> None:
         """Add players who have played, the same ones each time, and wait until the index has them."""
         seed(self.target, players, sessions, Random(players))
-        # What is seeded is news to the services, which hear of it by the outbox: until then the index is whole without it.
+        # What is seeded is news to the services, which hear of it by the epoch: until then the index is whole without it.
         self._wait_for_index(len(self.player_ids()))
 
-    def player_ids(self) -> list[str]:
-        """Everyone who is ranked."""
-        where = f"board_id = {MAIN_BOARD_ID} AND period_id = {ALL_TIME} AND score IS NOT NULL"
+    def add_boards(self) -> None:
+        """Boards that sessions name: one that never starts anew, and one with eight windows."""
+        schedules = {f"days{number}": Schedule(FIRST, number, "days") for number in range(2, 6)} | USUAL
+        windows = [WindowDefinition(name, schedule, grace_seconds=60) for name, schedule in schedules.items()]
+        ever = WindowDefinition("all")
+        boards = [_board(ONLY, ever), _board(EIGHT, ever, *windows)]
+
+        async def make() -> None:
+            mysql = self.stack.mysql
+            settings = MySQLSettings(mysql_host=mysql.host, mysql_port=mysql.port, mysql_database=self.stack.database)
+            database = Database(settings, "leaderboard", self.secrets["LEADERBOARD_MYSQL_PASSWORD"])
+            try:
+                await put_all(database, boards)
+            finally:
+                await database.dispose()
+
+        asyncio.run(make())
+
+    def period_of(self, window: str) -> int:
+        """The current period of a window of the main board."""
+        [(period_id,)] = self._select(
+            "SELECT p.id FROM periods p JOIN windows w ON w.id = p.window_id"
+            f" WHERE w.board_id = {MAIN_BOARD_ID} AND w.name = '{window}' AND p.starts_at <= NOW() AND p.ends_at > NOW()"
+        )
+        return int(period_id)
+
+    def player_ids(self, period_id: int = ALL_TIME) -> list[str]:
+        """Everyone who is ranked on the main board in a period."""
+        where = f"board_id = {MAIN_BOARD_ID} AND period_id = {period_id} AND score IS NOT NULL"
         return [str(user_id) for (user_id,) in self._select(f"SELECT user_id FROM standings WHERE {where}")]
 
     def tokens(self, count: int) -> list[str]:
@@ -200,7 +235,22 @@ def own_account(tokens: list[str]) -> Load:
     return Load("me", "GET", "/auth/me", 200, {"Authorization": "Bearer {value}"}, "", tokens)
 
 
-def submission(name: str, tokens: list[str], path: str = f"{API}/submit", **headers: str) -> Load:
-    """A session that one of the tokens' owners submits."""
+def week_reads(ids: list[str]) -> list[Load]:
+    """The same of the main board's week, in which these are ranked."""
+    board, week = f"{API}/boards/main", "window=week"
+    return [
+        Load("week-top", "GET", f"{board}/top?{week}"),
+        Load("week-rank", "GET", f"{board}/rank/{{value}}?{week}", values=ids),
+        Load("week-around", "GET", f"{board}/around/{{value}}?{week}&radius=5", values=ids),
+    ]
+
+
+def submission(name: str, tokens: list[str], path: str = f"{API}/submit", board: str | None = None, **headers: str) -> Load:
+    """A session that one of the tokens' owners submits: for a board, or for those that take it."""
     sent = {"Authorization": "Bearer {value}", "Content-Type": "application/json", **headers}
-    return Load(name, "POST", path, 201, sent, '{"score": 120}', tokens)
+    body = '{"score": 120}' if board is None else f'{{"score": 120, "boards": ["{board}"]}}'
+    return Load(name, "POST", path, 201, sent, body, tokens)
+
+
+def _board(name: str, *windows: WindowDefinition) -> Definition:
+    return Definition(name, "", "score", "total", "descending", None, 0, MAX_SESSION_SCORE, False, "active", windows)

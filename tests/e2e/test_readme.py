@@ -1,25 +1,33 @@
 """The README's commands, pasted into a shell, do what it says."""
 
 import json
-import re
-import subprocess
+from collections.abc import Mapping
+from pathlib import Path
 
 from services.local import ROOT
+from services.local.stack import Stack
+from tests.e2e.pasting import blocks, paste
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def test_the_curl_examples_work_when_pasted(gateway_url: str) -> None:
-    [examples] = [block for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL) if "curl" in block]
-    # Each answer on a line of its own; the name is this test's.
-    script = (
-        examples.replace("http://localhost:8080", gateway_url).replace("curl ", "curl -s -w '\\n' ").replace("Ada", "Readme")
-    )
-    command = ["bash", "-euo", "pipefail", "-c", script]
-    ran = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
-    registered, submitted, top, mine, first = (json.loads(line) for line in ran.stdout.splitlines() if line)
+def test_the_examples_work_when_pasted(stack: Stack, secrets: Mapping[str, str], tmp_path: Path) -> None:
+    [accounts, boards] = [block for block in blocks(README, "sh") if "curl" in block]
+    # One goes on where the other ends; the name is this test's.
+    printed = paste((accounts + boards).replace("Ada", "Readme"), stack, secrets, tmp_path)
+    registered, submitted, top, mine, first = map(json.loads, printed[:5])
     assert registered["username"] == "Readme"
     assert submitted["total_score"] == 1200
     assert {"rank", "user_id", "username", "total_score"} == set(top["top"][0])
     assert mine == {name: submitted[name] for name in ("user_id", "username", "total_score")} | {"rank": mine["rank"]}
     assert first.get("user_id") == 1 or first["status"] == 404
+    assert printed[5] == "sprint: created"
+    sprinted, week, sprint = map(json.loads, printed[6:])
+    assert sprinted["total_score"] == 1250
+    assert [(each["board"], each["window"]) for each in sprinted["standings"] if each["board"] == "sprint"] == [
+        ("sprint", "all"),
+        ("sprint", "week"),
+    ]
+    row = {"rank": 1, "user_id": registered["user_id"], "username": "Readme", "score": 42195}
+    assert week["top"] == [row]
+    assert sprint == {"board": "sprint", "window": "all", "period_id": 0, **row, "total_players": 1}

@@ -23,7 +23,7 @@ from tests.faults.proofs import Proof, table, write
 from tests.faults.proxy import Proxy, proxying
 from tests.playing import API
 from tests.servers import pair, server_versions
-from tests.system import NO_SUBMISSION_LIMIT, serving
+from tests.system import INDEX_OF_FEW, NO_SUBMISSION_LIMIT, serving
 
 RESULTS = ROOT / "tests" / "faults" / "results"
 
@@ -107,7 +107,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 def own_stack(tmp_path_factory: pytest.TempPathFactory, secrets: Mapping[str, str]) -> Iterator[Stack]:
     """A whole system beside the one that all tests share, for those who stop its servers or need it for themselves."""
     folder = tmp_path_factory.mktemp("own")
-    with pair().stack(folder, secrets=secrets, leaderboards=2, environment=NO_SUBMISSION_LIMIT) as stack:
+    with pair().stack(folder, secrets=secrets, leaderboards=2, environment=NO_SUBMISSION_LIMIT | INDEX_OF_FEW) as stack:
         yield stack
 
 

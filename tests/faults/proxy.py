@@ -6,9 +6,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from enum import Enum, auto
 
-# MySQL's protocol: three bytes of length, a sequence number, COM_QUERY and the statement.
-COMMIT = b"\x07\x00\x00\x00\x03COMMIT"
-ROLLBACK = b"\x09\x00\x00\x00\x03ROLLBACK"
+# What a message ends with that ends a transaction: alone in it, or the last of several statements.
+COMMIT = b"COMMIT"
+ROLLBACK = b"ROLLBACK"
 _REMEMBERED = 65_536
 
 
@@ -64,7 +64,10 @@ class Proxy:
         self._target = (host, port)
 
     def strike(self, fault: Fault, message: bytes, after: bytes = b"") -> None:
-        """Do this, once, to the next message that has ``message`` in it, in a transaction that had ``after`` before."""
+        """Do this, once, to the next message that has ``message`` in it, in a transaction that had ``after`` before.
+
+        COMMIT is what it ends with.
+        """
         self._fault = fault, message, after
         self._released.clear()
         self.struck.clear()
@@ -119,7 +122,7 @@ class Proxy:
             await self._passing.wait()
             link.on_reply = fault
             # Only what tells one transaction from another.
-            transaction = b"" if data in {COMMIT, ROLLBACK} else (transaction + data)[-_REMEMBERED:]
+            transaction = b"" if data.endswith((COMMIT, ROLLBACK)) else (transaction + data)[-_REMEMBERED:]
             link.there_writer.write(data)
             await link.there_writer.drain()
         link.there_writer.close()
@@ -138,7 +141,8 @@ class Proxy:
         if self._fault is None:
             return None
         fault, message, after = self._fault
-        if message not in data or after not in transaction:
+        found = data.endswith(message) if message is COMMIT else message in data
+        if not found or after not in transaction:
             return None
         self._fault = None
         self.struck.set()

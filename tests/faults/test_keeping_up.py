@@ -173,7 +173,7 @@ async def test_a_busy_pool_of_writes_keeps_no_round_from_its_connection(
         await submit(client, player, 1)
     await redis_in_use(client)
     mysql.begin()
-    rows(mysql, "SELECT * FROM standings FOR UPDATE")
+    rows(mysql, "SELECT * FROM players FOR UPDATE")
     leaving = [asyncio.create_task(client.delete(f"{API}/me", headers=player)) for player in players]
     until = monotonic() + FOLLOWED_SECONDS + 0.5
     while monotonic() < until:

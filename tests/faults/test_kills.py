@@ -208,7 +208,7 @@ async def test_a_process_that_is_killed_while_its_session_is_stored_and_not_coun
         async with httpx.AsyncClient(base_url=service.url, timeout=30) as client:
             await submit(client, ada, 5)
             mysql.begin()
-            rows(mysql, "SELECT * FROM standings WHERE user_id = 1 FOR UPDATE")
+            rows(mysql, "SELECT * FROM players WHERE user_id = 1 FOR UPDATE")
             asking = asyncio.create_task(send(client, ada, 7, "key"))
 
             await eventually(lambda: rows_are_awaited(mysql), 10)

@@ -38,8 +38,6 @@ class Model:
         self.users = [FIRST_ID + index for index in range(PLAYERS)]
         self.sessions: dict[int, list[Session]] = {user: [] for user in self.users}
         self.keys: dict[tuple[int, str], Session] = {}
-        self.told: dict[tuple[int, str], set[tuple[int, int | None]]] = {}
-        """What sessions with a key were answered with, total and rank: one answer, until it is kept perhaps another."""
         self.erased: set[tuple[int, str]] = set()
         self.renames = 0
         self.names = {user: f"model{user}" for user in self.users}
@@ -140,7 +138,6 @@ class Machine(RuleBasedStateMachine):
             assert "idempotent-replayed" not in answer.headers
             self.stored(player, process, answer.json(), score)
             self.model.keys[user, key] = self.model.sessions[user][-1]
-            self.model.told[user, key] = {(answer.json()["total_score"], answer.json()["rank"])}
         else:
             assert answer.status_code == 422, answer.text
 
@@ -154,31 +151,12 @@ class Machine(RuleBasedStateMachine):
     def submit_again(self, player: int, process: int, key: str) -> None:
         user = self.model.users[player]
         first = self.model.keys[user, key]
-        kept = self.kept_answer(first)
         answer = self.submit(player, process, first.score, {"Idempotency-Key": key})
         assert answer.status_code == 201, answer.text
         assert answer.headers["idempotent-replayed"] == "true"
         assert answer.json()["session_id"] == first.session_id
-        self.is_told_again(process, user, key, kept, (answer.json()["total_score"], answer.json()["rank"]))
-
-    def kept_answer(self, session: Session) -> tuple[int, int | None] | None:
-        """What MySQL has of what a session's submission was answered with: moments after it, unless a kill came between."""
-        row = f"SELECT answered_total, answered_rank FROM game_sessions WHERE id = {session.session_id:d}"
-        return next(((total, rank) for total, rank in self.sql(row) if total is not None), None)
-
-    def is_told_again(
-        self, process: int, user: int, key: str, kept: tuple[int, int | None] | None, answer: tuple[int, int | None]
-    ) -> None:
-        """A repeat is told what was told before; until that is kept, perhaps what is right now, which is told from then on."""
         self.done["repeats"] += 1
-        told = self.model.told[user, key]
-        if kept is None:
-            if answer not in told:
-                self.is_right_now(process, user, *answer)
-            told.add(answer)
-        else:
-            assert kept in told
-            assert answer == kept
+        self.is_right_now(process, user, answer.json()["total_score"], answer.json()["rank"])
 
     def stored(self, player: int, process: int, answer: dict[str, Any], score: int) -> None:
         user = self.model.users[player]

@@ -33,7 +33,7 @@ async def test_a_transaction_that_waits_too_long_is_refused_and_leaves_nothing_b
     ada, bob = accounts.new("Ada", 1), accounts.new("Bob", 2)
     assert (await send(impatient, ada, 1)).status_code == 201
     mysql.begin()
-    rows(mysql, "SELECT * FROM standings WHERE user_id = 1 FOR UPDATE")
+    rows(mysql, "SELECT * FROM players WHERE user_id = 1 FOR UPDATE")
     refused = await asyncio.gather(*(send(impatient, ada, 1) for _ in range(15)))
     for answer in refused:
         assert_problem(answer, 503, "service-unavailable")

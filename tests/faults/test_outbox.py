@@ -11,15 +11,18 @@ import pytest
 from services.common.mysql.multistatement import Transactions
 from services.leaderboard.app import create_app
 from services.leaderboard.index.follower import MAX_NOTES, ROUNDS_BETWEEN_COUNTS
-from services.leaderboard.log.sessions import PREPARE, Submission
+from services.leaderboard.log.sessions import Submission
 from services.leaderboard.log.writer import LANES, Writer
-from services.leaderboard.rules.places import MAIN, Place
-from services.leaderboard.rules.standings import StandingRow
+from services.leaderboard.rules.places import MAIN_RANKED, Ranked
+from services.leaderboard.rules.played import Played
+from services.leaderboard.rules.ranking import Aggregate, Count
+from services.leaderboard.rules.standings import Aheads, Ranks, StandingRow
 from services.leaderboard.settings import LeaderboardSettings
 from services.local.redis import RedisServer
 from tests.faults.proofs import Bar, Proof
 from tests.faults.shown import leader, redis_in_use
 from tests.system import eventually, rows, serving
+from tests.writing import NEWEST, OnlyMain
 
 pytestmark = pytest.mark.proof(6)
 
@@ -32,21 +35,32 @@ async def store(settings: LeaderboardSettings, groups: int, bar: Bar) -> None:
     By a writer of its own, as it is while Redis is away, but past HTTP and without ranks, which would take most of the time.
     """
     password = settings.leaderboard_mysql_password.get_secret_value()
-    transactions = Transactions(settings, settings.leaderboard_mysql_user, password, connections=LANES, first=PREPARE)
+    transactions = Transactions(settings, settings.leaderboard_mysql_user, password, connections=LANES)
     numbers = count()
 
-    async def apply_and_rank(_: Place, __: Sequence[StandingRow]) -> None:
-        return None
+    async def apply_and_rank(standings: Sequence[tuple[Ranked, Sequence[StandingRow]]]) -> list[Aheads | None]:
+        return [None] * len(standings)
 
-    async def ranks(_: Place, __: Mapping[int, int]) -> Mapping[int, int]:
-        return {}
+    async def ranks(asked: Sequence[tuple[Ranked, Mapping[int, int]]]) -> Sequence[Ranks]:
+        return [Ranks({}, None)] * len(asked)
 
     alone = settings.model_copy(update={"submission_group": 1})
-    writer = Writer(transactions, alone, MAIN, apply_and_rank=apply_and_rank, ranks=ranks, told=lambda _: None)
+
+    writer = Writer(
+        transactions,
+        alone,
+        places=OnlyMain(),
+        apply_and_rank=apply_and_rank,
+        ranks=ranks,
+        told=lambda _: None,
+    )
 
     async def play(user_id: int) -> None:
         while (number := next(numbers)) < groups:
-            session = Submission(user_id, f"player{user_id}", f"s:{number}".encode(), user_id, datetime.now(UTC))
+            counts = [Count(MAIN_RANKED, Aggregate.TOTAL, user_id, NEWEST)]
+            session = Submission(
+                user_id, f"player{user_id}", f"s:{number}".encode(), Played(user_id), datetime.now(UTC), counts
+            )
             await writer.submit(session)
             bar.advance()
 
@@ -72,11 +86,12 @@ async def test_the_outbox_stays_bounded_without_redis_and_the_index_is_right_aft
             await store(on_redis, groups, bar)
         proof.did("groups stored without Redis", groups)
 
-        async def bounded() -> bool:
-            return rows(mysql, "SELECT COUNT(*) FROM outbox") <= [(1,)]
+        async def replaced() -> bool:
+            return rows(mysql, "SELECT COUNT(*) FROM outbox") == [(0,)]
 
-        await eventually(bounded, 60)
-        assert rows(mysql, "SELECT changed FROM outbox") == [(None,)]  # which says that everything has changed
+        before = rows(mysql, "SELECT epoch FROM index_epoch")
+        await eventually(replaced, 60)
+        assert rows(mysql, "SELECT epoch FROM index_epoch") != before  # which says that everything has changed
         assert rows(mysql, "SELECT COUNT(*) FROM game_sessions") == [(groups,)]
         redis.start()
         await redis_in_use(process)

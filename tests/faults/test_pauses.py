@@ -15,8 +15,8 @@ import httpx
 import pytest
 
 from services.leaderboard.app import create_app
-from services.leaderboard.index.writer import Applied, IndexWriter
-from services.leaderboard.rules.places import Place
+from services.leaderboard.index.writer import IndexWriter, Told
+from services.leaderboard.rules.places import Ranked
 from services.leaderboard.rules.standings import StandingRow
 from services.leaderboard.settings import LeaderboardSettings
 from services.local.stack import Stack
@@ -26,6 +26,14 @@ from tests.playing import API, send
 from tests.system import Accounts, Pause, eventually, rows, rows_are_awaited, serving
 
 pytestmark = pytest.mark.proof(4)
+
+Standings = Sequence[tuple[Ranked, Sequence[StandingRow]]]
+
+
+def is_follower() -> bool:
+    """Whether it is a follower's round that asks, and not a writer."""
+    task = asyncio.current_task()
+    return task is not None and task.get_name() == "follower"
 
 
 @pytest.fixture
@@ -50,13 +58,14 @@ async def test_a_session_whose_process_stopped_between_commit_and_apply_is_told_
     first, second = two
     ada = accounts.new("Ada", 1)
     assert (await send(first, ada, 5)).status_code == 201
-    pause, apply_and_rank = Pause(), IndexWriter.apply_and_rank
+    pause, tell = Pause(), IndexWriter.tell
 
-    async def held(self: IndexWriter, at: Place, rows: Sequence[StandingRow]) -> list[int | None]:
-        await pause.here()
-        return await apply_and_rank(self, at, rows)
+    async def held(self: IndexWriter, standings: Standings, epoch: str) -> list[Told | Exception]:
+        if not is_follower():
+            await pause.here()
+        return await tell(self, standings, epoch)
 
-    monkeypatch.setattr(IndexWriter, "apply_and_rank", held)
+    monkeypatch.setattr(IndexWriter, "tell", held)
     stopped = asyncio.create_task(send(first, ada, 7, "again"))
     await pause.reached.wait()  # committed, and nobody has been told
     repeated = await send(second, ada, 7, "again")
@@ -83,13 +92,14 @@ async def test_a_removal_whose_process_stopped_between_commit_and_apply_shows_ev
     first, second = two
     ada = accounts.new("Ada", 1)
     assert (await send(first, ada, 5)).status_code == 201
-    pause, apply_and_rank = Pause(), IndexWriter.apply_and_rank
+    pause, tell = Pause(), IndexWriter.tell
 
-    async def held(self: IndexWriter, at: Place, rows: Sequence[StandingRow]) -> list[int | None]:
-        await pause.here()
-        return await apply_and_rank(self, at, rows)
+    async def held(self: IndexWriter, standings: Standings, epoch: str) -> list[Told | Exception]:
+        if not is_follower():
+            await pause.here()
+        return await tell(self, standings, epoch)
 
-    monkeypatch.setattr(IndexWriter, "apply_and_rank", held)
+    monkeypatch.setattr(IndexWriter, "tell", held)
     stopped = asyncio.create_task(first.delete(f"{API}/me", headers=ada))
     await pause.reached.wait()  # committed, and nobody has been told
 
@@ -120,15 +130,15 @@ async def test_a_group_that_is_overtaken_at_a_lock_leaves_the_standing_the_fold_
     ada, bob = accounts.new("Ada", 1), accounts.new("Bob", 2)
     assert (await send(patient, ada, 1)).status_code == 201
     mysql.begin()
-    rows(mysql, "SELECT * FROM standings WHERE user_id = 1 FOR UPDATE")
-    # One group, in which Ada comes first to be counted: Bob's session has an id by then, and his standing is not locked.
+    rows(mysql, "SELECT * FROM players WHERE user_id = 1 FOR UPDATE")
+    # One group, in which Ada comes first to be locked: Bob is not locked by then, and his session has no id.
     overtaken = asyncio.gather(send(patient, ada, 1), send(patient, bob, early))
 
     await eventually(lambda: rows_are_awaited(mysql))
     second = (await send(impatient, bob, late)).json()
     mysql.rollback()
     _, first = [answer.json() for answer in await overtaken]
-    assert first["session_id"] < second["session_id"]
+    assert first["session_id"] > second["session_id"]
     assert first["total_score"] == early + late
     assert rows(mysql, "SELECT version FROM standings WHERE user_id = 2") == [(2,)]
     proof.did("groups overtaken at a lock")
@@ -147,14 +157,14 @@ async def test_a_follower_that_holds_an_old_state_brings_no_removed_player_back(
     ada, bob = accounts.new("Ada", 1), accounts.new("Bob", 2)
     for client, player in ((first, ada), (second, bob)):
         assert (await send(client, player, 5)).status_code == 201
-    pause, apply = Pause(), IndexWriter.apply
+    pause, tell = Pause(), IndexWriter.tell
 
-    async def held(self: IndexWriter, at: Place, rows: Sequence[StandingRow], token: str = "") -> Applied:
-        if [row.user_id for row in rows] == [1]:
+    async def held(self: IndexWriter, standings: Standings, epoch: str) -> list[Told | Exception]:
+        if [row.user_id for _, rows in standings for row in rows] == [1]:
             await pause.here()
-        return await apply(self, at, rows, token)
+        return await tell(self, standings, epoch)
 
-    monkeypatch.setattr(IndexWriter, "apply", held)
+    monkeypatch.setattr(IndexWriter, "tell", held)
     with mysql.cursor() as cursor:
         cursor.execute("INSERT INTO outbox (changed) VALUES ('[[1, 0, 1]]')")
     await pause.reached.wait()  # one follower has read Ada's standing, and has not told it yet
@@ -186,15 +196,15 @@ async def test_a_follower_that_is_held_up_at_redis_holds_nobody_up_at_mysql(
     for player in players:
         assert (await send(first, player, 1)).status_code == 201
     changed = str([[1, 0, int(number)] for number in range(1, 6)])
-    apply = IndexWriter.apply
+    tell = IndexWriter.tell
     pause = Pause()
 
-    async def held(self: IndexWriter, at: Place, rows: Sequence[StandingRow], token: str = "") -> Applied:
-        if len(rows) == len(players):  # the writers apply and rank; so it is a follower
+    async def held(self: IndexWriter, standings: Standings, epoch: str) -> list[Told | Exception]:
+        if is_follower():
             await pause.here()
-        return await apply(self, at, rows, token)
+        return await tell(self, standings, epoch)
 
-    monkeypatch.setattr(IndexWriter, "apply", held)
+    monkeypatch.setattr(IndexWriter, "tell", held)
 
     async def play(seconds: list[float]) -> None:
         for _ in range(20):

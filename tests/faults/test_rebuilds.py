@@ -19,7 +19,7 @@ from tests.faults.proxy import Fault, Proxy, proxying
 from tests.faults.shown import redis_in_use
 from tests.playing import API, submit
 from tests.ranked import put, random_standings
-from tests.system import Accounts
+from tests.system import Accounts, rows
 
 pytestmark = pytest.mark.proof(3)
 
@@ -87,6 +87,27 @@ async def test_a_key_that_is_lost_at_any_step_of_a_build_makes_no_answer_wrong(
         assert (await process.get(f"{API}/top")).json() == page
         proof.did("keys deleted during a build")
         proof.find("5xx")
+        await proof.whole(on_redis)
+
+
+@pytest.mark.proof(4)
+@pytest.mark.usefixtures("many")
+async def test_a_build_that_is_held_before_it_begins_does_not_undo_one_of_a_newer_epoch(
+    make_process: MakeProcess, redis: RedisServer, mysql: Any, on_redis: LeaderboardSettings, proof: Proof
+) -> None:
+    async with proxying("127.0.0.1", redis.port) as proxy:
+        held = await make_process(proxy.port)
+        await rebuilding(held, redis, proxy, "begin")  # with the epoch of now
+        rows(mysql, "UPDATE index_epoch SET epoch = RANDOM_BYTES(8)")
+        other = await make_process()
+        await redis_in_use(other)
+        with redis.client() as client:
+            build = client.hget(HASH, "#build")
+            proxy.release()
+            await redis_in_use(held)
+            assert client.hget(HASH, "#build") == build
+        assert (await held.get(f"{API}/top")).json() == (await other.get(f"{API}/top")).json()
+        proof.did("builds held while the epoch changed")
         await proof.whole(on_redis)
 
 

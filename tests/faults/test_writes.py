@@ -134,7 +134,7 @@ async def test_a_full_queue_is_answered_503_and_all_that_was_accepted_is_stored(
         ada = accounts.new("Ada", 1)
         answers = [await send(client, ada, 1)]
         mysql.begin()
-        rows(mysql, "SELECT * FROM standings WHERE user_id = 1 FOR UPDATE")
+        rows(mysql, "SELECT * FROM players WHERE user_id = 1 FOR UPDATE")
         asking = [asyncio.create_task(send(client, ada, 1)) for _ in range(50)]
         refused, _ = await asyncio.wait(asking, return_when=asyncio.FIRST_COMPLETED)
         for task in refused:

@@ -73,7 +73,7 @@ async def test_a_bad_score_is_refused(leaderboard: httpx.AsyncClient, accounts: 
 async def test_a_bad_score_is_pointed_at(leaderboard: httpx.AsyncClient, accounts: Accounts) -> None:
     answer = await leaderboard.post(f"{API}/submit", json={"score": -1}, headers=accounts.new())
     [error] = answer.json()["errors"]
-    assert error == {"pointer": "#/score", "detail": "Input should be greater than or equal to 0"}
+    assert error == {"pointer": "#/score", "detail": "The board main takes values from 0 to 1000000000."}
 
 
 @pytest.mark.parametrize("content_type", ["text/plain", "application/x-www-form-urlencoded", "application/xml", "", None])

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from services.leaderboard.index.layout import parse_score
+from services.leaderboard.index.layout import parse_sort
 from services.leaderboard.rules.ranking import MAX_TOTAL
 from services.local.stack import Stack
 from tests.servers import server_versions
@@ -59,4 +59,4 @@ def test_scores_beyond_all_totals_are_written_with_an_exponent_before_redis_8_an
         "round": b"-5000000000000000",
         "greatest": b"-9007199254740991",
     }
-    assert {name: parse_score(score) for name, score in kept.items()} == scores
+    assert {name: -parse_sort(sort) for name, sort in kept.items()} == scores

@@ -11,13 +11,14 @@ from typing import Any
 import pytest
 
 from services.leaderboard.app import create_app
-from services.leaderboard.rules.places import Place
-from services.leaderboard.rules.standings import StandingRow
+from services.leaderboard.rules.direction import Direction
+from services.leaderboard.rules.places import Place, Ranked
+from services.leaderboard.rules.standings import Span, StandingRow
 from services.leaderboard.settings import LeaderboardSettings
 from services.local.ports import free_port
 from services.local.redis import RedisServer
 from tests.playing import API
-from tests.ranked import indexing
+from tests.ranked import aheads_told, fill, indexing
 from tests.servers import pair
 from tests.system import Accounts, serving
 
@@ -72,21 +73,26 @@ def settings(leaderboard_settings: LeaderboardSettings, cluster: list[RedisServe
 
 
 async def test_every_board_is_whole_on_whichever_node_it_is(settings: LeaderboardSettings, cluster: list[RedisServer]) -> None:
-    boards = [Place(board, 0) for board in range(1, 13)]
+    boards = [Ranked(Place(board, 0), Direction.DESCENDING, None) for board in range(1, 13)]
     rows = [StandingRow(user_id, f"player{user_id}", user_id % 7, user_id, 1) for user_id in range(1, 301)]
     expected = [row.user_id for row in sorted(rows, key=lambda row: (-(row.score or 0), row.reached_session_id))]
+    ahead = sum((row.score or 0) > (rows[-1].score or 0) for row in rows)
     async with indexing(settings) as (index, reads):
         for at in boards:
-            assert await index.begin(at, "token") == "BEGUN"
-            assert await index.apply(at, rows, "token") == "OK"
-            assert await index.finish(at, "token") == "OK"
-        pages = await asyncio.gather(*(reads.page(at, 100, 50, b"") for at in boards))
+            await fill(index, rows, at)
+        # All of them at once, through a node that has not seen the script yet, or has.
+        for node in cluster:
+            with node.client() as client:
+                client.script_flush()
+        for _ in range(2):
+            assert await aheads_told(reads, [(at, rows[-1:]) for at in boards]) == [[ahead]] * len(boards)
+        pages = await asyncio.gather(*(reads.page(at, "top", Span(100, 50), b"") for at in boards))
         for at, page in zip(boards, pages, strict=True):
             assert page is not None
             assert page.neighbours is not None
             assert [player.user_id for player in page.neighbours.players] == expected[50:150]
-            await reads.keep_page(at, 100, 50, page.generation, b"{}", 60_000)
-            again = await reads.page(at, 100, 50, b"")
+            await reads.keep_page(at.at, "top", Span(100, 50), page.generation, b"{}", 60_000)
+            again = await reads.page(at, "top", Span(100, 50), b"")
             assert again is not None
             assert again.body == b"{}"
             around = await reads.around(at, expected[20], 2)

@@ -19,6 +19,7 @@ from migrations.settings import MigrationSettings
 from services.auth.models import AuthBase
 from services.leaderboard.models import LeaderboardBase
 from services.local.stack import Stack
+from tests.histories import connect, migrating, own_history
 
 TABLES = {
     "auth": {
@@ -31,35 +32,27 @@ TABLES = {
         "export_leases",
         "password_attempts",
     },
-    "leaderboard": {"boards", "players", "game_sessions", "standings", "outbox", "erasures", "erased_keys"},
+    "leaderboard": {
+        "boards",
+        "windows",
+        "periods",
+        "boards_version",
+        "players",
+        "game_sessions",
+        "standings",
+        "outbox",
+        "index_epoch",
+        "erasures",
+        "erased_keys",
+    },
 }
 
 
 @pytest.fixture
 def settings(migration_settings: MigrationSettings, stack: Stack) -> Iterator[MigrationSettings]:
     """A database of the test's own, with nothing in it."""
-    own = migration_settings.model_copy(update={"mysql_database": f"{migration_settings.mysql_database}_history"})
-    ensure_accounts(own)
-    yield own
-    with stack.mysql.connect(autocommit=True) as connection, connection.cursor() as cursor:
-        cursor.execute(f"DROP DATABASE `{own.mysql_database}`")
-
-
-def connect(settings: MigrationSettings, account: str, password: SecretStr) -> "pymysql.Connection[Any]":
-    return pymysql.connect(
-        host=settings.mysql_host,
-        port=settings.mysql_port,
-        user=account,
-        password=password.get_secret_value(),
-        database=settings.mysql_database,
-    )
-
-
-def migrating(settings: MigrationSettings) -> "pymysql.Connection[Any]":
-    """A connection of the account that changes the schema, each statement a transaction."""
-    connection = connect(settings, "migrate", settings.migrate_mysql_password)
-    connection.autocommit(True)
-    return connection
+    with own_history(migration_settings, stack) as own:
+        yield own
 
 
 def test_the_migrations_make_what_the_models_say(settings: MigrationSettings) -> None:
@@ -80,7 +73,7 @@ def test_the_index_of_the_order_is_the_order(settings: MigrationSettings) -> Non
             " WHERE table_schema = %s AND index_name = %s ORDER BY seq_in_index",
             (settings.mysql_database, ORDER_INDEX),
         )
-        assert list(cursor.fetchall()) == [("board_id", "A"), ("period_id", "A"), ("score", "D"), ("reached_session_id", "A")]
+        assert list(cursor.fetchall()) == [("board_id", "A"), ("period_id", "A"), ("sort", "A"), ("reached_session_id", "A")]
 
 
 def test_the_history_goes_down_to_nothing_and_up_again(settings: MigrationSettings) -> None:
@@ -92,8 +85,39 @@ def test_the_history_goes_down_to_nothing_and_up_again(settings: MigrationSettin
     upgrade(settings)
     upgrade(settings)
     with connect(settings, "leaderboard", settings.leaderboard_mysql_password) as connection, connection.cursor() as cursor:
-        cursor.execute("SELECT id, name, aggregate, descending, period, max_score FROM boards")
-        assert list(cursor.fetchall()) == [(1, "main", "total", 1, "all", 1_000_000_000)]
+        cursor.execute("SELECT id, name, metric, aggregate, direction, min_score, max_score, state, version FROM boards")
+        assert list(cursor.fetchall()) == [(1, "main", "score", "total", "descending", 0, 1_000_000_000, "active", 2)]
+        cursor.execute("SELECT board_id, name, position, kind, counts_from FROM windows")
+        assert list(cursor.fetchall()) == [
+            (1, "all", 0, "all", None),
+            (1, "week", 1, "every", None),
+            (1, "day", 2, "every", None),
+        ]
+        cursor.execute("SELECT COUNT(*) FROM periods")
+        assert cursor.fetchone() == (0,)
+
+
+def test_standings_of_before_keep_their_order_and_go_down_again(settings: MigrationSettings) -> None:
+    upgrade(settings, "0008")
+    standings = [(1, 0, 7, 30, 2, 5, 3), (1, 0, 8, None, 0, 0, 2), (1, 0, 9, 0, 1, 6, 1)]
+    with connect(settings, "migrate", settings.migrate_mysql_password) as connection, connection.cursor() as cursor:
+        connection.autocommit(True)  # a table that a transaction has read is not changed before its end
+        cursor.executemany("INSERT INTO standings VALUES (%s, %s, %s, %s, %s, %s, %s)", standings)
+        cursor.execute(
+            "INSERT INTO game_sessions (user_id, submission_key, group_id, score, submitted_at, answered_total, answered_rank)"
+            " VALUES (7, 'c:key', REPEAT('0', 16), 30, NOW(6), 30, 1)"
+        )
+        upgrade(settings, "0011")
+        cursor.execute("SELECT user_id, score, sort, places FROM standings LEFT JOIN game_sessions USING (user_id, score)")
+        assert sorted(cursor.fetchall()) == [(7, 30, -30, None), (8, None, None, None), (9, 0, 0, None)]
+        downgrade(settings, "0008")
+        cursor.execute("SELECT * FROM standings ORDER BY user_id")
+        assert list(cursor.fetchall()) == standings
+        cursor.execute("SELECT user_id, score, answered_total FROM game_sessions")
+        assert list(cursor.fetchall()) == [(7, 30, None)]
+        cursor.execute("SELECT descending, period FROM boards")
+        assert list(cursor.fetchall()) == [(1, "all")]
+        upgrade(settings)
 
 
 def test_who_is_signed_in_stays_so_when_sessions_become_rows_of_their_own(settings: MigrationSettings) -> None:
@@ -149,6 +173,33 @@ def test_of_sessions_that_go_on_it_is_known_that_the_password_was_given_when_the
         assert cursor.fetchone() == (1, 1)
         downgrade(settings, "0007")
         upgrade(settings)
+
+
+def test_notes_that_everything_changed_become_an_epoch_that_no_index_has(settings: MigrationSettings) -> None:
+    upgrade(settings, "0009")
+    epochs = []
+    with migrating(settings) as connection, connection.cursor() as cursor:
+        for _ in range(2):
+            cursor.execute("INSERT INTO outbox (changed) VALUES (NULL), ('[[1, 0, 7]]')")
+            upgrade(settings)
+            cursor.execute("SELECT epoch FROM index_epoch")
+            epochs += cursor.fetchall()
+            cursor.execute("SELECT changed FROM outbox")
+            assert {changed for (changed,) in cursor.fetchall()} == {"[[1, 0, 7]]"}
+            downgrade(settings, "0009")
+            cursor.execute("SELECT COUNT(*) FROM outbox WHERE changed IS NULL")  # so that the release before rebuilds as well
+            assert cursor.fetchone() == (1,)
+    assert len(set(epochs)) == 2
+    upgrade(settings)
+
+
+def test_the_service_cannot_lose_the_epoch(settings: MigrationSettings) -> None:
+    upgrade(settings)
+    with connect(settings, "leaderboard", settings.leaderboard_mysql_password) as connection, connection.cursor() as cursor:
+        cursor.execute("UPDATE index_epoch SET epoch = RANDOM_BYTES(8)")
+        for statement in ("DELETE FROM index_epoch", "INSERT INTO index_epoch VALUES (2, 'another!')"):
+            with pytest.raises(pymysql.err.OperationalError, match="denied"):
+                cursor.execute(statement)
 
 
 @pytest.mark.parametrize("account", ["auth", "leaderboard"])

@@ -14,7 +14,7 @@ from services.leaderboard.players.exports import Exports
 from services.leaderboard.settings import LeaderboardSettings
 from tests.playing import API, add_sessions, play, submit
 from tests.ranked import database_of
-from tests.system import Accounts, eventually, serving
+from tests.system import Accounts, serving
 
 NAME = 'Ada "the first" \\ é'
 
@@ -31,13 +31,6 @@ async def export(client: httpx.AsyncClient, headers: dict[str, str]) -> dict[str
     return document
 
 
-async def answer_is_kept(mysql: Any, session_id: int) -> bool:
-    """Whether what a session with a key was answered with is stored: it is, moments after the answer."""
-    with mysql.cursor() as cursor:
-        cursor.execute("SELECT answered_total FROM game_sessions WHERE id = %s", (session_id,))
-        return bool(cursor.fetchone() != (None,))
-
-
 async def test_it_holds_the_player_the_standings_and_every_session(
     leaderboard: httpx.AsyncClient, accounts: Accounts, mysql: Any
 ) -> None:
@@ -46,19 +39,32 @@ async def test_it_holds_the_player_the_standings_and_every_session(
     await play(leaderboard, accounts.new("Bob", 2), 9)
     ids = await play(leaderboard, ada, 5, 0)
     ids.append((await submit(leaderboard, ada, 7, '"k\\'))["session_id"])
-    await eventually(lambda: answer_is_kept(mysql, ids[2]))
     document = await export(leaderboard, ada)
     assert document["player"] == {"user_id": 1, "username": NAME}
     assert document["standings"] == [{"board": "main", "period_id": 0, "total_score": 12, "sessions": 3}]
     for each in document["sessions"]:
         submitted = datetime.fromisoformat(each.pop("submitted_at"))
         assert began - timedelta(seconds=1) < submitted < datetime.now(UTC) + timedelta(seconds=1)
-    nothing = {"idempotency_key": None, "answered_total": None, "answered_rank": None}
     assert document["sessions"] == [
-        {"session_id": ids[0], "score": 5} | nothing,
-        {"session_id": ids[1], "score": 0} | nothing,
-        {"session_id": ids[2], "score": 7, "idempotency_key": '"k\\', "answered_total": 12, "answered_rank": 1},
+        {"session_id": ids[0], "score": 5, "idempotency_key": None},
+        {"session_id": ids[1], "score": 0, "idempotency_key": None},
+        {"session_id": ids[2], "score": 7, "idempotency_key": '"k\\'},
     ]
+
+
+async def test_it_holds_whatever_was_said_of_a_session(leaderboard: httpx.AsyncClient, accounts: Accounts) -> None:
+    ada = accounts.new(NAME, 1)
+    said: dict[str, Any] = {
+        "metrics": {"laps": -3, "coins": 0},
+        "tags": {"track": 'é"\\'},
+        "extra": {"car": ["é", None, '"\\']},
+    }
+    sent = [said, {"extra": 0}, {"tags": {"track": "a"}}, {"metrics": {}, "tags": {}, "extra": None}]
+    for each in sent:
+        await submit(leaderboard, ada, 5, **each)
+    sessions = (await export(leaderboard, ada))["sessions"]
+    kept = [{name: each[name] for name in ("metrics", "tags", "extra") if name in each} for each in sessions]
+    assert kept == [*sent[:3], {}]
 
 
 async def test_of_one_who_is_on_no_board_it_says_so(leaderboard: httpx.AsyncClient, accounts: Accounts) -> None:

@@ -1,6 +1,5 @@
 """With and without Redis the answers are the same, field by field."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from functools import partial
 from random import Random
@@ -9,41 +8,24 @@ from typing import Any
 import httpx
 import pytest
 
-from services.leaderboard.app import create_app
 from services.leaderboard.settings import LeaderboardSettings
-from services.local.ports import free_port
 from tests.playing import API
 from tests.ranked import put, random_standings, ranked
-from tests.system import Accounts, eventually, serving
+from tests.reading import Both, both_ways, same
+from tests.system import Accounts, eventually
 
 PLAYERS = 400
 
 
 @pytest.fixture
-async def both(leaderboard_settings: LeaderboardSettings, mysql: Any) -> AsyncIterator[list[httpx.AsyncClient]]:
+async def both(leaderboard_settings: LeaderboardSettings, mysql: Any) -> AsyncIterator[Both]:
     """Two services on the same standings: one with Redis, one without."""
     put(mysql, random_standings(PLAYERS, Random(4)))
-    nowhere = leaderboard_settings.model_copy(update={"redis_url": f"redis://127.0.0.1:{free_port()}/0"})
-    async with serving(create_app(leaderboard_settings)) as with_redis, serving(create_app(nowhere)) as without:
-        for client, wanted in ((with_redis, "ok"), (without, "unavailable")):
-
-            async def is_so(client: httpx.AsyncClient = client, wanted: str = wanted) -> bool:
-                return bool((await client.get(f"{API}/health/ready")).json()["checks"]["redis"] == wanted)
-
-            await eventually(is_so)
-        yield [with_redis, without]
+    async with both_ways(leaderboard_settings) as both:
+        yield both
 
 
-async def same(both: list[httpx.AsyncClient], path: str, **request: Any) -> Any:
-    """What both answer, which is held to be the same: status, type, tag and every field."""
-    one, other = await asyncio.gather(*(client.get(f"{API}{path}", **request) for client in both))
-    for header in ("content-type", "etag", "cache-control"):
-        assert one.headers.get(header) == other.headers.get(header)
-    assert (one.status_code, one.json()) == (other.status_code, other.json())
-    return one.json()
-
-
-async def test_every_page_is_the_same(both: list[httpx.AsyncClient], mysql: Any) -> None:
+async def test_every_page_is_the_same(both: Both, mysql: Any) -> None:
     expected = ranked(mysql)
     for limit in (1, 7, 100):
         for offset in (0, 1, 5, 50, 99, len(expected) - 3, len(expected), PLAYERS, 2**31 - 1):
@@ -53,14 +35,14 @@ async def test_every_page_is_the_same(both: list[httpx.AsyncClient], mysql: Any)
             assert page == {"limit": limit, "offset": offset, "total_players": len(expected)}
 
 
-async def test_every_rank_is_the_same(both: list[httpx.AsyncClient], accounts: Accounts) -> None:
+async def test_every_rank_is_the_same(both: Both, accounts: Accounts) -> None:
     for user_id in [*range(1, PLAYERS, 9), PLAYERS + 1]:
         answer = await same(both, f"/rank/{user_id}")
         own = await same(both, "/rank/me", headers=accounts.new(f'näme"{user_id}\\', user_id))
         assert own == answer or (answer["status"], own["rank"]) == (404, None)
 
 
-async def test_all_neighbours_are_the_same(both: list[httpx.AsyncClient], mysql: Any) -> None:
+async def test_all_neighbours_are_the_same(both: Both, mysql: Any) -> None:
     expected = ranked(mysql)
     for place in [0, 1, 4, *range(10, len(expected), 23), len(expected) - 1]:
         for radius in (1, 5, 50):
@@ -70,7 +52,7 @@ async def test_all_neighbours_are_the_same(both: list[httpx.AsyncClient], mysql:
     await same(both, f"/around/{PLAYERS + 1}")
 
 
-async def test_a_submission_is_answered_alike(both: list[httpx.AsyncClient], accounts: Accounts) -> None:
+async def test_a_submission_is_answered_alike(both: Both, accounts: Accounts) -> None:
     ada = accounts.new("Ada", 10_000)
     for number, client in enumerate([*both, *both]):
         answer = (await client.post(f"{API}/submit", json={"score": 5}, headers=ada)).json()
@@ -79,7 +61,7 @@ async def test_a_submission_is_answered_alike(both: list[httpx.AsyncClient], acc
         assert answer["rank"] == (await both[0].get(f"{API}/rank/me", headers=ada)).json()["rank"]
 
 
-async def all_same(both: list[httpx.AsyncClient], user_id: int, headers: dict[str, str]) -> None:
+async def all_same(both: Both, user_id: int, headers: dict[str, str]) -> None:
     """Hold everything that tells of a player, or of who stands next to them, to be the same."""
     for path in ("/top", "/top?limit=100", "/top?limit=100&offset=100", f"/rank/{user_id}", f"/around/{user_id}"):
         await same(both, path)
@@ -87,9 +69,7 @@ async def all_same(both: list[httpx.AsyncClient], user_id: int, headers: dict[st
         await same(both, path, headers=headers)
 
 
-async def test_who_leaves_and_who_is_renamed_is_so_in_both(
-    both: list[httpx.AsyncClient], mysql: Any, accounts: Accounts
-) -> None:
+async def test_who_leaves_and_who_is_renamed_is_so_in_both(both: Both, mysql: Any, accounts: Accounts) -> None:
     with_redis, without = both
     leaders = ranked(mysql)[:4]
     for process, (_, user_id, _) in zip([*both, *both], leaders, strict=True):
@@ -115,7 +95,7 @@ async def gone(client: httpx.AsyncClient, user_id: int) -> bool:
     return (await client.get(f"{API}/rank/{user_id}")).status_code == 404
 
 
-async def test_a_page_that_the_client_has_is_not_sent_again(both: list[httpx.AsyncClient], accounts: Accounts) -> None:
+async def test_a_page_that_the_client_has_is_not_sent_again(both: Both, accounts: Accounts) -> None:
     with_redis, without = both
     page = await with_redis.get(f"{API}/top")
     etag = page.headers["etag"]

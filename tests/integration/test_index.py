@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator, Mapping
 from random import Random
 from typing import Any
 
@@ -17,60 +16,19 @@ from services.leaderboard.index.layout import keys, sort_key
 from services.leaderboard.index.pages import PageCache
 from services.leaderboard.index.reader import RankingIndex
 from services.leaderboard.index.writer import APPLY, IndexWriter
-from services.leaderboard.rules.places import MAIN
+from services.leaderboard.reads import TOP
+from services.leaderboard.rules.places import MAIN, MAIN_RANKED
 from services.leaderboard.rules.ranking import MAX_TOTAL
-from services.leaderboard.rules.standings import StandingRow
+from services.leaderboard.rules.standings import Span
 from services.leaderboard.settings import LeaderboardSettings
-from services.local.redis import RedisServer
-from tests.ranked import fill, indexing
-from tests.servers import pair
+from tests.ranked import EPOCH, aheads_told, begin, change, fill, tell
 
 PLAYERS, ORDER = keys(MAIN)
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory, secrets: Mapping[str, str]) -> Iterator[RedisServer]:
-    server = pair().redis(tmp_path_factory.mktemp("redis"), secrets["REDIS_PASSWORD"])
-    server.start()
-    yield server
-    server.stop()
-
-
-@pytest.fixture
-def redis(server: RedisServer) -> Iterator[Redis]:
-    with server.client() as client:
-        client.flushall()
-        yield client
-
-
-@pytest.fixture
-def settings(leaderboard_settings: LeaderboardSettings, server: RedisServer) -> LeaderboardSettings:
-    return leaderboard_settings.model_copy(update={"redis_url": server.url})
-
-
-@pytest.fixture
-async def both(settings: LeaderboardSettings, redis: Redis) -> AsyncIterator[tuple[IndexWriter, RankingIndex]]:
-    async with indexing(settings) as both:
-        yield both
-
-
-@pytest.fixture
-def index(both: tuple[IndexWriter, RankingIndex]) -> IndexWriter:
-    return both[0]
-
-
-@pytest.fixture
-def reads(both: tuple[IndexWriter, RankingIndex]) -> RankingIndex:
-    return both[1]
-
-
-def change(user_id: int, score: int | None, version: int = 1, *, reached: int = 0, name: str = "") -> StandingRow:
-    return StandingRow(user_id, name or f"player{user_id}", score, reached or user_id, version)
-
-
 async def top(reads: RankingIndex) -> list[tuple[int, int]] | None:
     """Users and scores in the index's order; None when it is not to be read."""
-    page = await reads.page(MAIN, 100, 0, b"")
+    page = await reads.page(MAIN_RANKED, "top", Span(100, 0), b"")
     return None if page is None else [(p.user_id, p.score) for p in page.neighbours.players] if page.neighbours else []
 
 
@@ -78,7 +36,8 @@ async def test_scores_next_to_the_greatest_are_told_apart(index: IndexWriter, re
     scores = [MAX_TOTAL, MAX_TOTAL - 1, MAX_TOTAL - 2, 5 * 10**15, 0]
     await fill(index, [change(number, score) for number, score in enumerate(scores, 1)])
     assert await top(reads) == list(enumerate(scores, 1))
-    assert await reads.ahead_of_each(MAIN, list(enumerate(scores, 1))) == [0, 1, 2, 3, 4]
+    aheads = [await reads.ahead(MAIN_RANKED, *each) for each in enumerate(scores, 1)]
+    assert [each and each[0] for each in aheads] == [0, 1, 2, 3, 4]
 
 
 @given(st.lists(st.integers(0, 2**64 - 1), min_size=2))
@@ -90,25 +49,25 @@ def test_keys_sort_by_their_bytes_as_the_numbers_do(numbers: list[int]) -> None:
 async def test_what_is_not_newer_is_refused(index: IndexWriter, reads: RankingIndex) -> None:
     await fill(index, [change(1, 10, 5), change(2, 20, 5)])
     for version in (4, 5):
-        await index.apply(MAIN, [change(1, 99, version), change(2, None, version)])
+        await tell(index, change(1, 99, version), change(2, None, version))
     assert await top(reads) == [(2, 20), (1, 10)]
-    await index.apply(MAIN, [change(1, 30, 6), change(1, 25, 10), change(1, 40, 9)])
+    await tell(index, change(1, 30, 6), change(1, 25, 10), change(1, 40, 9))
     assert await top(reads) == [(1, 25), (2, 20)]
 
 
 async def test_a_change_is_answered_with_how_many_are_ahead_of_it(index: IndexWriter, reads: RankingIndex) -> None:
-    assert await reads.apply_and_rank(MAIN, [change(1, 10)]) == [None]  # no index yet
+    assert await aheads_told(reads, [(MAIN_RANKED, [change(1, 10)])]) == [[None]]  # no index yet
     await fill(index, [change(1, 10, 5), change(2, 20, 5), change(3, 30, 5)])
     changes = [change(4, 30, 1), change(1, 25, 6), change(2, None, 6), change(5, 0, 1)]
-    assert await reads.apply_and_rank(MAIN, changes) == [0, 2, None, 3]
+    assert await aheads_told(reads, [(MAIN_RANKED, changes)]) == [[0, 2, None, 3]]
     # The index has a later, greater score of the player, who is not ahead of themselves.
-    assert await reads.apply_and_rank(MAIN, [change(1, 10, 5), change(4, 30, 1)]) == [2, 0]
+    assert await aheads_told(reads, [(MAIN_RANKED, [change(1, 10, 5), change(4, 30, 1)])]) == [[2, 0]]
     assert await top(reads) == [(3, 30), (4, 30), (1, 25), (5, 0)]
 
 
 async def test_versions_compare_as_numbers(index: IndexWriter, reads: RankingIndex) -> None:
     await fill(index, [change(1, 10, 9)])
-    await index.apply(MAIN, [change(1, 11, 10)])
+    await tell(index, change(1, 11, 10))
     assert await top(reads) == [(1, 11)]
 
 
@@ -117,23 +76,23 @@ async def test_a_removed_player_is_absent_and_an_older_state_does_not_bring_them
 ) -> None:
     await fill(index, [change(1, 10, 1), change(2, 20, 1)])
     held = [change(2, 25, 2)]  # what a follower has read, and is about to tell
-    await index.apply(MAIN, [change(2, None, 3)])
-    await index.apply(MAIN, held)
+    await tell(index, change(2, None, 3))
+    await tell(index, *held)
     assert await top(reads) == [(1, 10)]
-    assert await reads.rank(MAIN, 2) == (None,)
-    assert await reads.around(MAIN, 2, 5) == (None,)
+    assert await reads.rank(MAIN_RANKED, 2) == (None, 1)
+    assert await reads.around(MAIN_RANKED, 2, 5) == (None, 1)
     assert (redis.hget(PLAYERS, "2"), redis.hget(PLAYERS, "#count")) == (b"3", b"1")
-    await index.apply(MAIN, [change(2, 5, 4)])
+    await tell(index, change(2, 5, 4))
     assert await top(reads) == [(1, 10), (2, 5)]
 
 
 async def test_only_what_changes_something_makes_a_new_generation(index: IndexWriter, redis: Redis) -> None:
     await fill(index, [change(1, 10, 2)])
     seen = [redis.hget(PLAYERS, "#generation")]
-    await index.apply(MAIN, [change(1, 9, 1)])
+    await tell(index, change(1, 9, 1))
     assert redis.hget(PLAYERS, "#generation") == seen[0]
     for row in (change(1, 11, 3), change(1, None, 4), change(2, 1, 1)):
-        await index.apply(MAIN, [row])
+        await tell(index, row)
         seen.append(redis.hget(PLAYERS, "#generation"))
     assert len(set(seen)) == 4
 
@@ -159,7 +118,7 @@ async def test_a_malformed_row_changes_nothing_at_all(
     connection = RedisConnection(settings, 2.0)
     rows = ["1", "2", "-50", "11", "name", *row]
     with pytest.raises(ResponseError):
-        await connection.run(APPLY, keys(MAIN), ["", "nonce", 5000, json.dumps(rows)])
+        await connection.run(APPLY, keys(MAIN), [EPOCH, "", "nonce", 5000, "", json.dumps(rows)])
     await connection.aclose()
     assert (redis.hgetall(PLAYERS), redis.zrange(ORDER, 0, -1, withscores=True)) == before
 
@@ -170,22 +129,22 @@ async def test_a_call_takes_two_hundred_players_and_a_longer_list_takes_more_cal
     connection = RedisConnection(settings, 2.0)
     row = ["1", "1", "-5", "11", "name"]
     with pytest.raises(ResponseError):
-        await connection.run(APPLY, keys(MAIN), ["", "nonce", 5000, json.dumps(row * 201)])
+        await connection.run(APPLY, keys(MAIN), [EPOCH, "", "nonce", 5000, "", json.dumps(row * 201)])
     await connection.aclose()
     await fill(index, [change(user_id, user_id) for user_id in range(1, 402)])
-    page = await reads.page(MAIN, 1, 0, b"")
+    page = await reads.page(MAIN_RANKED, "top", Span(1, 0), b"")
     assert page is not None
     assert page.total_players == 401
 
 
 async def test_without_an_index_there_is_nothing_to_tell_and_nothing_to_read(index: IndexWriter, reads: RankingIndex) -> None:
-    assert await index.apply(MAIN, [change(1, 10)]) == "INCOMPLETE"
-    assert await index.apply(MAIN, [change(1, 10)], "nobody's") == "STALE"
-    assert await index.finish(MAIN, "nobody's") == "STALE"
+    assert await tell(index, change(1, 10)) == "INCOMPLETE"
+    assert await index.apply(MAIN_RANKED, [change(1, 10)], EPOCH, "nobody's") == "STALE"
+    assert await index.finish(MAIN_RANKED, EPOCH, "nobody's") == "STALE"
     assert await top(reads) is None
-    assert await reads.rank(MAIN, 1) is None
-    assert await reads.ahead(MAIN, 1, 5) is None
-    assert await reads.around(MAIN, 1, 5) is None
+    assert await reads.rank(MAIN_RANKED, 1) is None
+    assert await reads.ahead(MAIN_RANKED, 1, 5) is None
+    assert await reads.around(MAIN_RANKED, 1, 5) is None
 
 
 @pytest.mark.parametrize("lost", [[PLAYERS], [ORDER], [PLAYERS, ORDER]])
@@ -196,7 +155,7 @@ async def test_half_an_index_is_not_read_and_is_built_again(
     redis.delete(*lost)
     assert await top(reads) is None
     # What is told meanwhile must not make the halves look whole.
-    await index.apply(MAIN, [change(3, 30), change(2, 21, 2)])
+    await tell(index, change(3, 30), change(2, 21, 2))
     assert await top(reads) is None
     await fill(index, [change(1, 10), change(2, 21, 2), change(3, 30)])
     assert await top(reads) == [(3, 30), (2, 21), (1, 10)]
@@ -207,12 +166,12 @@ async def test_half_an_index_is_not_read_and_is_built_again(
 async def test_a_key_that_is_lost_during_a_build_ends_it(
     index: IndexWriter, reads: RankingIndex, redis: Redis, lost: str, step: str
 ) -> None:
-    await index.begin(MAIN, "mine")
+    await begin(index, "mine")
     if step == "told":
-        await index.apply(MAIN, [change(1, 10)], "mine")
+        await index.apply(MAIN_RANKED, [change(1, 10)], EPOCH, "mine")
     redis.delete(lost)
-    await index.apply(MAIN, [change(2, 20)], "mine")
-    finished = await index.finish(MAIN, "mine")
+    await index.apply(MAIN_RANKED, [change(2, 20)], EPOCH, "mine")
+    finished = await index.finish(MAIN_RANKED, EPOCH, "mine")
     assert (finished == "OK") == ((step, lost) == ("begun", ORDER))  # there was nothing yet that could be lost
     assert await top(reads) == ([(2, 20)] if finished == "OK" else None)
 
@@ -227,14 +186,14 @@ async def test_what_another_server_or_another_layout_made_complete_is_not_read(
     assert replication_id == redis.info("replication")["master_replid"]
     redis.hset(PLAYERS, "#complete", f"{layout}:{'0' * 40}" if other == "replication id" else replication_id)
     assert await top(reads) is None
-    assert await index.apply(MAIN, [change(1, 11, 2)]) == "INCOMPLETE"
-    assert await index.begin(MAIN, "mine") == "BEGUN"
+    assert await tell(index, change(1, 11, 2)) == "INCOMPLETE"
+    assert await begin(index, "mine") == "BEGUN"
 
 
 async def test_a_new_name_replaces_the_old_one_everywhere(index: IndexWriter, reads: RankingIndex, redis: Redis) -> None:
     await fill(index, [change(1, 10, name="before"), change(2, 20)])
-    await index.apply(MAIN, [change(1, 10, 2, name="after all")])
-    found, around = await reads.rank(MAIN, 1), await reads.around(MAIN, 2, 5)
+    await tell(index, change(1, 10, 2, name="after all"))
+    found, around = await reads.rank(MAIN_RANKED, 1), await reads.around(MAIN_RANKED, 2, 5)
     assert found is not None
     assert found[0] is not None
     assert found[0].player.username == "after all"
@@ -245,34 +204,26 @@ async def test_a_new_name_replaces_the_old_one_everywhere(index: IndexWriter, re
 
 
 async def test_one_builds_others_are_told_so_and_one_who_dies_is_replaced(index: IndexWriter, redis: Redis) -> None:
-    assert await index.begin(MAIN, "first") == "BEGUN"
-    assert await index.begin(MAIN, "second") == "HELD"
+    assert await begin(index, "first") == "BEGUN"
+    assert await begin(index, "second") == "HELD"
     redis.hset(PLAYERS, "#until", "1")
-    assert await index.apply(MAIN, [change(1, 10)], "first") == "OK"  # which says that it is alive
-    assert await index.begin(MAIN, "second") == "HELD"
+    assert await index.apply(MAIN_RANKED, [change(1, 10)], EPOCH, "first") == "OK"  # which says that it is alive
+    assert await begin(index, "second") == "HELD"
     redis.hset(PLAYERS, "#until", "1")
-    assert await index.begin(MAIN, "second") == "BEGUN"
-    assert await index.apply(MAIN, [change(1, 10)], "first") == "STALE"
-    assert await index.finish(MAIN, "first") == "STALE"
-    assert await index.finish(MAIN, "second") == "OK"
-    assert await index.begin(MAIN, "third") == "COMPLETE"
-
-
-async def test_a_cause_has_a_complete_index_built_again_once(index: IndexWriter) -> None:
-    await fill(index, [change(1, 10)])
-    assert await index.begin(MAIN, "a", "restored") == "BEGUN"
-    assert await index.finish(MAIN, "a") == "OK"
-    assert await index.begin(MAIN, "b", "restored") == "COMPLETE"
-    assert await index.begin(MAIN, "c", "restored again") == "BEGUN"
+    assert await begin(index, "second") == "BEGUN"
+    assert await index.apply(MAIN_RANKED, [change(1, 10)], EPOCH, "first") == "STALE"
+    assert await index.finish(MAIN_RANKED, EPOCH, "first") == "STALE"
+    assert await index.finish(MAIN_RANKED, EPOCH, "second") == "OK"
+    assert await begin(index, "third") == "COMPLETE"
 
 
 async def test_who_asks_the_same_at_once_is_answered_by_one_round_trip(
     index: IndexWriter, reads: RankingIndex, redis: Redis
 ) -> None:
     await fill(index, [change(user_id, user_id) for user_id in range(1, 51)])
-    await reads.rank(MAIN, 1)  # the script is known, the connection is open
+    await reads.rank(MAIN_RANKED, 1)  # the script is known, the connection is open
     before = redis.info("commandstats")["cmdstat_evalsha"]["calls"]
-    places = await asyncio.gather(*(reads.rank(MAIN, user_id) for user_id in [*range(1, 51)] * 2))
+    places = await asyncio.gather(*(reads.rank(MAIN_RANKED, user_id) for user_id in [*range(1, 51)] * 2))
     assert [place[0].ahead for place in places if place and place[0]] == [50 - user_id for user_id in range(1, 51)] * 2
     assert redis.info("commandstats")["cmdstat_evalsha"]["calls"] - before <= 2
 
@@ -293,22 +244,22 @@ async def test_a_page_is_good_under_its_own_generation_only(
 ) -> None:
     await fill(index, [change(1, 10), change(2, 20)])
     here, there = PageCache(settings, reads), PageCache(settings, reads)
-    first = await here.find(MAIN, 10, 0)
+    first = await here.find(MAIN_RANKED, TOP, Span(10, 0))
     assert first is not None
     await here.aclose()  # which another process finds in Redis now
     stored: Any = redis.get("lb:{1:0}:top:10:0")
     generation: Any = redis.hget(PLAYERS, "#generation")
     assert stored == generation + b" " + first.body
-    assert await here.find(MAIN, 10, 0) is first
-    assert await there.find(MAIN, 10, 0) == first
-    await index.apply(MAIN, [change(1, 30, 2)])
-    second = await there.find(MAIN, 10, 0)
+    assert await here.find(MAIN_RANKED, TOP, Span(10, 0)) is first
+    assert await there.find(MAIN_RANKED, TOP, Span(10, 0)) == first
+    await tell(index, change(1, 30, 2))
+    second = await there.find(MAIN_RANKED, TOP, Span(10, 0))
     assert second is not None
     assert second.body != first.body
     await there.aclose()
     redis.set("lb:{1:0}:top:10:0", stored)  # by a process that was slow
-    assert await here.find(MAIN, 10, 0) == second
-    assert await PageCache(settings, reads).find(MAIN, 10, 0) == second
+    assert await here.find(MAIN_RANKED, TOP, Span(10, 0)) == second
+    assert await PageCache(settings, reads).find(MAIN_RANKED, TOP, Span(10, 0)) == second
 
 
 async def test_who_asks_for_the_same_page_at_once_has_it_rendered_once(
@@ -316,7 +267,7 @@ async def test_who_asks_for_the_same_page_at_once_has_it_rendered_once(
 ) -> None:
     await fill(index, [change(1, 10)])
     cache = PageCache(settings, reads)
-    pages = await asyncio.gather(*(cache.find(MAIN, 10, 0) for _ in range(20)))
+    pages = await asyncio.gather(*(cache.find(MAIN_RANKED, TOP, Span(10, 0)) for _ in range(20)))
     assert len({id(page) for page in pages}) == 1
     await cache.aclose()
 
@@ -328,6 +279,6 @@ async def test_a_process_keeps_so_many_pages_and_no_more(
     await fill(index, [change(1, 10)])
     cache = PageCache(settings, reads)
     for offset in range(10):
-        assert await cache.find(MAIN, 10, offset) is not None
+        assert await cache.find(MAIN_RANKED, TOP, Span(10, offset)) is not None
     assert cache.pages == 3
     await cache.aclose()

@@ -7,9 +7,11 @@ from typing import Any
 import httpx
 import pytest
 
-from services.leaderboard.rules.ranking import MAX_SESSION_SCORE, MAX_TOTAL, Session, fold
+from services.leaderboard.app import create_app
+from services.leaderboard.rules.ranking import MAX_TOTAL, Session, fold
+from services.leaderboard.settings import LeaderboardSettings
 from tests.playing import API, get, submit
-from tests.system import Accounts, assert_problem, eventually, rows
+from tests.system import Accounts, assert_problem, eventually, rows, serving
 
 Cursor = "pymysql.Connection[pymysql.cursors.Cursor]"
 
@@ -20,8 +22,16 @@ async def test_a_submission_is_answered_with_its_session_the_total_and_the_rank(
     ada = accounts.new("Ada", 7)
     first = await submit(leaderboard, ada, 30)
     second = await submit(leaderboard, ada, 12)
-    assert first == {"session_id": first["session_id"], "user_id": 7, "username": "Ada", "total_score": 30, "rank": 1}
-    assert second["total_score"] == 42
+    standing = {"board": "main", "window": "all", "period_id": 0, "rank": 1, "total_players": 1, "counted": True}
+    assert first == {
+        "session_id": first["session_id"],
+        "user_id": 7,
+        "username": "Ada",
+        "total_score": 30,
+        "rank": 1,
+        "standings": [standing | {"score": 30, "improved": True}],
+    }
+    assert (second["total_score"], second["standings"]) == (42, [standing | {"score": 42, "improved": True}])
     assert second["session_id"] > first["session_id"]
 
 
@@ -111,8 +121,8 @@ async def test_a_removed_player_is_nowhere_and_starts_anew(
     await submit(leaderboard, ada, 50)
     await submit(leaderboard, bob, 40)
     with mysql.cursor() as cursor:
-        cursor.execute("UPDATE standings SET score = NULL, version = version + 1 WHERE user_id = 1")
-        cursor.execute("INSERT INTO outbox (changed) VALUES (NULL)")
+        cursor.execute("UPDATE standings SET score = NULL, sort = NULL, version = version + 1 WHERE user_id = 1")
+        cursor.execute("UPDATE index_epoch SET epoch = RANDOM_BYTES(8)")
     await submit(leaderboard, bob, 0)
 
     async def gone() -> bool:
@@ -131,7 +141,7 @@ async def test_a_total_stays_below_two_to_the_53(leaderboard: httpx.AsyncClient,
     ada = accounts.new("ada", 1)
     await submit(leaderboard, ada, 1)
     with mysql.cursor() as cursor:
-        cursor.execute("UPDATE standings SET score = %s", (MAX_TOTAL - 5,))
+        cursor.execute("UPDATE standings SET score = %s, sort = -score", (MAX_TOTAL - 5,))
     refused = await leaderboard.post(f"{API}/submit", json={"score": 6}, headers=ada)
     assert_problem(refused, 409, "total-too-large")
     assert rows(mysql, "SELECT COUNT(*) FROM game_sessions") == [(1,)]
@@ -139,17 +149,14 @@ async def test_a_total_stays_below_two_to_the_53(leaderboard: httpx.AsyncClient,
 
 
 async def test_a_board_can_take_less_than_the_greatest_score(
-    leaderboard: httpx.AsyncClient, accounts: Accounts, mysql: Any
+    leaderboard_settings: LeaderboardSettings, accounts: Accounts, mysql: Any
 ) -> None:
-    with mysql.cursor() as cursor:
-        cursor.execute("UPDATE boards SET max_score = 100 WHERE id = 1")
-    try:
+    rows(mysql, "UPDATE boards SET max_score = 100 WHERE id = 1")
+    async with serving(create_app(leaderboard_settings)) as leaderboard:
         refused = await leaderboard.post(f"{API}/submit", json={"score": 101}, headers=accounts.new())
         assert_problem(refused, 422, "invalid-request")
+        assert refused.json()["errors"] == [{"pointer": "#/score", "detail": "The board main takes values from 0 to 100."}]
         await submit(leaderboard, accounts.new(), 100)
-    finally:
-        with mysql.cursor() as cursor:
-            cursor.execute("UPDATE boards SET max_score = %s WHERE id = 1", (MAX_SESSION_SCORE,))
 
 
 async def test_the_outbox_is_empty_soon_after_the_last_submission(

@@ -24,13 +24,13 @@ START_SECONDS = 90.0
 class Runner:
     """One ``python -m services.local run`` with a data folder of its own."""
 
-    def __init__(self, home: Path, port: int, command: str = "run") -> None:
+    def __init__(self, home: Path, port: int, command: str = "run", **settings: str) -> None:
         self.home = home
         self.folder = home / ".local"
         self.port = port
         self._output, self._errors = home / "output", home / "errors"
         arguments = ["--folder", str(self.folder), "--env-file", str(home / ".env"), command]
-        environment = {**os.environ, **QUICK_PASSWORDS, "PORT": str(port)}
+        environment = {**os.environ, **QUICK_PASSWORDS, "PORT": str(port), **settings}
         # As from a terminal: if the tests run under nohup, it would take over that a closed one is to be survived.
         ours = signal.signal(signal.SIGHUP, signal.SIG_DFL)
         with self._output.open("wb") as output, self._errors.open("wb") as errors:
@@ -86,8 +86,8 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
     """Starts runs, and ends those that a failed test left."""
     runners: list[Runner] = []
 
-    def start_run(home: Path | None = None, port: int | None = None, command: str = "run") -> Runner:
-        runner = Runner(home or tmp_path_factory.mktemp("run"), port or free_port(), command)
+    def start_run(home: Path | None = None, port: int | None = None, command: str = "run", **settings: str) -> Runner:
+        runner = Runner(home or tmp_path_factory.mktemp("run"), port or free_port(), command, **settings)
         runners.append(runner)
         return runner
 
@@ -100,7 +100,7 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
 @pytest.fixture(scope="module")
 def running(start: Start) -> Runner:
     """A run for tests that only look."""
-    return start().wait_running()
+    return start(REDIS_MEMORY="200mb").wait_running()
 
 
 def wait_gone(pids: dict[str, int]) -> None:
@@ -191,6 +191,19 @@ def test_a_taken_port_is_said_in_one_line_before_anything_starts(start: Start) -
     assert not (runner.folder / "mysql").exists()
 
 
+def test_redis_may_use_the_memory_that_is_asked_for(running: Runner) -> None:
+    assert "\nmaxmemory 200mb\n" in (running.folder / "redis" / "redis.conf").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("memory", ["lots", "0", "-1", "1tb", "256mb\nrequirepass x", "256 mb"])
+def test_a_memory_that_is_no_size_is_said_in_one_line_before_anything_starts(start: Start, memory: str) -> None:
+    runner = start(REDIS_MEMORY=memory)
+    assert runner.process.wait(60) == 1
+    assert runner.errors.startswith("REDIS_MEMORY must be a size")
+    assert runner.errors.count("\n") == 1
+    assert not runner.folder.joinpath("redis").exists()
+
+
 def test_ctrl_c_stops_everything_and_leaves_no_process(start: Start) -> None:
     runner = start().wait_running()
     pids = runner.pids()
@@ -248,12 +261,12 @@ def test_dev_shows_the_services_logs_behind_their_names(start: Start) -> None:
     wait_gone(pids)
 
 
-def test_seed_fills_the_running_system_and_says_that_the_sums_agree(running: Runner) -> None:
+def test_seed_fills_the_running_system_and_says_that_all_agrees(running: Runner) -> None:
     options = ["--folder", str(running.folder), "--env-file", str(running.home / ".env")]
     command = [sys.executable, "-m", "services.local", *options, "seed", "--players", "200", "--sessions", "2000"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)  # our own program
     assert done.returncode == 0, done.stderr
-    assert "Checked 200 players against 2,000 game sessions" in done.stdout
+    assert "standings of 200 players against 2,000 game sessions: each is what its sessions give" in done.stdout
     # What was written past the services is in the outbox, and shows within a second.
     deadline = time.monotonic() + 10
     while (page := httpx.get(f"{running.url}/api/leaderboard/top?limit=3").json())["total_players"] != 200:

@@ -22,6 +22,12 @@ def alike(one: httpx.Response, other: httpx.Response) -> bool:
     return (one.status_code, one.content, headers[0]) == (other.status_code, other.content, headers[1])
 
 
+def of_anybody(answer: httpx.Response) -> Any:
+    """What a submission is answered with, but for what its player and its place in the log make of it."""
+    body = answer.json() | {"user_id": 0, "session_id": 0, "rank": 0}
+    return body | {"standings": [standing | {"rank": 0, "total_players": 0} for standing in body["standings"]]}
+
+
 def takes_shortcut(path: str) -> bool:
     target, _, query = path.partition("?")
     scope: dict[str, Any] = {"method": "GET", "path": f"{API}{target}", "query_string": query.encode(), "headers": []}
@@ -34,8 +40,19 @@ def takes_shortcut(path: str) -> bool:
         ("/top", "/top?"),
         ("/top?limit=3", "/top?limit=03"),
         ("/top?offset=1", "/top?offset=01"),
-        ("/top?limit=2&offset=1", "/top?offset=1&limit=2"),
-        ("/top?limit=100&offset=0", "/top?offset=0&limit=100"),
+        ("/top?limit=2&offset=1", "/top?limit=2&offset=01"),
+        ("/top?offset=1&limit=2", "/top?offset=1&limit=02"),
+        ("/boards/main/top", "/boards/main/top?limit=010"),
+        ("/boards/main/top?window=all&limit=2&offset=1", "/boards/main/top?window=all&limit=02&offset=1"),
+        ("/boards/main/top?period=0", "/boards/main/top?period=0&x=1"),
+        ("/boards/main/rank/2", "/boards/main/rank/2?x=1"),
+        ("/boards/main/rank/2?window=all&period=current", "/boards/main/rank/2?window=all&period=current&x=1"),
+        ("/boards/main/rank/999", "/boards/main/rank/999?x=1"),
+        ("/boards/main/rank/2?window=none", "/boards/main/rank/2?window=none&x=1"),
+        ("/boards/none/rank/2", "/boards/none/rank/2?x=1"),
+        ("/boards/main/rank/2?period=77", "/boards/main/rank/2?period=77&x=1"),
+        ("/boards/main/around/2?radius=1", "/boards/main/around/2?radius=01"),
+        ("/top?limit=100&offset=0", "/top?limit=0100&offset=0"),
         ("/rank/2", "/rank/2?x=1"),
         ("/rank/999", "/rank/999?x=1"),
         ("/rank/9223372036854775807", "/rank/9223372036854775807?x=1"),
@@ -86,11 +103,7 @@ async def test_a_submission_is_answered_alike(leaderboard: httpx.AsyncClient, ac
         answers.append(await leaderboard.post(f"{API}/submit", content=body, headers=headers))
     one, other = answers
     if one.status_code == 201:
-        assert one.json() | {"user_id": 0, "session_id": 0, "rank": 0} == other.json() | {
-            "user_id": 0,
-            "session_id": 0,
-            "rank": 0,
-        }
+        assert of_anybody(one) == of_anybody(other)
         assert {*one.headers} == {*other.headers}
     else:
         assert alike(one, other)
@@ -105,10 +118,9 @@ async def test_a_submission_with_a_key_and_its_repeat_are_answered_alike(
         headers = accounts.new("Ada", user_id) | {"content-type": media_type, "idempotency-key": key}
         sent = [(name.encode(), value.encode()) for name, value in headers.items()]
         answers += [await leaderboard.post(f"{API}/submit", json={"score": score}, headers=sent) for score in (4, 4, 5)]
-    ours = {"user_id": 0, "session_id": 0, "rank": 0}
     for one, other in zip(answers[:3], answers[3:], strict=True):
         if one.status_code == 201:
-            assert one.json() | ours == other.json() | ours
+            assert of_anybody(one) == of_anybody(other)
             assert {*one.headers} == {*other.headers}
         else:
             assert alike(one, other)

@@ -12,12 +12,11 @@ from hypothesis import strategies as st
 from services.common.http.problems import ServiceUnavailable
 from services.common.mysql.multistatement import Transactions
 from services.leaderboard.errors import KeyReused, QueueFull, TotalTooLarge
-from services.leaderboard.log.writer import Submitted
 from services.leaderboard.rules.ranking import MAX_TOTAL, Session, fold
 from services.leaderboard.rules.standings import StandingRow
 from services.leaderboard.settings import LeaderboardSettings
 from tests.system import eventually, rows, rows_are_awaited
-from tests.writing import Board, connect, session
+from tests.writing import Answer, Board, connect, session
 
 
 async def test_a_group_is_one_transaction_and_a_players_sessions_in_it_are_one_change(board: Board, mysql: Any) -> None:
@@ -118,7 +117,7 @@ async def test_a_replay_changes_nothing_and_tells_redis_again_how_the_player_sta
 
 async def test_a_bad_row_fails_alone(board: Board, mysql: Any) -> None:
     answers = await board.submit(session(1, 5), session(2, 5, username="x" * 33), session(3, 5))
-    assert [isinstance(answer, Submitted) for answer in answers] == [True, False, True]
+    assert [isinstance(answer, Answer) for answer in answers] == [True, False, True]
     assert rows(mysql, "SELECT user_id, score, sessions, version FROM standings") == [(1, 5, 1, 1), (3, 5, 1, 1)]
     assert rows(mysql, "SELECT user_id FROM game_sessions ORDER BY id") == [(1,), (3,)]
 
@@ -126,7 +125,7 @@ async def test_a_bad_row_fails_alone(board: Board, mysql: Any) -> None:
 async def test_a_total_that_would_be_too_large_is_refused_alone_and_in_order_of_arrival(board: Board, mysql: Any) -> None:
     await board.store(session(1, 1), session(2, 1))
     with mysql.cursor() as cursor:
-        cursor.execute("UPDATE standings SET score = %s WHERE user_id = 1", (MAX_TOTAL - 5,))
+        cursor.execute("UPDATE standings SET score = %s, sort = -score WHERE user_id = 1", (MAX_TOTAL - 5,))
     answers = await board.submit(session(1, 3), session(2, 7), session(1, 3), session(1, 2), session(1, 1))
     refused = [isinstance(answer, TotalTooLarge) for answer in answers]
     assert refused == [False, False, True, False, True]
@@ -136,8 +135,8 @@ async def test_a_total_that_would_be_too_large_is_refused_alone_and_in_order_of_
 
 async def test_one_key_in_one_group_is_one_session_and_another_score_for_it_is_refused(board: Board, mysql: Any) -> None:
     first, same, other = await board.submit(session(1, 5, "key"), session(1, 5, "key"), session(1, 6, "key"))
-    assert isinstance(first, Submitted)
-    assert isinstance(same, Submitted)
+    assert isinstance(first, Answer)
+    assert isinstance(same, Answer)
     assert (first.replayed, same.replayed) == (False, True)
     assert first.session_id == same.session_id
     assert isinstance(other, KeyReused)
@@ -155,18 +154,18 @@ async def test_a_connection_that_was_lost_while_idle_costs_nothing(board: Board,
 
 
 @pytest.mark.parametrize(("first", "second"), [(5, 3), (0, 3), (5, 0), (0, 0)])
-async def test_a_standing_is_the_fold_of_its_sessions_also_if_the_later_one_is_counted_first(
+async def test_a_players_sessions_have_ids_in_the_order_in_which_they_are_counted(
     board: Board, transactions: Transactions, leaderboard_settings: LeaderboardSettings, mysql: Any, first: int, second: int
 ) -> None:
     await board.store(session(1, 1))
     mysql.begin()
-    rows(mysql, "SELECT * FROM standings WHERE user_id = 1 FOR UPDATE")
+    rows(mysql, "SELECT * FROM players WHERE user_id = 1 FOR UPDATE")
     overtaken = asyncio.create_task(board.store(session(1, 1), session(2, first)))
-    await eventually(lambda: rows_are_awaited(mysql))  # player 2's session has an id, and player 1 comes first to be counted
+    await eventually(lambda: rows_are_awaited(mysql))
     [answer] = await Board(transactions, leaderboard_settings).store(session(2, second))
     mysql.rollback()
     [_, late] = await overtaken
-    assert late.session_id < answer.session_id
+    assert late.session_id > answer.session_id  # who waits for a player has no id yet
     assert late.total_score == first + second
     folded = fold([Session(late.session_id, first), Session(answer.session_id, second)])
     assert folded is not None
@@ -177,15 +176,15 @@ async def test_a_standing_is_the_fold_of_its_sessions_also_if_the_later_one_is_c
 async def test_a_deadlock_is_run_again_whole(board: Board, mysql: Any) -> None:
     await board.store(session(1, 1), session(2, 1))
     with mysql.cursor() as cursor:
-        cursor.execute("INSERT INTO outbox (changed) " + " UNION ALL ".join(["SELECT NULL"] * 200))
+        cursor.execute("INSERT INTO outbox (changed) " + " UNION ALL ".join(["SELECT '[]'"] * 200))
     mysql.begin()
     with mysql.cursor() as cursor:
         cursor.execute("DELETE FROM outbox")  # so much that InnoDB rolls the other one back
-        cursor.execute("SELECT * FROM standings WHERE user_id = 2 FOR UPDATE")
+        cursor.execute("SELECT * FROM players WHERE user_id = 2 FOR UPDATE")
         asking = asyncio.create_task(board.store(session(1, 4), session(2, 4), session(3, 4)))
         await eventually(lambda: rows_are_awaited(mysql))
         # It waits for our row of player 2, and we now ask for its row of player 1.
-        await asyncio.to_thread(cursor.execute, "SELECT * FROM standings WHERE user_id = 1 FOR UPDATE")
+        await asyncio.to_thread(cursor.execute, "SELECT * FROM players WHERE user_id = 1 FOR UPDATE")
         assert not asking.done()
     mysql.commit()
     assert [answer.total_score for answer in await asking] == [5, 5, 4]
@@ -195,7 +194,7 @@ async def test_a_deadlock_is_run_again_whole(board: Board, mysql: Any) -> None:
 async def test_a_lock_that_is_held_too_long_is_waited_for_again(board: Board, mysql: Any) -> None:
     await board.store(session(1, 1))
     mysql.begin()
-    rows(mysql, "SELECT * FROM standings WHERE user_id = 1 FOR UPDATE")
+    rows(mysql, "SELECT * FROM players WHERE user_id = 1 FOR UPDATE")
     asking = asyncio.create_task(board.store(session(1, 4)))
     # MySQL gives the statement up after three seconds (1205), with the session's INSERT still in the transaction.
     done, _ = await asyncio.wait([asking], timeout=3.5)
@@ -213,7 +212,7 @@ async def test_many_writers_at_once_leave_every_standing_the_fold_of_its_session
     """As many processes do: the same players, in another order each, some keys twice."""
     boards = [Board(transactions, leaderboard_settings) for _ in range(4)]
 
-    async def play(board: Board, number: int) -> list[Submitted]:
+    async def play(board: Board, number: int) -> list[Answer]:
         answers = []
         for round_ in range(10):
             players = [(number * 7 + step * 3) % 11 + 1 for step in range(11)]
@@ -237,7 +236,7 @@ async def test_many_writers_at_once_leave_every_standing_the_fold_of_its_session
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(groups=st.lists(st.lists(st.tuples(st.integers(1, 3), st.integers(0, 2)), min_size=1, max_size=6), max_size=4))
-async def test_mysql_merges_groups_as_the_rules_do(board: Board, mysql: Any, groups: list[list[tuple[int, int]]]) -> None:
+async def test_groups_are_merged_as_the_rules_fold(board: Board, mysql: Any, groups: list[list[tuple[int, int]]]) -> None:
     with mysql.cursor() as cursor:
         cursor.execute("DELETE FROM standings")
     expected: dict[int, list[Session]] = defaultdict(list)
@@ -258,7 +257,7 @@ async def test_mysql_merges_groups_as_the_rules_do(board: Board, mysql: Any, gro
 async def test_who_leaves_has_their_session_stored_and_draining_waits_for_it(board: Board, mysql: Any) -> None:
     await board.store(session(1, 0))
     mysql.begin()
-    rows(mysql, "SELECT * FROM standings WHERE user_id = 1 FOR UPDATE")
+    rows(mysql, "SELECT * FROM players WHERE user_id = 1 FOR UPDATE")
     asking = [asyncio.create_task(board.writer.submit(session(1, 1))) for _ in range(2)]
     await asyncio.sleep(0)
     for task in asking:
@@ -279,7 +278,7 @@ async def test_a_full_queue_refuses_at_once(
     small = leaderboard_settings.model_copy(update={"submission_queue": 3})
     board = Board(transactions, small)
     answers = await board.submit(*(session(user_id, 1) for user_id in range(1, 11)))
-    assert [isinstance(answer, Submitted) for answer in answers] == [True] * 3 + [False] * 7
+    assert [isinstance(answer, Answer) for answer in answers] == [True] * 3 + [False] * 7
     for refused in answers[3:]:
         assert isinstance(refused, QueueFull)
         assert int(refused.headers["Retry-After"]) >= 1
@@ -294,7 +293,7 @@ async def test_what_waited_longer_than_a_transaction_may_take_is_refused_without
     board = Board(transactions, impatient)
     await board.store(session(1, 0))
     mysql.begin()
-    rows(mysql, "SELECT * FROM standings WHERE user_id = 1 FOR UPDATE")
+    rows(mysql, "SELECT * FROM players WHERE user_id = 1 FOR UPDATE")
     # Two lanes: the first two are tried until their time is over, and then the others have waited as long.
     answers = await board.submit(*(session(1, 1) for _ in range(4)))
     mysql.rollback()

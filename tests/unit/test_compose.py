@@ -34,6 +34,12 @@ def _parts(field: Any) -> tuple[Any, ...]:
     return getattr(field.annotation, "__args__", ())
 
 
+def test_redis_is_given_the_memory_that_is_asked_for_and_its_container_room_for_more(compose: Any) -> None:
+    redis = compose["services"]["redis"]
+    assert "\nmaxmemory ${REDIS_MEMORY:-256mb}\n" in redis["command"][-1]
+    assert redis["mem_limit"] == "${REDIS_CONTAINER_MEMORY:-512m}"
+
+
 def test_the_gateway_is_published_to_this_machine_alone_and_nothing_else_is(compose: Any) -> None:
     published = {name: service["ports"] for name, service in compose["services"].items() if "ports" in service}
     assert published == {"gateway": ["${BIND_ADDRESS:-127.0.0.1}:${PORT:-8080}:8080"]}

@@ -10,10 +10,10 @@ import pytest
 from services.auth.accounts.usernames import Username
 from services.leaderboard.rules.ranking import MAX_SESSION_SCORE
 from services.local.seed.names import canonical, gamer_names
-from services.local.seed.population import WEEKS, Population, populate
+from services.local.seed.population import DAYS, Population, populate
 
 NOW = time.time_ns() // 1000
-WEEK = 7 * 24 * 3600 * 1_000_000
+DAY = 24 * 3600 * 1_000_000
 
 
 @pytest.fixture(scope="module")
@@ -34,11 +34,24 @@ def test_a_taken_name_is_not_given_again() -> None:
 
 
 def test_sessions_are_in_order_of_time_and_none_is_before_its_player_joined(population: Population) -> None:
-    assert len(population.players) == len(population.scores) == len(population.times) == 10_000
+    assert {len(each) for each in (population.players, population.scores, population.times, population.laps)} == {10_000}
     assert population.times == sorted(population.times)
     assert population.joined == sorted(population.joined)
-    assert population.joined[0] >= NOW - WEEKS * WEEK
+    assert population.joined[0] >= NOW - DAYS * DAY
     assert all(population.joined[player] <= at <= NOW for player, at in zip(population.players, population.times, strict=True))
+
+
+def test_sessions_are_spread_over_the_days(population: Population) -> None:
+    days = Counter((NOW - at) // DAY for at in population.times)
+    assert set(range(DAYS - 5)) <= set(days)
+    assert max(days.values()) < 10_000 / 10
+
+
+def test_some_sessions_are_races_and_some_of_their_times_are_ties(population: Population) -> None:
+    laps = [lap for lap in population.laps if lap is not None]
+    assert 10_000 / 10 < len(laps) < 10_000 / 3
+    assert min(laps) >= 1
+    assert len(set(laps)) < len(laps)
 
 
 def test_few_players_play_much_and_everyone_plays(population: Population) -> None:

@@ -9,7 +9,7 @@ from services.leaderboard.http.schemas import OwnRank, PlayerRank, PlayersAround
 from services.leaderboard.index.pages import RenderedPage
 from services.leaderboard.rules import ranking
 from services.leaderboard.rules.ranking import MAX_TOTAL
-from services.leaderboard.rules.standings import Neighbours, PlayerScore
+from services.leaderboard.rules.standings import Neighbours, PlayerScore, Span
 from services.leaderboard.standings import rendering
 
 NAMES = st.text(st.characters(exclude_categories=["Cs"]), max_size=32) | st.sampled_from(
@@ -32,8 +32,8 @@ def as_schema(found: Neighbours) -> list[RankedPlayer]:
 def test_a_page_and_neighbours_are_rendered_as_their_schemas_would(players: list[PlayerScore], offset: int, ahead: int) -> None:
     found = Neighbours(players, offset, ahead)
     page = TopPage(top=as_schema(found), limit=10, offset=offset, total_players=77)
-    assert TopPage.model_validate_json(rendering.top(found, 10, 77)) == page
-    assert rendering.top(found, 10, 77) == page.model_dump_json().encode()
+    assert TopPage.model_validate_json(rendering.top(found, Span(10, offset), 77)) == page
+    assert rendering.top(found, Span(10, offset), 77) == page.model_dump_json().encode()
     assert rendering.around(found) == PlayersAround(players=as_schema(found)).model_dump_json().encode()
 
 

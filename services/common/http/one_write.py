@@ -1,7 +1,8 @@
-"""uvicorn's HTTP protocol, with an answer's head and body sent together.
+"""uvicorn's HTTP protocol, which can send a whole answer with one write, and cuts off who stops reading.
 
-uvicorn writes them apart, and uvloop sends what it is given at once (since 0.22). So each answer was two system calls and two
-packets, and its reader was woken twice. Of a page it cost this process a tenth, and both ends together an eighth.
+uvicorn writes an answer's head and its body apart, and uvloop sends what it is given at once (since 0.22): two system calls and
+two packets, and the reader is woken twice. Of a page it cost this process a tenth, and both ends together an eighth. So what is
+asked most is written whole (see shortcuts.py).
 """
 
 import asyncio
@@ -10,7 +11,6 @@ import sys
 import termios
 from contextlib import suppress
 from functools import lru_cache, partial
-from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
@@ -19,8 +19,6 @@ Headers = tuple[tuple[bytes, bytes], ...]
 EXTENSION = "leaderboard.one_write"
 """The ASGI extension: in ``scope["extensions"]``, `OneWriteProtocol.answer` of the request."""
 
-_HEAD = b"HTTP/1.1 "
-
 
 class OneWriteProtocol(HttpToolsProtocol):
     """For `uvicorn.Config(http=…)`. Cuts off a client that stops reading its answer."""
@@ -28,17 +26,14 @@ class OneWriteProtocol(HttpToolsProtocol):
     stalled_seconds = 30.0
     """A client that has read nothing for so long is not waited for."""
 
-    _raw: asyncio.Transport
     _stalled: asyncio.TimerHandle | None = None
     _answered: RequestResponseCycle | None = None
     """The request that is being answered, or was last. `cycle` is the one that came last: a client may send several ahead."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        self._raw = transport
         # Told as soon as the kernel takes no more, however little is left.
         transport.set_write_buffer_limits(high=0)
-        self._joining = _JoiningTransport(transport, self.loop)
-        super().connection_made(self._joining)
+        super().connection_made(transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_watching()
@@ -69,15 +64,15 @@ class OneWriteProtocol(HttpToolsProtocol):
         if self._unread() < waiting:
             self._watch()
         else:
-            self._raw.abort()
+            self.transport.abort()
 
     def _unread(self) -> int:
         """How many bytes of answers the other side has not taken: those that wait here, and where Linux tells, in the kernel.
 
         The kernel takes more only when a third of what it holds has gone, which is long for a client that reads slowly.
         """
-        waiting: int = self._raw.get_write_buffer_size()
-        connection = self._raw.get_extra_info("socket")
+        waiting: int = self.transport.get_write_buffer_size()
+        connection = self.transport.get_extra_info("socket")
         if sys.platform == "linux" and connection is not None:
             with suppress(OSError):  # closed meanwhile
                 waiting += int.from_bytes(fcntl.ioctl(connection.fileno(), termios.TIOCOUTQ, bytes(4)), sys.byteorder)
@@ -115,7 +110,7 @@ class OneWriteProtocol(HttpToolsProtocol):
         cycle.waiting_for_100_continue = False
         default = self.server_state.default_headers  # a new list each second
         head = _head(status, tuple(default), headers)
-        self._joining.write_whole(b"%bcontent-length: %d\r\n%b: %b\r\n\r\n%b" % (head, len(body), *own, body))
+        self.transport.write(b"%bcontent-length: %d\r\n%b: %b\r\n\r\n%b" % (head, len(body), *own, body))
         cycle.message_event.set()
         cycle.on_response()
         return True
@@ -124,56 +119,3 @@ class OneWriteProtocol(HttpToolsProtocol):
 @lru_cache(maxsize=64)
 def _head(status: int, default: Headers, headers: Headers) -> bytes:
     return STATUS_LINE[status] + b"".join([b"%b: %b\r\n" % header for header in default + headers])
-
-
-class _JoiningTransport(asyncio.Transport):
-    """A transport that keeps the head of an answer until its body comes, and for no longer than a turn of the loop."""
-
-    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
-        self._transport = transport
-        self._loop = loop
-        self._head = b""
-
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        if self._head:
-            head, self._head = self._head, b""
-            self._transport.writelines((head, data))
-        elif isinstance(data, bytes) and data.startswith(_HEAD):
-            self._head = data
-            self._loop.call_soon(self._send_head)
-        else:
-            self._transport.write(data)
-
-    def write_whole(self, data: bytes) -> None:
-        """Write what is a head and its body, after what is kept: a 100 (Continue) perhaps."""
-        self._send_head()
-        self._transport.write(data)
-
-    def close(self) -> None:
-        self._send_head()
-        self._transport.close()
-
-    def _send_head(self) -> None:
-        if self._head:
-            head, self._head = self._head, b""
-            self._transport.write(head)
-
-    # What follows is the transport's own.
-
-    def get_extra_info(self, name: str, default: Any = None) -> Any:
-        return self._transport.get_extra_info(name, default)
-
-    def is_closing(self) -> bool:
-        return self._transport.is_closing()
-
-    def pause_reading(self) -> None:
-        self._transport.pause_reading()
-
-    def resume_reading(self) -> None:
-        self._transport.resume_reading()
-
-    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
-        self._transport.set_protocol(protocol)
-
-    def abort(self) -> None:
-        self._transport.abort()

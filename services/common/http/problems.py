@@ -168,6 +168,8 @@ def field_errors(error: ValidationError | RequestValidationError) -> list[FieldE
             path = [str(part) for part in (place[1:] if place[:1] == ("body",) else place)]
             if each["type"] == "json_invalid":
                 path = []
+            if path[-1:] == ["[key]"]:  # of a member whose name it is that is wrong
+                path.pop()
             found.append(FieldError(detail=each["msg"], pointer=pointer(path)))
     return found
 

@@ -8,7 +8,6 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple, TypeVar
-from weakref import WeakSet
 
 import aiomysql
 import pymysql
@@ -22,6 +21,7 @@ T = TypeVar("T")
 _RECYCLE_SECONDS = 1800
 # With these the server ends the connection: it is being shut down, somebody killed the connection, or it was idle too long.
 _ENDED = (1053,), (1927,), (4031,)
+_CLIENT_ERRORS = range(2000, 3000)
 
 
 class Result(NamedTuple):
@@ -33,10 +33,13 @@ class Result(NamedTuple):
 
 
 class Transaction:
-    """One open transaction."""
+    """One open transaction, which ends with `commit`."""
 
     def __init__(self, connection: aiomysql.Connection) -> None:
         self._connection = connection
+        self._answered = 0
+        self.committing = self.committed = False
+        """Whether COMMIT has been sent, and answered."""
 
     async def send(self, *statements: str) -> list[Result]:
         """Run ``statements`` in one round trip and give each one's result.
@@ -46,25 +49,37 @@ class Transaction:
         Raises the error of the first that fails; those before it have been run then, those after it have not.
         """
         cursor = await self._connection.cursor()
+        self._answered = 0
         await cursor.execute(";".join(statements))
         results: list[Result] = []
         more = True
         while more:
             rows = await cursor.fetchall() if cursor.description else ()
             results.append(Result(rows, cursor.rowcount, cursor.lastrowid))
+            self._answered = len(results)
             more = await cursor.nextset()
+        return results
+
+    async def commit(self, *statements: str) -> list[Result]:
+        """Run ``statements`` and COMMIT in one round trip, and give the results of the former.
+
+        Raises CommitUnknown when it was COMMIT that was not answered, or was answered with an error.
+        """
+        self.committing = True
+        try:
+            *results, _ = await self.send(*statements, "COMMIT")
+        except pymysql.MySQLError as error:
+            # An error that the server answers a statement with ends the packet: COMMIT was not run.
+            self.committing = self._connection.closed or not _is_answer(error) or self._answered == len(statements)
+            raise
+        self.committed = True
         return results
 
 
 class Transactions:
-    """MySQL as one service's account sees it, READ COMMITTED, on at most ``connections`` connections.
+    """MySQL as one service's account sees it, READ COMMITTED, on at most ``connections`` connections."""
 
-    ``first``: statements that each connection begins with, which prepare others perhaps.
-    """
-
-    def __init__(
-        self, settings: MySQLSettings, account: str, password: str, *, connections: int, first: Sequence[str] = ()
-    ) -> None:
+    def __init__(self, settings: MySQLSettings, account: str, password: str, *, connections: int) -> None:
         self._timeout = settings.mysql_timeout
         self._connections = connections
         self._options = {
@@ -77,11 +92,9 @@ class Transactions:
             "init_command": f"{SESSION}; SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
         }
         self._pool: aiomysql.Pool | None = None
-        self._first = first
-        self._begun: WeakSet[aiomysql.Connection] = WeakSet()
 
     async def attempt(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
-        """Run ``work`` in a transaction and commit it, once.
+        """Run ``work`` in a transaction, once. It ends with `Transaction.commit`.
 
         Raises what ``work`` raises, and DBAPIError or TimeoutError when MySQL refuses or does not answer in time: then
         nothing was stored. Raises CommitUnknown when it was the COMMIT that was not answered.
@@ -91,23 +104,21 @@ class Transactions:
             self._pool = aiomysql.Pool(
                 0, self._connections, False, _RECYCLE_SECONDS, asyncio.get_running_loop(), **self._options
             )
-        committing = lost = False
+        transaction: Transaction | None = None
+        lost = False
         try:
             async with asyncio.timeout(self._timeout), self._connection(self._pool) as connection:
+                transaction = Transaction(connection)
                 try:
-                    transaction = Transaction(connection)
-                    if self._first and connection not in self._begun:
-                        await transaction.send(*self._first)
-                        self._begun.add(connection)
                     result = await work(transaction)
-                    committing = True
-                    await connection.commit()
+                    if not transaction.committed:
+                        raise RuntimeError("the transaction was not committed")  # noqa: TRY301 - it is rolled back here
                 except BaseException:
                     lost = connection.closed
                     connection.close()  # so that the server rolls back, whatever state this is in
                     raise
         except (pymysql.MySQLError, TimeoutError, OSError) as error:
-            if committing:
+            if transaction is not None and transaction.committing:
                 raise CommitUnknown from error
             if isinstance(error, pymysql.MySQLError):
                 raise _wrapped(error, lost) from error
@@ -129,6 +140,12 @@ class Transactions:
         if self._pool is not None:
             self._pool.terminate()
             await self._pool.wait_closed()
+
+
+def _is_answer(error: pymysql.MySQLError) -> bool:
+    """Whether the server said so, and goes on serving the connection. The client's own errors are from 2000 on."""
+    code = error.args[0] if error.args else None
+    return isinstance(code, int) and code > 0 and code not in _CLIENT_ERRORS and (code,) not in _ENDED
 
 
 def _wrapped(error: pymysql.MySQLError, lost: bool) -> Exception:

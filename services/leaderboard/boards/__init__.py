@@ -1,1 +1,1 @@
-"""Boards: what they count and how."""
+"""Boards: what they are, how they are made and deleted, and which of them a session counts for."""

@@ -9,16 +9,24 @@ from fastapi import Depends, Path, Query, Request, Response
 from services.common.http.authentication import authenticated, require_recent_password
 from services.common.http.requests import DECIMAL, JSON, json_body
 from services.common.tokens import MAX_USER_ID, Principal
+from services.leaderboard.board_reads import Asked, BoardReads
+from services.leaderboard.boards.board import MAIN_NAME
+from services.leaderboard.cursors import MAX_LENGTH
+from services.leaderboard.directory import Directory
 from services.leaderboard.errors import InvalidKey
 from services.leaderboard.http.schemas import ScoreSubmission
 from services.leaderboard.players.exports import Exports
 from services.leaderboard.reads import Reads
+from services.leaderboard.rules.names import BOARD_NAME
+from services.leaderboard.rules.places import MAIN_RANKED, Ranked
 from services.leaderboard.writes import Writes
 
 PREFIX = "/api/leaderboard"
-MAX_OFFSET = 2**31 - 1
+MAX_LIMIT, MAX_OFFSET, MAX_RADIUS = 100, 2**31 - 1, 50
+DEFAULT_LIMIT, DEFAULT_RADIUS = 10, 5
 IDEMPOTENCY_KEY = "Idempotency-Key"
 KEY_PATTERN = "^[!-~]{1,64}$"
+PERIOD = r"^(current|previous|[0-9]{1,10})$"
 IDEMPOTENCY_KEY_FORM = re.compile(r"[!-~]{1,64}")
 
 
@@ -46,6 +54,16 @@ async def _reads(request: Request) -> Reads:
     return reads
 
 
+async def _board_reads(request: Request) -> BoardReads:
+    reads: BoardReads = request.app.state.board_reads
+    return reads
+
+
+async def _directory(request: Request) -> Directory:
+    directory: Directory = request.app.state.directory
+    return directory
+
+
 async def _exports(request: Request) -> Exports:
     exports: Exports = request.app.state.exports
     return exports
@@ -62,16 +80,49 @@ async def _recent_caller(caller: Caller) -> Principal:
 
 Writing = Annotated[Writes, Depends(_writes)]
 Reading = Annotated[Reads, Depends(_reads)]
+BoardReading = Annotated[BoardReads, Depends(_board_reads)]
+Directing = Annotated[Directory, Depends(_directory)]
 Exporting = Annotated[Exports, Depends(_exports)]
 RecentCaller = Annotated[Principal, Depends(_recent_caller)]
 Submission = Annotated[ScoreSubmission, Depends(json_body(ScoreSubmission))]
 Key = Annotated[str | None, Depends(_idempotency_key)]
-Limit = Annotated[int, Query(ge=1, le=100, description="players on the page, at most"), DECIMAL]
+Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="players on the page, at most"), DECIMAL]
 Offset = Annotated[int, Query(ge=0, le=MAX_OFFSET, description="players before the page"), DECIMAL]
-Radius = Annotated[int, Query(ge=1, le=50, description="players on either side, at most"), DECIMAL]
+Radius = Annotated[int, Query(ge=1, le=MAX_RADIUS, description="players on either side, at most"), DECIMAL]
 Sessions = Annotated[int, Query(ge=1, le=100, description="sessions on the page, at most"), DECIMAL]
-Cursor = Annotated[str | None, Query(max_length=64, description="`next_cursor` of the page before")]
+Cursor = Annotated[str | None, Query(max_length=MAX_LENGTH, description="`next_cursor` of the page before")]
+BoardName = Annotated[str, Path(pattern=BOARD_NAME, description="the board's name")]
+ShownWindow = Annotated[
+    str | None, Query(alias="window", pattern=BOARD_NAME, description="the window's name; without it, the board's first")
+]
+ShownPeriod = Annotated[
+    str | None,
+    Query(
+        alias="period",
+        pattern=PERIOD,
+        description="a period's id, which needs no window; `current`, as without it; or `previous`, the one before",
+    ),
+]
+Prefix = Annotated[str, Query(pattern=f"^({BOARD_NAME[1:-1]})?$", description="what the names begin with")]
+WindowName = Annotated[str | None, Query(pattern=BOARD_NAME, description="the window's name; without it, every window")]
+Boards = Annotated[int, Query(ge=1, le=100, description="boards on the page, at most"), DECIMAL]
+Periods = Annotated[int, Query(ge=1, le=100, description="periods on the page, at most"), DECIMAL]
 UserId = Annotated[int, Path(ge=1, le=MAX_USER_ID), DECIMAL]
+
+
+async def _asked(board: BoardName, window: ShownWindow = None, period: ShownPeriod = None) -> Asked:
+    return Asked(board, window, period)
+
+
+async def _main(reads: BoardReading, window: ShownWindow = None, period: ShownPeriod = None) -> Ranked | None:
+    """The place on the main board that is asked for: that of all time, where nothing else is said."""
+    if window is None and period is None:
+        return MAIN_RANKED
+    return await reads.find(Asked(MAIN_NAME, window, period))
+
+
+AskedPlace = Annotated[Asked, Depends(_asked)]
+MainPlace = Annotated[Ranked | None, Depends(_main)]
 
 
 def rendered(body: bytes, status: int = 200) -> Response:

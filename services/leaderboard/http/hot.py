@@ -4,26 +4,50 @@ Whatever is spelt otherwise, malformed, out of bounds or not signed in is left t
 """
 
 import re
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 from starlette.types import Receive, Scope
 
 from services.common.http.requests import parse_json
 from services.common.http.shortcuts import JSON_TYPE, NO_STORE, Answer, Shortcut, read_body
 from services.common.tokens import MAX_USER_ID, InvalidToken, Principal, TokenVerifier
-from services.leaderboard.http.dependencies import IDEMPOTENCY_KEY_FORM, MAX_OFFSET, PREFIX
+from services.leaderboard.board_reads import Asked, BoardReads
+from services.leaderboard.http.dependencies import (
+    DEFAULT_LIMIT,
+    DEFAULT_RADIUS,
+    IDEMPOTENCY_KEY_FORM,
+    MAX_LIMIT,
+    MAX_OFFSET,
+    MAX_RADIUS,
+    PERIOD,
+    PREFIX,
+)
 from services.leaderboard.http.schemas import ScoreSubmission
 from services.leaderboard.http.submissions import REPLAYED
+from services.leaderboard.index.pages import RenderedPage
 from services.leaderboard.reads import Reads
+from services.leaderboard.rules.names import BOARD_NAME
+from services.leaderboard.rules.places import MAIN_RANKED
 from services.leaderboard.writes import Writes
 
 _TOP, _RANK, _AROUND, _SUBMIT = f"{PREFIX}/top", f"{PREFIX}/rank/", f"{PREFIX}/around/", f"{PREFIX}/submit"
 _RANK_ROUTE, _AROUND_ROUTE = f"{_RANK}{{user_id}}", f"{_AROUND}{{user_id}}"
-_PAGE = re.compile(rb"(?:limit=([1-9][0-9]?|100))?(?:(?:^|&)offset=(0|[1-9][0-9]{0,9}))?")
-_RADIUS = re.compile(rb"(?:radius=([1-9]|[1-4][0-9]|50))?")
+_BOARDS = f"{PREFIX}/boards/"
+_BOARD = re.compile(rf"{_BOARDS}({BOARD_NAME[1:-1]})/(top|rank|around)(?:/([1-9][0-9]{{0,18}}))?")
+_BOARD_ROUTE = f"{_BOARDS}{{board}}/"
+_QUERY = re.compile(rb"[a-z]+=[a-z0-9._-]+(?:&[a-z]+=[a-z0-9._-]+)*")
+_NUMBER = re.compile(r"0|[1-9][0-9]{0,9}")
+_FORMS = {"window": re.compile(BOARD_NAME), "period": re.compile(PERIOD)}
 _ID = re.compile(r"[1-9][0-9]{0,18}")
 _LENGTH = re.compile(rb"[0-9]{1,3}")
 _NO_CACHE = (b"cache-control", b"no-cache")
 _REPLAYED = (REPLAYED.lower().encode(), b"true")
+
+_LONGEST_QUERY = 200
+_NO_QUERY: Mapping[str, str] = {}
+# The least and the greatest value of each number that a query may have.
+_BOUNDS = {"limit": (1, MAX_LIMIT), "offset": (0, MAX_OFFSET), "radius": (1, MAX_RADIUS)}
 
 
 def find(scope: Scope) -> Shortcut | None:
@@ -36,22 +60,21 @@ def find(scope: Scope) -> Shortcut | None:
             return _rank(scope, path[len(_RANK) :])
         if path.startswith(_AROUND):
             return _around(scope, path[len(_AROUND) :])
+        if path.startswith(_BOARDS):
+            return _board(scope, path)
     elif path == _SUBMIT and scope["method"] == "POST":
         return _submit(scope)
     return None
 
 
 def _top(scope: Scope) -> Shortcut | None:
-    page = _PAGE.fullmatch(scope["query_string"])
-    if page is None or any(name == b"if-none-match" for name, _ in scope["headers"]):
+    query = _read_query(scope, "limit", "offset")
+    if query is None or _has_page(scope):
         return None
-    limit, offset = int(page[1] or 10), int(page[2] or 0)
-    if offset > MAX_OFFSET:
-        return None
+    limit, offset = int(query.get("limit", DEFAULT_LIMIT)), int(query.get("offset", 0))
 
     async def answer(_: Receive) -> Answer:
-        found = await _reads(scope).top(limit, offset)
-        return Answer(200, found.body, (JSON_TYPE, _NO_CACHE, (b"etag", found.etag.encode())))
+        return _page(await _reads(scope).top(MAIN_RANKED, limit, offset))
 
     return Shortcut(_TOP, answer)
 
@@ -62,21 +85,110 @@ def _rank(scope: Scope, text: str) -> Shortcut | None:
         return None
 
     async def answer(_: Receive) -> Answer:
-        return Answer(200, await _reads(scope).rank(user_id))
+        return Answer(200, await _reads(scope).rank(MAIN_RANKED, user_id))
 
     return Shortcut(_RANK_ROUTE, answer)
 
 
 def _around(scope: Scope, text: str) -> Shortcut | None:
     user_id = _user_id(text)
-    radius = _RADIUS.fullmatch(scope["query_string"])
-    if user_id is None or radius is None:
+    query = _read_query(scope, "radius")
+    if user_id is None or query is None:
+        return None
+    radius = int(query.get("radius", DEFAULT_RADIUS))
+
+    async def answer(_: Receive) -> Answer:
+        return Answer(200, await _reads(scope).around(MAIN_RANKED, user_id, radius))
+
+    return Shortcut(_AROUND_ROUTE, answer)
+
+
+def _board(scope: Scope, path: str) -> Shortcut | None:
+    """What is read of any board, in any of its windows and periods."""
+    match = _BOARD.fullmatch(path)
+    if match is None:
+        return None
+    board, what, text = match.groups()
+    if text is None:
+        return _board_top(scope, board) if what == "top" else None
+    user_id = _user_id(text)
+    if user_id is None:
+        return None
+    if what == "rank":
+        return _board_rank(scope, board, user_id)
+    return _board_around(scope, board, user_id) if what == "around" else None
+
+
+def _board_top(scope: Scope, board: str) -> Shortcut | None:
+    query = _read_query(scope, "window", "period", "limit", "offset")
+    if query is None or _has_page(scope):
+        return None
+    limit, offset = int(query.get("limit", DEFAULT_LIMIT)), int(query.get("offset", 0))
+
+    async def answer(_: Receive) -> Answer:
+        return _page(await _board_reads(scope).top(_asked(board, query), limit, offset, None))
+
+    return Shortcut(f"{_BOARD_ROUTE}top", answer)
+
+
+def _board_rank(scope: Scope, board: str, user_id: int) -> Shortcut | None:
+    query = _read_query(scope, "window", "period")
+    if query is None:
         return None
 
     async def answer(_: Receive) -> Answer:
-        return Answer(200, await _reads(scope).around(user_id, int(radius[1] or 5)))
+        return Answer(200, await _board_reads(scope).rank(_asked(board, query), user_id))
 
-    return Shortcut(_AROUND_ROUTE, answer)
+    return Shortcut(f"{_BOARD_ROUTE}rank/{{user_id}}", answer)
+
+
+def _board_around(scope: Scope, board: str, user_id: int) -> Shortcut | None:
+    query = _read_query(scope, "window", "period", "radius")
+    if query is None:
+        return None
+    radius = int(query.get("radius", DEFAULT_RADIUS))
+
+    async def answer(_: Receive) -> Answer:
+        return Answer(200, await _board_reads(scope).around(_asked(board, query), user_id, radius))
+
+    return Shortcut(f"{_BOARD_ROUTE}around/{{user_id}}", answer)
+
+
+def _asked(board: str, query: Mapping[str, str]) -> Asked:
+    return Asked(board, query.get("window"), query.get("period"))
+
+
+def _read_query(scope: Scope, *allowed: str) -> Mapping[str, str] | None:
+    """A query that has each of these at most once, as the routes would take it. None for any other."""
+    text: bytes = scope["query_string"]
+    if not text:
+        return _NO_QUERY
+    return _parse_query(text, allowed) if len(text) <= _LONGEST_QUERY else None
+
+
+@lru_cache(maxsize=1024)
+def _parse_query(text: bytes, allowed: Sequence[str]) -> Mapping[str, str] | None:
+    if not _QUERY.fullmatch(text):
+        return None
+    pairs = [pair.split("=") for pair in text.decode().split("&")]
+    query = {name: value for name, value in pairs if name in allowed and _is_valid(name, value)}
+    return query if len(query) == len(pairs) else None
+
+
+def _is_valid(name: str, value: str) -> bool:
+    if name in _FORMS:
+        return _FORMS[name].fullmatch(value) is not None
+    least, most = _BOUNDS[name]
+    return _NUMBER.fullmatch(value) is not None and least <= int(value) <= most
+
+
+def _has_page(scope: Scope) -> bool:
+    """Whether the client has a page already, which it may be shown again."""
+    return any(name == b"if-none-match" for name, _ in scope["headers"])
+
+
+def _page(page: RenderedPage) -> Answer:
+    return Answer(200, page.body, (JSON_TYPE, _NO_CACHE, (b"etag", page.etag.encode())))
 
 
 def _submit(scope: Scope) -> Shortcut | None:
@@ -88,7 +200,7 @@ def _submit(scope: Scope) -> Shortcut | None:
     async def answer(receive: Receive) -> Answer:
         submission = parse_json(ScoreSubmission, await read_body(receive))
         writes: Writes = scope["app"].state.writes
-        body, replayed = await writes.submit(caller, submission.score, key)
+        body, replayed = await writes.submit(caller, submission.played(), key)
         return Answer(201, body, (JSON_TYPE, NO_STORE, _REPLAYED)) if replayed else Answer(201, body)
 
     return Shortcut(_SUBMIT, answer)
@@ -124,6 +236,11 @@ def _submitter(scope: Scope) -> tuple[Principal, str | None] | None:
 
 def _reads(scope: Scope) -> Reads:
     reads: Reads = scope["app"].state.reads
+    return reads
+
+
+def _board_reads(scope: Scope) -> BoardReads:
+    reads: BoardReads = scope["app"].state.board_reads
     return reads
 
 

@@ -1,14 +1,22 @@
-"""HTTP of reading the board: pages, ranks and neighbours."""
+"""HTTP of reading boards: pages, ranks and neighbours. Those of `main` have shorter paths, and answers of their own."""
+
+from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from services.common.http.problems import InvalidRequest, ServiceUnavailable, Unauthenticated, documented
+from services.common.http.problems import InvalidRequest, Problem, ServiceUnavailable, Unauthenticated, documented
 from services.common.http.requests import JSON
-from services.leaderboard.errors import PlayerNotFound
+from services.leaderboard.errors import BoardNotFound, PeriodExpired, PeriodNotFound, PlayerNotFound, WindowNotFound
 from services.leaderboard.http.dependencies import (
+    DEFAULT_LIMIT,
+    DEFAULT_RADIUS,
     PREFIX,
+    AskedPlace,
+    BoardReading,
     Caller,
+    Cursor,
     Limit,
+    MainPlace,
     Offset,
     Radius,
     Reading,
@@ -16,37 +24,52 @@ from services.leaderboard.http.dependencies import (
     rendered,
 )
 from services.leaderboard.http.schemas import (
+    BoardAround,
+    BoardPage,
+    BoardRank,
+    OwnBoardRank,
     OwnRank,
     PlayerRank,
     PlayersAround,
+    PlayerStandings,
     TopPage,
 )
+from services.leaderboard.index.pages import RenderedPage
+from services.leaderboard.reads import not_found
 
 router = APIRouter(prefix=PREFIX, tags=["leaderboard"])
+boards = APIRouter(prefix=f"{PREFIX}/boards/{{board}}", tags=["boards"])
+
+_PLACE: tuple[type[Problem], ...] = (WindowNotFound, PeriodNotFound, PeriodExpired, InvalidRequest, ServiceUnavailable)
+_PAGE: dict[int | str, dict[str, Any]] = {
+    200: {"headers": {"ETag": {"description": "names this very page", "schema": {"type": "string"}}}},
+    304: {"description": "The page is still the one that `If-None-Match` names"},
+}
+_IF_NONE_MATCH = {
+    "parameters": [
+        {
+            "name": "If-None-Match",
+            "in": "header",
+            "description": "the `ETag` of the page that the client has",
+            "schema": {"type": "string"},
+        }
+    ],
+}
 
 
 @router.get(
     "/top",
-    summary="A page of the board",
+    summary="A page of the board main",
     response_model=TopPage,
-    responses={
-        **documented(InvalidRequest, ServiceUnavailable),
-        200: {"headers": {"ETag": {"description": "names this very page", "schema": {"type": "string"}}}},
-        304: {"description": "The page is still the one that `If-None-Match` names"},
-    },
-    openapi_extra={
-        "parameters": [
-            {
-                "name": "If-None-Match",
-                "in": "header",
-                "description": "the `ETag` of the page that the client has",
-                "schema": {"type": "string"},
-            }
-        ],
-    },
+    responses={**documented(*_PLACE), **_PAGE},
+    openapi_extra=_IF_NONE_MATCH,
 )
-async def top(request: Request, reads: Reading, limit: Limit = 10, offset: Offset = 0) -> Response:
-    page = await reads.top(limit, offset)
+async def top(request: Request, reads: Reading, place: MainPlace, limit: Limit = DEFAULT_LIMIT, offset: Offset = 0) -> Response:
+    page = await reads.top(place, limit, offset) if place else reads.empty_top(limit, offset)
+    return _page(request, page)
+
+
+def _page(request: Request, page: RenderedPage) -> Response:
     # May be kept, but not be shown again without asking.
     headers = {"Cache-Control": "no-cache", "ETag": page.etag}
     if names_page(request.headers.getlist("if-none-match"), page.etag):
@@ -63,39 +86,114 @@ def names_page(if_none_match: list[str], etag: str) -> bool:
 # Before /rank/{user_id}, which would read "me" as an id.
 @router.get(
     "/rank/me",
-    summary="My rank",
+    summary="My rank on the board main",
     response_model=OwnRank,
-    responses=documented(Unauthenticated, ServiceUnavailable),
+    responses=documented(Unauthenticated, *_PLACE),
 )
-async def own_rank(caller: Caller, reads: Reading) -> Response:
-    return rendered(await reads.own_rank(caller))
+async def own_rank(caller: Caller, reads: Reading, place: MainPlace) -> Response:
+    return rendered(await reads.own_rank(place, caller))
 
 
 @router.get(
     "/rank/{user_id}",
-    summary="A player's rank",
+    summary="A player's rank on the board main",
     response_model=PlayerRank,
-    responses=documented(PlayerNotFound, InvalidRequest, ServiceUnavailable),
+    responses=documented(PlayerNotFound, *_PLACE),
 )
-async def rank(user_id: UserId, reads: Reading) -> Response:
-    return rendered(await reads.rank(user_id))
+async def rank(user_id: UserId, reads: Reading, place: MainPlace) -> Response:
+    if place is None:
+        raise not_found(user_id)
+    return rendered(await reads.rank(place, user_id))
 
 
 @router.get(
     "/around/me",
-    summary="Me among those who stand next to me",
+    summary="Me among those who stand next to me on the board main",
     response_model=PlayersAround,
-    responses=documented(Unauthenticated, PlayerNotFound, InvalidRequest, ServiceUnavailable),
+    responses=documented(Unauthenticated, PlayerNotFound, *_PLACE),
 )
-async def around_me(caller: Caller, reads: Reading, radius: Radius = 5) -> Response:
-    return rendered(await reads.around(caller.user_id, radius))
+async def around_me(caller: Caller, reads: Reading, place: MainPlace, radius: Radius = DEFAULT_RADIUS) -> Response:
+    return await around(caller.user_id, reads, place, radius)
 
 
 @router.get(
     "/around/{user_id}",
-    summary="A player among those who stand next to them",
+    summary="A player among those who stand next to them on the board main",
     response_model=PlayersAround,
-    responses=documented(PlayerNotFound, InvalidRequest, ServiceUnavailable),
+    responses=documented(PlayerNotFound, *_PLACE),
 )
-async def around(user_id: UserId, reads: Reading, radius: Radius = 5) -> Response:
-    return rendered(await reads.around(user_id, radius))
+async def around(user_id: UserId, reads: Reading, place: MainPlace, radius: Radius = DEFAULT_RADIUS) -> Response:
+    if place is None:
+        raise not_found(user_id)
+    return rendered(await reads.around(place, user_id, radius))
+
+
+@router.get(
+    "/players/{user_id}/standings",
+    summary="Where a player stands in every window that goes on",
+    description="Empty for one who has not played, or not lately.",
+    response_model=PlayerStandings,
+    responses=documented(InvalidRequest, ServiceUnavailable),
+)
+async def standings(user_id: UserId, reads: BoardReading) -> Response:
+    return rendered(await reads.standings(user_id))
+
+
+@boards.get(
+    "/top",
+    summary="A page of a board",
+    description="By `next_cursor` a page begins after the row that the one before ended with, so whoever did not move "
+    "meanwhile is on exactly one of them. By `offset` it does not.",
+    response_model=BoardPage,
+    responses={**documented(BoardNotFound, *_PLACE), **_PAGE},
+    openapi_extra=_IF_NONE_MATCH,
+)
+async def board_top(
+    request: Request,
+    reads: BoardReading,
+    asked: AskedPlace,
+    limit: Limit = DEFAULT_LIMIT,
+    offset: Offset = 0,
+    cursor: Cursor = None,
+) -> Response:
+    return _page(request, await reads.top(asked, limit, offset, cursor))
+
+
+@boards.get(
+    "/rank/me",
+    summary="My rank on a board",
+    response_model=OwnBoardRank,
+    responses=documented(Unauthenticated, BoardNotFound, *_PLACE),
+)
+async def own_board_rank(caller: Caller, reads: BoardReading, asked: AskedPlace) -> Response:
+    return rendered(await reads.own_rank(asked, caller))
+
+
+@boards.get(
+    "/rank/{user_id}",
+    summary="A player's rank on a board",
+    response_model=BoardRank,
+    responses=documented(BoardNotFound, PlayerNotFound, *_PLACE),
+)
+async def board_rank(user_id: UserId, reads: BoardReading, asked: AskedPlace) -> Response:
+    return rendered(await reads.rank(asked, user_id))
+
+
+@boards.get(
+    "/around/me",
+    summary="Me among those who stand next to me on a board",
+    response_model=BoardAround,
+    responses=documented(Unauthenticated, BoardNotFound, PlayerNotFound, *_PLACE),
+)
+async def board_around_me(caller: Caller, reads: BoardReading, asked: AskedPlace, radius: Radius = DEFAULT_RADIUS) -> Response:
+    return rendered(await reads.around(asked, caller.user_id, radius))
+
+
+@boards.get(
+    "/around/{user_id}",
+    summary="A player among those who stand next to them on a board",
+    response_model=BoardAround,
+    responses=documented(BoardNotFound, PlayerNotFound, *_PLACE),
+)
+async def board_around(user_id: UserId, reads: BoardReading, asked: AskedPlace, radius: Radius = DEFAULT_RADIUS) -> Response:
+    return rendered(await reads.around(asked, user_id, radius))

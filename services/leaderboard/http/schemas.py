@@ -1,31 +1,129 @@
 """What the leaderboard service is sent and what it answers, one schema a direction."""
 
+import json
 from datetime import datetime
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
+from pydantic_core import PydanticCustomError
 
-from services.leaderboard.rules.ranking import MAX_SESSION_SCORE
+from services.leaderboard.rules.names import BOARD_NAME, MAX_TAG_VALUE, METRIC_NAME, SCORE, SESSIONS
+from services.leaderboard.rules.places import MOST_PLACES
+from services.leaderboard.rules.played import Played
+from services.leaderboard.rules.ranking import MAX_TOTAL
+
+MAX_EXTRA_BYTES = 1_024
+MAX_EXTRA_DEPTH = 16
+_OURS = frozenset({SCORE, SESSIONS})
+
+
+def _not_ours(metrics: dict[str, int]) -> dict[str, int]:
+    for name in sorted(_OURS.intersection(metrics)):
+        raise PydanticCustomError("reserved_metric", "Each session has the metric {name} without saying so", {"name": name})
+    return metrics
+
+
+def _printable(text: str) -> str:
+    if not text.isprintable():
+        raise PydanticCustomError("not_printable", "Every character must be one that is shown")
+    return text
+
+
+def _distinct(names: list[str]) -> list[str]:
+    if len(set(names)) < len(names):
+        raise PydanticCustomError("named_twice", "A board is named once")
+    return names
+
+
+def _written(value: object) -> str | None:
+    """JSON as it is kept: without blanks between its parts."""
+    if value is None:
+        return None
+    if _is_too_deep(value):
+        raise PydanticCustomError("too_deep", "It is nested {most} levels deep at most", {"most": MAX_EXTRA_DEPTH})
+    try:
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        size = len(text.encode())
+    except ValueError:  # a number that JSON does not have, half a character, or one of thousands of digits
+        raise PydanticCustomError("not_json", "It must be JSON") from None
+    if size > MAX_EXTRA_BYTES:
+        raise PydanticCustomError("too_long", "Written out, it has {most} bytes at most", {"most": MAX_EXTRA_BYTES})
+    return text
+
+
+def _is_too_deep(value: object) -> bool:
+    """Whether more lists and objects are in each other than may."""
+    level = [value]
+    for _ in range(MAX_EXTRA_DEPTH + 1):
+        lists = [list(each.values()) if isinstance(each, dict) else each for each in level if isinstance(each, (dict, list))]
+        if not lists:
+            return False
+        level = [member for each in lists for member in each]
+    return True
+
+
+Value = Annotated[int, Field(ge=-MAX_TOTAL, le=MAX_TOTAL)]
+_Name = Annotated[str, Field(pattern=METRIC_NAME)]
+_TagValue = Annotated[str, Field(min_length=1, max_length=MAX_TAG_VALUE), AfterValidator(_printable)]
 
 
 class ScoreSubmission(BaseModel):
-    """The score of one game session."""
+    """One game session: its score, and whatever else it says of itself.
+
+    It counts for the boards that it names, or, if it names none, for each board whose rule takes it.
+    """
 
     model_config = ConfigDict(strict=True, extra="forbid")
 
-    score: int = Field(ge=0, le=MAX_SESSION_SCORE, description="what the session scored", examples=[1200])
+    score: Value = Field(description="what the session scored; each board has bounds of its own", examples=[1200])
+    metrics: Annotated[dict[_Name, Value], Field(max_length=8), AfterValidator(_not_ours)] = Field(
+        default_factory=dict, description="values beside the score, by which boards may rank", examples=[{"laps": 3}]
+    )
+    tags: dict[_Name, _TagValue] = Field(
+        default_factory=dict, max_length=8, description="what boards choose sessions by", examples=[{"track": "alps"}]
+    )
+    extra: Annotated[str | None, BeforeValidator(_written, json_schema_input_type=JsonValue)] = Field(
+        None,
+        description=f"what the game keeps with the session: JSON of {MAX_EXTRA_BYTES:,} bytes, {MAX_EXTRA_DEPTH} levels deep",
+    )
+    boards: Annotated[list[Annotated[str, Field(pattern=BOARD_NAME)]], AfterValidator(_distinct)] | None = Field(
+        None, min_length=1, max_length=MOST_PLACES, description="the boards that it counts for, and no others"
+    )
+
+    def played(self) -> Played:
+        return Played(self.score, self.metrics, self.tags, self.extra, self.boards)
+
+
+class SubmittedStanding(BaseModel):
+    """How the player stands now, in a place where the session counts."""
+
+    board: str
+    window: str
+    period_id: int = Field(description="0 in a window that never ends")
+    score: int | None = Field(description="null if the player was removed since")
+    rank: int | None = Field(
+        description="1 + the number of players strictly ahead: equal scores share a rank. Null if it cannot be told just now"
+    )
+    total_players: int | None = Field(description="how many players are ranked; null if it cannot be told just now")
+    counted: bool = Field(description="whether the session counts here")
+    improved: bool = Field(description="whether it is this session that reached the score")
 
 
 class SubmittedSession(BaseModel):
-    """A session that is stored. A repeat is answered as the session was when it was stored."""
+    """A session that is stored, and how the player stands now."""
 
     session_id: int
     user_id: int
     username: str
-    total_score: int = Field(description="the player's total, this session included; 0 if the player was removed since")
-    rank: int | None = Field(
-        description="1 + the number of players strictly ahead: equal totals share a rank. Null if it cannot be told just now, "
-        "or if the player was removed since"
+    total_score: int | None = Field(
+        description="the player's total on the board `main`, in all time; 0 if the player was removed since, null if the "
+        "session does not count there"
     )
+    rank: int | None = Field(
+        description="1 + the number of players strictly ahead there: equal totals share a rank. Null if it cannot be told just "
+        "now, if the player was removed since, or if the session does not count there"
+    )
+    standings: list[SubmittedStanding]
 
 
 class RankedPlayer(BaseModel):
@@ -79,6 +177,68 @@ class OwnRank(BaseModel):
     rank: int | None
 
 
+class BoardRow(BaseModel):
+    rank: int = Field(description="1 + the number of players strictly ahead: equal scores share a rank")
+    user_id: int
+    username: str
+    score: int
+    extra: JsonValue = Field(
+        None,
+        description="what the game kept with the session that made the score, where the board shows it; else it is left out",
+    )
+
+
+class _OfBoard(BaseModel):
+    board: str
+    window: str
+    period_id: int | None = Field(description="0 in a window that never ends; null while nobody has played in the period")
+    total_players: int = Field(description="how many players are ranked")
+
+
+class BoardPage(_OfBoard):
+    """A page of a board, in its order: the best first; of equal scores, who reached it first."""
+
+    top: list[BoardRow]
+    offset: int = Field(description="players before the page")
+    generation: str | None = Field(description="changes whenever anything on the board does; null when it is not known")
+    next_cursor: str | None = Field(description="what the next page is asked for with; null when there is none")
+
+
+class BoardRank(_OfBoard, BoardRow):
+    pass
+
+
+class OwnBoardRank(_OfBoard):
+    """The caller's rank. Before their first session there, score and rank are null."""
+
+    rank: int | None
+    user_id: int
+    username: str
+    score: int | None
+    extra: JsonValue = Field(None, description="as on the board's pages")
+
+
+class BoardAround(_OfBoard):
+    """A player among those who stand next to them, in the board's order: fewer on one side at an end of the board."""
+
+    players: list[BoardRow]
+
+
+class PlayerStanding(BaseModel):
+    board: str
+    window: str
+    period_id: int
+    score: int
+    rank: int
+    total_players: int
+
+
+class PlayerStandings(BaseModel):
+    """Where a player stands in every window that goes on, by board."""
+
+    standings: list[PlayerStanding]
+
+
 class KeptPlayer(BaseModel):
     user_id: int
     username: str = Field(
@@ -98,8 +258,9 @@ class KeptSession(BaseModel):
     score: int
     submitted_at: datetime
     idempotency_key: str | None = Field(description="what the client called the submission by, if it did")
-    answered_total: int | None = Field(description="the total that it was answered with; kept for repeats, so only with a key")
-    answered_rank: int | None = Field(description="the rank that it was answered with")
+    metrics: dict[str, int] | None = Field(None, description="as submitted; left out where there are none, as are the others")
+    tags: dict[str, str] | None = None
+    extra: JsonValue = None
 
 
 class Export(BaseModel):

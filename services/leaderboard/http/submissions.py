@@ -37,10 +37,10 @@ router = APIRouter(prefix=PREFIX, tags=["leaderboard"])
     status_code=201,
     summary="Submit a game session's score",
     description="With an `Idempotency-Key` it can be sent again when no answer came: what a player sends with the same key "
-    "is the same session. A repeat is answered as the session was first, and with `Idempotent-Replayed: true`; with the total "
-    "and the rank of now if it comes before the first answer was kept, which takes moments. A repeat of a session that its "
-    "player has had erased is refused (409) for 30 days. Without a key each request is a session. Of one player 100 sessions "
-    "are stored at once, and 20 a second after that. More are refused (429), but never the repeat of one that is stored.",
+    "is the same session. A repeat is answered with that session's id, with how the player stands now, and with "
+    "`Idempotent-Replayed: true`. A repeat of a session that its player has had erased is refused (409) for 30 days. Without a "
+    "key each request is a session. Of one player 100 sessions are stored at once, and 20 a second after that. More are "
+    "refused (429), but never the repeat of one that is stored.",
     response_model=SubmittedSession,
     responses={
         **documented(
@@ -79,7 +79,7 @@ router = APIRouter(prefix=PREFIX, tags=["leaderboard"])
     },
 )
 async def submit(caller: Caller, key: Key, submission: Submission, writes: Writing) -> Response:
-    body, replayed = await writes.submit(caller, submission.score, key)
+    body, replayed = await writes.submit(caller, submission.played(), key)
     answer = rendered(body, 201)
     if replayed:
         answer.headers[REPLAYED] = "true"

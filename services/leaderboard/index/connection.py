@@ -1,6 +1,7 @@
 """The connection to Redis: one client a process, short time-outs, scripts run by their hash."""
 
 import asyncio
+from collections.abc import Sequence
 from hashlib import sha1
 from importlib import resources
 from typing import Any
@@ -9,10 +10,11 @@ from redis.asyncio import Redis
 from redis.asyncio.cluster import RedisCluster
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from services.leaderboard.settings import LeaderboardSettings
 
+Arguments = Sequence[str | bytes | int]
 UNAVAILABLE = RedisError, OSError, TimeoutError
 """What a call raises when Redis could not do it."""
 
@@ -48,13 +50,49 @@ class RedisConnection:
         else:
             self._client = Redis.from_url(settings.redis_url, **options)
 
-    async def run(self, script: Script, keys: list[str], arguments: list[str | bytes | int]) -> Any:
+    async def run(self, script: Script, keys: list[str], arguments: Arguments) -> Any:
         """What the script answers. Raises RedisError, OSError or TimeoutError."""
         async with asyncio.timeout(self._timeout):
-            try:
-                return await self._client.execute_command("EVALSHA", script.digest, len(keys), *keys, *arguments)
-            except NoScriptError:  # a server that has not seen it yet
-                return await self._client.execute_command("EVAL", script.text, len(keys), *keys, *arguments)
+            return await self._run(script, keys, arguments)
+
+    async def run_each(self, script: Script, calls: Sequence[tuple[list[str], Arguments]]) -> list[Any]:
+        """What the script answers to each call, or its error, all in one round trip and within one time-out.
+
+        Raises RedisError, OSError or TimeoutError when the connection fails: then any of them may have been run, or none.
+        """
+        async with asyncio.timeout(self._timeout):
+            if isinstance(self._client, RedisCluster):  # each key at its node
+                return await asyncio.gather(*(self._run(script, *call) for call in calls), return_exceptions=True)
+            if len(calls) == 1:
+                try:
+                    return [await self._run(script, *calls[0])]
+                except ResponseError as error:
+                    return [error]
+            answers = await self._send(self._client, script, calls)
+            unknown = [number for number, answer in enumerate(answers) if isinstance(answer, NoScriptError)]
+            if unknown:
+                again = await self._send(self._client, script, [calls[number] for number in unknown], teach=True)
+                for number, answer in zip(unknown, again, strict=True):
+                    answers[number] = answer
+            return answers
+
+    async def _run(self, script: Script, keys: list[str], arguments: Arguments) -> Any:
+        try:
+            return await self._client.execute_command("EVALSHA", script.digest, len(keys), *keys, *arguments)
+        except NoScriptError:  # a server that has not seen it yet
+            return await self._client.execute_command("EVAL", script.text, len(keys), *keys, *arguments)
+
+    @staticmethod
+    async def _send(
+        client: Redis, script: Script, calls: Sequence[tuple[list[str], Arguments]], *, teach: bool = False
+    ) -> list[Any]:
+        """The calls in one pipeline. ``teach``: the first has the script's text, by which the server knows it from then on."""
+        async with client.pipeline(transaction=False) as pipeline:
+            for number, (keys, arguments) in enumerate(calls):
+                known = ("EVAL", script.text) if teach and number == 0 else ("EVALSHA", script.digest)
+                pipeline.execute_command(*known, len(keys), *keys, *arguments)
+            answers: list[Any] = await pipeline.execute(raise_on_error=False)
+            return answers
 
     async def set(self, key: str, value: bytes, milliseconds: int) -> None:
         """Keep a value for so long. Raises RedisError, OSError or TimeoutError."""

@@ -10,14 +10,15 @@ out the generation, the page in Redis and the rows to render are one round trip,
 
 import asyncio
 from collections import OrderedDict
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Self
 
 from services.leaderboard.index.reader import RankingIndex
-from services.leaderboard.rules.places import Place
+from services.leaderboard.rules.places import Place, Ranked
+from services.leaderboard.rules.standings import Neighbours, Span
 from services.leaderboard.settings import LeaderboardSettings
-from services.leaderboard.standings import rendering
 
 # Pages a process keeps: at 100 players a page about 10 kB each.
 MOST_PAGES = 256
@@ -36,13 +37,21 @@ class RenderedPage:
         return cls(body, f'W/"{blake2b(body, digest_size=12).hexdigest()}"')
 
 
+@dataclass(frozen=True, slots=True)
+class Style:
+    """How a page is rendered: from its players, what was asked for, how many are ranked, and its generation, if it has one."""
+
+    name: str
+    render: Callable[[Neighbours, Span, int, str | None], Awaitable[bytes]]
+
+
 class PageCache:
     """Pages of the ranking index."""
 
     def __init__(self, settings: LeaderboardSettings, index: RankingIndex) -> None:
         self._index = index
         self._ttl_ms = max(1, int(settings.cache_ttl * 1000))
-        self._kept: OrderedDict[tuple[Place, int, int], tuple[bytes, RenderedPage]] = OrderedDict()
+        self._kept: OrderedDict[tuple[Place, str, Span], tuple[bytes, RenderedPage]] = OrderedDict()
         self._storing: set[asyncio.Task[None]] = set()
 
     @property
@@ -50,27 +59,28 @@ class PageCache:
         """How many pages this process keeps."""
         return len(self._kept)
 
-    async def find(self, at: Place, limit: int, offset: int) -> RenderedPage | None:
-        """A page as it is now. None when the index is not to be read."""
-        place = at, limit, offset
-        kept = self._kept.get(place)
-        found = await self._index.page(at, limit, offset, kept[0] if kept else b"")
+    async def find(self, place: Ranked, style: Style, span: Span) -> RenderedPage | None:
+        """A page as it is now, in a style. None when the index is not to be read."""
+        name = place.at, style.name, span
+        kept = self._kept.get(name)
+        found = await self._index.page(place, style.name, span, kept[0] if kept else b"")
         if found is None:
             return None
-        # Another who asked at the same time may have rendered it since; nothing is awaited from here to where it is kept.
-        now = self._kept.get(place)
-        if now is not None and now[0] == found.generation:
-            self._kept.move_to_end(place)
-            return now[1]
+        body = found.body
         if found.neighbours is not None:
-            page = RenderedPage.of(rendering.top(found.neighbours, limit, found.total_players))
-            self._store(at, limit, offset, found.generation, page)
-        elif found.body is not None:
-            page = RenderedPage.of(found.body)
-        else:
+            body = await style.render(found.neighbours, span, found.total_players, found.generation.decode())
+        # Another who asked at the same time may have rendered it since; nothing is awaited from here to where it is kept.
+        now = self._kept.get(name)
+        if now is not None and now[0] == found.generation:
+            self._kept.move_to_end(name)
+            return now[1]
+        if body is None:
             assert kept is not None  # the index said that what we have is good
             return kept[1]
-        self._kept[place] = found.generation, page
+        page = RenderedPage.of(body)
+        if found.neighbours is not None:
+            self._store(place.at, style, span, found.generation, page)
+        self._kept[name] = found.generation, page
         if len(self._kept) > MOST_PAGES:
             self._kept.popitem(last=False)
         return page
@@ -80,8 +90,8 @@ class PageCache:
         if self._storing:
             await asyncio.wait(self._storing)
 
-    def _store(self, at: Place, limit: int, offset: int, generation: bytes, page: RenderedPage) -> None:
+    def _store(self, at: Place, style: Style, span: Span, generation: bytes, page: RenderedPage) -> None:
         """Leave the page for other processes, off the answer's path."""
-        task = asyncio.create_task(self._index.keep_page(at, limit, offset, generation, page.body, self._ttl_ms))
+        task = asyncio.create_task(self._index.keep_page(at, style.name, span, generation, page.body, self._ttl_ms))
         self._storing.add(task)
         task.add_done_callback(self._storing.discard)

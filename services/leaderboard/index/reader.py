@@ -1,16 +1,19 @@
 """The index as requests read it, and as what a writer has committed reaches it."""
 
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+import asyncio
+from collections.abc import Callable, Sequence
+from time import monotonic
 from typing import Generic, TypeVar
 
 from services.common.gather import Gather
 from services.leaderboard.index.breaker import Breaker
-from services.leaderboard.index.connection import UNAVAILABLE, RedisConnection, Script
-from services.leaderboard.index.layout import board_score, keys, neighbours, page_key, player
-from services.leaderboard.index.writer import IndexWriter
-from services.leaderboard.rules.places import Place
-from services.leaderboard.rules.standings import Neighbours, Position, StandingRow
+from services.leaderboard.index.connection import UNAVAILABLE, RedisConnection
+from services.leaderboard.index.epoch import Epoch
+from services.leaderboard.index.layout import page_key
+from services.leaderboard.index.questions import AHEADS, AROUNDS, PAGES, RANKS, Kind, Page
+from services.leaderboard.index.writer import Applied, IndexWriter, now_ms
+from services.leaderboard.rules.places import Place, Ranked
+from services.leaderboard.rules.standings import Aheads, Neighbours, Position, Span, StandingRow
 
 K = TypeVar("K")
 R = TypeVar("R")
@@ -19,149 +22,162 @@ _GATHERED = 100
 # While Redis works on one round trip, the process reads and sends what came back with another. Of neighbours Redis has more to
 # do: with three, a million players' were told a seventh faster.
 _LANES, _AROUND_LANES = 2, 3
-_PAGE, _RANKS, _AROUND = Script("page"), Script("ranks"), Script("around")
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """Of a page, under a generation: ``body`` as it was rendered before, else its players; neither if the asker has it."""
-
-    generation: bytes
-    total_players: int
-    body: bytes | None
-    neighbours: Neighbours | None
+# An index of an ended period that is read goes on for a day, which is said so often.
+RENEWED_SECONDS = 60.0
+_MOST_RENEWED = 10_000
 
 
 class RankingIndex:
     """The index as requests use it. No method raises because of Redis: it says that it could not, and the breaker opens.
 
-    Questions that are asked at the same time share a round trip.
+    Questions that are asked at the same time share a round trip. ``want`` is given each place that is asked for and has no
+    complete index: so one is built because somebody asked.
     """
 
-    def __init__(self, redis: RedisConnection, breaker: Breaker) -> None:
+    def __init__(self, redis: RedisConnection, breaker: Breaker, epoch: Epoch, want: Callable[[Ranked], None]) -> None:
         self._redis = redis
         self._breaker = breaker
+        self._epoch = epoch
+        self._want = want
         self._writer = IndexWriter(redis)
-        self._pages: _Gathered[tuple[int, int, bytes], Page] = _Gathered(self._read_pages)
-        self._ranks: _Gathered[int, Position | None] = _Gathered(self._read_ranks)
-        self._aheads: _Gathered[tuple[int, int], int] = _Gathered(self._read_aheads)
-        self._arounds: _Gathered[tuple[int, int], Neighbours | None] = _Gathered(self._read_arounds, _AROUND_LANES)
+        self._pages = _Gathered(PAGES, redis, epoch)
+        self._ranks = _Gathered(RANKS, redis, epoch)
+        self._aheads = _Gathered(AHEADS, redis, epoch)
+        self._arounds = _Gathered(AROUNDS, redis, epoch, _AROUND_LANES)
+        self._renewed: dict[Place, float] = {}
+        self._renewing: set[asyncio.Task[None]] = set()
 
-    async def apply_and_rank(self, at: Place, rows: Sequence[StandingRow]) -> list[int | None] | None:
-        """Tell the index of standings that changed, MOST_ROWS at most. None when it could not be told: the outbox has to
-        remember them. Else how many others are ahead of each, None where the index does not say.
+    async def apply_and_rank(self, standings: Sequence[tuple[Ranked, Sequence[StandingRow]]]) -> list[Aheads | None]:
+        """Tell the indexes of places of standings that changed, all in one round trip.
+
+        Gives for each place how many others are ahead of each player, and how many are ranked, as far as its index says. None
+        for a place that could not be told: the outbox has to remember, unless every place could.
         """
         if not self._breaker.writable:
-            return None
+            return [None] * len(standings)
         try:
-            aheads = await self._writer.apply_and_rank(at, rows)
+            outcomes = await self._writer.tell(standings, self._epoch.value)
         except UNAVAILABLE as error:
             self._breaker.open(error)
-            return None
-        return aheads if self._breaker.readable else [None] * len(rows)
+            return [None] * len(standings)
+        readable = self._breaker.readable
+        answers: list[Aheads | None] = []
+        for (place, rows), outcome in zip(standings, outcomes, strict=True):
+            if isinstance(outcome, Exception):
+                self._breaker.open(outcome)
+                answers.append(None)
+                continue
+            if outcome.applied is not Applied.OK and readable:
+                self._want(place)
+            heard = outcome.applied in (Applied.OK, Applied.INCOMPLETE)
+            aheads = Aheads(outcome.aheads, outcome.total_players) if readable else Aheads([None] * len(rows), None)
+            answers.append(aheads if heard else None)
+        return answers
 
-    async def keep_page(self, at: Place, limit: int, offset: int, generation: bytes, body: bytes, milliseconds: int) -> None:
-        """Keep a page that was rendered under a generation, for other processes."""
+    async def keep_page(self, at: Place, style: str, span: Span, generation: bytes, body: bytes, milliseconds: int) -> None:
+        """Keep a page that was rendered under a generation, in a ``style``, for other processes."""
         if not self._breaker.readable:
             return
         try:
-            await self._redis.set(page_key(at, limit, offset), generation + b" " + body, milliseconds)
+            await self._redis.set(page_key(at, style, span), generation + b" " + body, milliseconds)
         except UNAVAILABLE as error:
             self._breaker.open(error)
 
-    async def page(self, at: Place, limit: int, offset: int, known: bytes) -> Page | None:
+    async def page(self, place: Ranked, style: str, span: Span, known: bytes) -> Page | None:
         """A page, ``known`` being the generation of the one that the asker has. None when the index is not to be read."""
-        answer = await self._look_up(self._pages, at, (limit, offset, known))
+        answer = await self._look_up(self._pages, place, (style, span, known))
         return answer[0] if answer else None
 
-    async def rank(self, at: Place, user_id: int) -> tuple[Position | None] | None:
-        """A player's place, or none if they are not ranked; None instead of either when the index is not to be read."""
-        return await self._look_up(self._ranks, at, user_id)
+    async def rank(self, place: Ranked, user_id: int) -> tuple[Position | None, int] | None:
+        """A player's place, or none if they are not ranked, and how many are. None when the index is not to be read."""
+        answer = await self._look_up(self._ranks, place, user_id)
+        return answer[0] if answer else None
 
-    async def ahead(self, at: Place, user_id: int, score: int) -> int | None:
-        """How many others are strictly ahead of a player with this score. None when the index is not to be read.
+    async def ahead(self, place: Ranked, user_id: int, score: int) -> tuple[int, int] | None:
+        """How many others are strictly ahead of a player with this score, and how many players are ranked. None when the index
+        is not to be read.
 
         Others: the index may have a later score of the player, and nobody is ahead of themselves.
         """
-        answer = await self._look_up(self._aheads, at, (user_id, score))
+        answer = await self._look_up(self._aheads, place, (user_id, score))
         return answer[0] if answer else None
 
-    async def ahead_of_each(self, at: Place, scores: Sequence[tuple[int, int]]) -> list[int] | None:
-        """The same of many players, whom one asker has gathered already."""
+    async def around(self, place: Ranked, user_id: int, radius: int) -> tuple[Neighbours | None, int] | None:
+        """A player among others, or none if they are not ranked, and how many are. None when the index is not to be read."""
+        answer = await self._look_up(self._arounds, place, (user_id, radius))
+        return answer[0] if answer else None
+
+    async def aclose(self) -> None:
+        """Return when nothing is on its way to Redis any more."""
+        if self._renewing:
+            await asyncio.wait(self._renewing)
+
+    async def _look_up(self, gathered: "_Gathered[K, R]", place: Ranked, question: K) -> tuple[R] | None:
         if not self._breaker.readable:
             return None
         try:
-            return await self._read_aheads(at, scores)
+            answer = await gathered.look_up(place, question)
         except UNAVAILABLE as error:
             self._breaker.open(error)
             return None
+        self._note_read(place, complete=answer is not None)
+        return answer
 
-    async def around(self, at: Place, user_id: int, radius: int) -> tuple[Neighbours | None] | None:
-        """A player among others, or none if they are not ranked; None instead of either when the index is not to be read."""
-        return await self._look_up(self._arounds, at, (user_id, radius))
+    def _note_read(self, place: Ranked, *, complete: bool) -> None:
+        """Have an index built that is not there, and one kept that is of an ended period and is still read."""
+        if not complete:
+            self._want(place)
+        elif place.closes_at_ms is not None and place.closes_at_ms < now_ms():
+            self._keep(place)
 
-    async def _look_up(self, gathered: "_Gathered[K, R]", at: Place, question: K) -> tuple[R] | None:
-        if not self._breaker.readable:
-            return None
+    def _keep(self, place: Ranked) -> None:
+        now = monotonic()
+        if now - self._renewed.get(place.at, -RENEWED_SECONDS) < RENEWED_SECONDS:
+            return
+        self._renewed.pop(place.at, None)  # so that who was renewed last is last
+        self._renewed[place.at] = now
+        if len(self._renewed) > _MOST_RENEWED:
+            del self._renewed[next(iter(self._renewed))]
+        task = asyncio.create_task(self._renew(place))
+        self._renewing.add(task)
+        task.add_done_callback(self._renewing.discard)
+
+    async def _renew(self, place: Ranked) -> None:
         try:
-            return await gathered.look_up(at, question)
+            await self._writer.renew(place, self._epoch.value)
         except UNAVAILABLE as error:
             self._breaker.open(error)
-            return None
-
-    async def _read_pages(self, at: Place, questions: Sequence[tuple[int, int, bytes]]) -> list[Page] | None:
-        wanted = [page_key(at, limit, offset) for limit, offset, _ in questions]
-        arguments: list[str | bytes | int] = [each for question in questions for each in question]
-        answer = await self._redis.run(_PAGE, [*keys(at), *wanted], arguments)
-        if answer is None:
-            return None
-        generation, total_players, *found = answer
-        return [
-            Page(
-                generation,
-                total_players,
-                body=page if isinstance(page, bytes) else None,
-                neighbours=neighbours(offset, page[0]) if isinstance(page, list) else None,
-            )
-            for (_, offset, _), page in zip(questions, found, strict=True)
-        ]
-
-    async def _read_ranks(self, at: Place, user_ids: Sequence[int]) -> list[Position | None] | None:
-        answer = await self._redis.run(_RANKS, keys(at), [f"u{user_id}" for user_id in user_ids])
-        if answer is None:
-            return None
-        return [
-            found and Position(player(user, found[0], found[2]), found[1]) for user, found in zip(user_ids, answer, strict=True)
-        ]
-
-    async def _read_aheads(self, at: Place, questions: Sequence[tuple[int, int]]) -> list[int] | None:
-        asked: list[str | bytes | int] = [f"s{board_score(score)} {user_id}" for user_id, score in questions]
-        aheads: list[int] | None = await self._redis.run(_RANKS, keys(at), asked)
-        return aheads
-
-    async def _read_arounds(self, at: Place, questions: Sequence[tuple[int, int]]) -> list[Neighbours | None] | None:
-        answer = await self._redis.run(_AROUND, keys(at), [each for question in questions for each in question])
-        return None if answer is None else [found and neighbours(*found) for found in answer]
 
 
 class _Gathered(Generic[K, R]):
-    """Questions about one kind of thing; the same question is asked once in each round trip.
+    """Questions of one kind. Those that are asked at the same time, of whichever places, share a round trip; in it the same
+    question is asked once.
 
     An answer is in a tuple of its own, because None says that the index is not complete.
     """
 
-    def __init__(self, read: Callable[[Place, Sequence[K]], Awaitable[Sequence[R] | None]], lanes: int = _LANES) -> None:
-        self._read = read
-        self._gather: Gather[tuple[Place, K], tuple[R] | None] = Gather(self._run, most=_GATHERED, lanes=lanes)
+    def __init__(self, kind: Kind[K, R], redis: RedisConnection, epoch: Epoch, lanes: int = _LANES) -> None:
+        self._kind = kind
+        self._redis = redis
+        self._epoch = epoch
+        self._gather: Gather[tuple[Ranked, K], tuple[R] | None] = Gather(self._run, most=_GATHERED, lanes=lanes)
 
-    async def look_up(self, at: Place, question: K) -> tuple[R] | None:
-        return await self._gather.ask((at, question))
+    async def look_up(self, place: Ranked, question: K) -> tuple[R] | None:
+        return await self._gather.ask((place, question))
 
-    async def _run(self, members: list[tuple[Place, K]]) -> list[tuple[R] | BaseException | None]:
-        answers: dict[tuple[Place, K], tuple[R] | BaseException | None] = {}
-        for at in dict.fromkeys(at for at, _ in members):
-            questions = list(dict.fromkeys(question for where, question in members if where == at))
-            found = await self._read(at, questions)
-            for number, question in enumerate(questions):
-                answers[at, question] = None if found is None else (found[number],)
-        return [answers[member] for member in members]
+    async def _run(self, members: list[tuple[Ranked, K]]) -> list[tuple[R] | BaseException | None]:
+        asked: dict[Ranked, dict[K, None]] = {}
+        for place, question in members:
+            asked.setdefault(place, {})[question] = None
+        questions = {place: list(of_place) for place, of_place in asked.items()}
+        calls = [self._kind.ask(place, self._epoch.value, of_place) for place, of_place in questions.items()]
+        told: dict[tuple[Ranked, K], tuple[R] | BaseException | None] = {}
+        for (place, of_place), answer in zip(
+            questions.items(), await self._redis.run_each(self._kind.script, calls), strict=True
+        ):
+            if answer is None or isinstance(answer, BaseException):
+                told |= {(place, question): answer for question in of_place}
+                continue
+            answers = self._kind.parse(place, of_place, answer)
+            told |= {(place, question): (each,) for question, each in zip(of_place, answers, strict=True)}
+        return [told[member] for member in members]

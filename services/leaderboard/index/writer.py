@@ -2,12 +2,14 @@
 
 import json
 import os
-from collections.abc import Sequence
-from enum import StrEnum
+import time
+from collections.abc import Iterator, Sequence
+from enum import IntEnum, StrEnum
+from typing import NamedTuple
 
-from services.leaderboard.index.connection import RedisConnection, Script
-from services.leaderboard.index.layout import board_score, keys, prefix, sort_key
-from services.leaderboard.rules.places import Place
+from services.leaderboard.index.connection import Arguments, RedisConnection, Script
+from services.leaderboard.index.layout import expiry, keys, prefix, sort_key
+from services.leaderboard.rules.places import Place, Ranked
 from services.leaderboard.rules.standings import StandingRow
 
 MOST_ROWS = 200
@@ -15,7 +17,7 @@ MOST_ROWS = 200
 LEASE_SECONDS = 5.0
 """A build whose builder has not been heard of for so long is another's to begin anew."""
 APPLY = Script("apply")
-_BEGIN, _FINISH, _STATUS = Script("begin"), Script("finish"), Script("status")
+_BEGIN, _FINISH, _STATUS, _RENEW = Script("begin"), Script("finish"), Script("status"), Script("renew")
 _SIZES, _ENTRIES = Script("sizes"), Script("entries")
 
 
@@ -23,73 +25,146 @@ class Applied(StrEnum):
     OK = "OK"
     INCOMPLETE = "INCOMPLETE"
     """There is no index to tell: whoever builds one reads MySQL after this, and will see it there."""
+    OTHER = "OTHER"
+    """The index is of another epoch. If that is a newer one, its builder may have read MySQL before this was committed."""
     STALE = "STALE"
     """The build is another's by now, or nobody's."""
+
+
+class Told(NamedTuple):
+    """What telling of standings came to, how many others are ahead of each, and how many players are ranked: None where that
+    is not to be told, because the index is not complete, or the player was removed.
+    """
+
+    applied: Applied
+    aheads: list[int | None]
+    total_players: int | None
 
 
 class Begun(StrEnum):
     BEGUN = "BEGUN"
     HELD = "HELD"
+    """Another builds it."""
     COMPLETE = "COMPLETE"
+    OVERTAKEN = "OVERTAKEN"
+    """Another has begun since one looked."""
+    DROPPED = "DROPPED"
+
+
+class State(IntEnum):
+    NONE = 0
+    COMPLETE = 1
+    BUILDING = 2
+
+
+class Status(NamedTuple):
+    """What Redis has of a place. ``build`` says which one, empty if there is nothing. Memory is in bytes; 0: it may use any."""
+
+    state: State
+    build: str
+    players: int
+    used_memory: int
+    max_memory: int
 
 
 class IndexWriter:
-    """What changes the index. Each method raises one of UNAVAILABLE when Redis could not do it."""
+    """What changes the index. Each method raises one of UNAVAILABLE when Redis could not do it.
+
+    ``epoch`` is the one that the caller knows (epoch.py): an index of another is as good as none.
+    """
 
     def __init__(self, redis: RedisConnection) -> None:
         self._redis = redis
 
-    async def apply(self, at: Place, rows: Sequence[StandingRow], token: str = "") -> Applied:
-        """Bring the index up to these standings, unless it has newer ones. ``token``: as the builder who holds it."""
-        for start in range(0, max(1, len(rows)), MOST_ROWS):
-            applied, _ = await self._apply(at, rows[start : start + MOST_ROWS], token)
+    async def tell(self, standings: Sequence[tuple[Ranked, Sequence[StandingRow]]], epoch: str) -> list[Told | Exception]:
+        """Bring indexes up to these standings, unless they have newer ones: all in one round trip. Gives for each place what
+        that came to, or the error that Redis answered with.
+        """
+        calls = [(number, place, rows) for number, (place, each) in enumerate(standings) for rows in _pieces(each)]
+        answers = await self._redis.run_each(
+            APPLY, [(keys(place.at), self._application(place, rows, epoch, "")) for _, place, rows in calls]
+        )
+        outcomes: list[Told | Exception] = [Told(Applied.OK, [], None) for _ in standings]
+        for (number, _, rows), answer in zip(calls, answers, strict=True):
+            outcome = outcomes[number]
+            if isinstance(outcome, Exception):
+                continue
+            if isinstance(answer, Exception):
+                outcomes[number] = answer
+                continue
+            applied = Applied(answer[0].decode())
+            total_players, *aheads = answer[1:] or [None, *[None] * len(rows)]
+            applied = applied if outcome.applied is Applied.OK else outcome.applied
+            outcomes[number] = Told(applied, [*outcome.aheads, *aheads], total_players)
+        return outcomes
+
+    async def apply(self, place: Ranked, rows: Sequence[StandingRow], epoch: str, token: str) -> Applied:
+        """The same as the builder who holds ``token``, of one place."""
+        for piece in _pieces(rows):
+            answer = await self._redis.run(APPLY, keys(place.at), self._application(place, piece, epoch, token))
+            applied = Applied(answer[0].decode())
             if applied is not Applied.OK:
                 return applied
         return Applied.OK
 
-    async def apply_and_rank(self, at: Place, rows: Sequence[StandingRow]) -> list[int | None]:
-        """Bring the index up to at most MOST_ROWS standings, and give how many others are ahead of each: None if that is
-        not to be told, because the index is not complete, or the player was removed.
-        """
-        _, aheads = await self._apply(at, rows, "")
-        return aheads or [None] * len(rows)
-
-    async def _apply(self, at: Place, rows: Sequence[StandingRow], token: str) -> tuple[Applied, list[int | None]]:
+    @staticmethod
+    def _application(place: Ranked, rows: Sequence[StandingRow], epoch: str, token: str) -> Arguments:
         fields: list[str] = []
         for row in rows:
             if row.score is None:
                 fields += (str(row.user_id), str(row.version), "", "", "")
             else:
-                key = sort_key(row.reached_session_id)
-                fields += (str(row.user_id), str(row.version), board_score(row.score), key, row.username)
-        answer = await self._redis.run(APPLY, keys(at), [token, _nonce(), _LEASE_MS, json.dumps(fields)])
-        return Applied(answer[0].decode()), answer[1:]
+                sort, key = place.direction.sort(row.score), sort_key(row.reached_session_id)
+                fields += (str(row.user_id), str(row.version), str(sort), key, row.username)
+        return [epoch, token, _nonce(), _LEASE_MS, expiry(place, now_ms()), json.dumps(fields)]
 
-    async def begin(self, at: Place, token: str, cause: str = "") -> Begun:
-        """Start to build, from nothing. ``cause``: even a complete index is built anew, unless for that very cause it was."""
-        return Begun((await self._redis.run(_BEGIN, keys(at), [token, _LEASE_MS, cause])).decode())
+    async def begin(self, place: Ranked, epoch: str, token: str, found: str) -> Begun:
+        """Start to build, from nothing. ``found``: the build that the caller saw there before it asked MySQL for the epoch."""
+        arguments: Arguments = [epoch, token, _LEASE_MS, expiry(place, now_ms()), found]
+        return Begun((await self._redis.run(_BEGIN, keys(place.at), arguments)).decode())
 
-    async def finish(self, at: Place, token: str) -> Applied:
+    async def drop(self, place: Ranked, epoch: str, found: str) -> Begun:
+        """Remove what is there of another epoch: DROPPED, unless one is complete, being built, or begun since."""
+        return await self.begin(place, epoch, "", found)
+
+    async def finish(self, place: Ranked, epoch: str, token: str) -> Applied:
         """The builder has told everything: from now on the index is read."""
-        return Applied((await self._redis.run(_FINISH, keys(at), [token, _nonce()])).decode())
+        arguments = [epoch, token, _nonce(), expiry(place, now_ms())]
+        return Applied((await self._redis.run(_FINISH, keys(place.at), arguments)).decode())
 
-    async def complete(self, at: Place, cause: str = "") -> bool:
-        """Whether the index is complete, and built for ``cause`` if one is given."""
-        return bool(await self._redis.run(_STATUS, keys(at), [cause]))
+    async def renew(self, place: Ranked, epoch: str) -> None:
+        """Keep an index that is still read."""
+        await self._redis.run(_RENEW, keys(place.at), [epoch, expiry(place, now_ms())])
 
-    async def entries(self, at: Place, user_ids: Sequence[int]) -> list[tuple[bytes | None, bytes | None]] | None:
-        """What is kept of each of these players: their field, and their member's score. None unless complete."""
-        answer = await self._redis.run(_ENTRIES, keys(at), list(user_ids))
+    async def status(self, at: Place, epoch: str) -> Status:
+        """What there is. Without an epoch, whatever is there is not complete."""
+        state, build, players, used, most = await self._redis.run(_STATUS, keys(at), [epoch])
+        return Status(State(state), build.decode(), players, used, most)
+
+    async def entries(self, at: Place, user_ids: Sequence[int], epoch: str) -> list[tuple[bytes | None, bytes | None]] | None:
+        """What is kept of each of these players: their field, and their member's sort. None unless complete."""
+        arguments: Arguments = [epoch, *map(str, user_ids)]
+        answer = await self._redis.run(_ENTRIES, keys(at), arguments)
         return None if answer is None else [(entry[0], entry[1] if len(entry) > 1 else None) for entry in answer]
 
-    async def sizes(self, at: Place) -> tuple[int, int] | None:
+    async def sizes(self, at: Place, epoch: str) -> tuple[int, int] | None:
         """How many players the index has, and how many of them are ranked. None unless complete."""
-        answer = await self._redis.run(_SIZES, keys(at), [])
+        answer = await self._redis.run(_SIZES, keys(at), [epoch])
         return None if answer is None else (answer[0], answer[1])
 
     async def probe(self, at: Place) -> None:
         """Return if Redis takes writes: one that is full or read-only answers questions all the same."""
         await self._redis.set(f"{prefix(at)}:probe", b"", 1000)
+
+
+def now_ms() -> int:
+    return int(time.time() * 1000)
+
+
+def _pieces(rows: Sequence[StandingRow]) -> Iterator[Sequence[StandingRow]]:
+    """As many as a call takes; nothing is told of nobody, which may be asked for all the same."""
+    for start in range(0, max(1, len(rows)), MOST_ROWS):
+        yield rows[start : start + MOST_ROWS]
 
 
 def _nonce() -> str:

@@ -1,14 +1,19 @@
 """SQL that reads the log: a player's sessions, and what they fold to."""
 
-from collections.abc import Collection, Iterable
+import json
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from operator import itemgetter
+from typing import NamedTuple
 
-from sqlalchemy import Row, and_, case, func, or_, select
+from sqlalchemy import and_, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.leaderboard.models import Erasure, GameSession
-from services.leaderboard.rules.ranking import Tally
+from services.leaderboard.rules import ranking
+from services.leaderboard.rules.places import MAIN, Place, unpack
+from services.leaderboard.rules.played import Played
+from services.leaderboard.rules.ranking import Counting, Tally
 
 
 class LoggedSession(NamedTuple):
@@ -19,27 +24,30 @@ class LoggedSession(NamedTuple):
     submitted_at: datetime
 
 
-async def fold_sessions(connection: AsyncConnection, after: int, upto: int) -> dict[int, Tally]:
-    """What `ranking.fold` makes of the sessions of every player after one and up to another, but for those being erased."""
-    session = GameSession
-    statement = (
-        _FOLD.outerjoin(Erasure, Erasure.user_id == session.user_id)
-        .where(session.user_id > after, session.user_id <= upto)
-        .where(Erasure.user_id.is_(None) | (session.id > Erasure.upto_session_id))
-    )
-    return _tallies(await connection.execute(statement))
+async def fold_sessions(
+    connection: AsyncConnection, after: int, upto: int, boards: Mapping[int, tuple[str, Counting]]
+) -> dict[Place, dict[int, Tally]]:
+    """What `ranking.fold` makes of the sessions of every player after one and up to another, by place and player.
 
-
-async def fold_later_sessions(connection: AsyncConnection, user_id: int, after_session_id: int) -> Tally | None:
-    """What `ranking.fold` makes of a player's sessions after one, reading no others."""
-    statement = _FOLD.where(GameSession.user_id == user_id, GameSession.id > after_session_id)
-    return _tallies(await connection.execute(statement)).get(user_id)
-
-
-async def count_erasures(connection: AsyncConnection, after: int, upto: int) -> int:
-    """How many players after one and up to another have sessions that are being erased."""
-    pending = select(func.count()).select_from(Erasure).where(Erasure.user_id > after, Erasure.user_id <= upto)
-    return (await connection.execute(pending)).scalar_one()
+    Sessions that are being erased are left out. ``boards``: by which metric, and how, boards count, by their ids. Of places of
+    others nothing is told: they are gone.
+    """
+    pending = select(Erasure.user_id, Erasure.upto_session_id).where(Erasure.user_id > after, Erasure.user_id <= upto)
+    erased: dict[int, int] = {row.user_id: row.upto_session_id for row in await connection.execute(pending)}
+    tallies: dict[Place, dict[int, Tally]] = {}
+    async for user_id, session_id, played, places in _scan(connection, after, upto):
+        if session_id <= erased.get(user_id, 0):
+            continue
+        for at in places:
+            if at.board_id not in boards:
+                continue
+            metric, counting = boards[at.board_id]
+            value = played.value(metric)
+            if value is None:
+                raise ValueError(f"session {session_id} counts on board {at.board_id} and has no {metric}")
+            by_player = tallies.setdefault(at, {})
+            by_player[user_id] = ranking.merge(by_player.get(user_id), Tally(value, 1, session_id), counting)
+    return tallies
 
 
 async def list_stored(connection: AsyncConnection, identities: Collection[tuple[int, bytes]]) -> set[tuple[int, bytes]]:
@@ -62,13 +70,40 @@ async def list_own_sessions(connection: AsyncConnection, user_id: int, before: i
     return [LoggedSession(*row) for row in rows]
 
 
-def _tallies(rows: "Iterable[Row[int, Any, int, int]]") -> dict[int, Tally]:
-    return {user_id: Tally(int(score), sessions, reached) for user_id, score, sessions, reached in rows}
+async def _scan(
+    connection: AsyncConnection, after: int, upto: int
+) -> AsyncGenerator[tuple[int, int, Played, Sequence[Place]], None]:
+    """Player, id, values and places of each session of these players, by player and id."""
+    user_id, session_id = after, _LAST_ID
+    packed: dict[str, Sequence[Place]] = {"-": [MAIN]}
+    while True:
+        rows = await connection.exec_driver_sql(_SCAN, (user_id, session_id, user_id, upto, _SCANNED_AT_ONCE))
+        row: tuple[str | None, int] = tuple(rows.one())
+        text, count = row
+        lines = text.split("\n") if text else []
+        if len(lines) != count:
+            raise RuntimeError(f"{len(lines)} sessions of {count}")  # a server may cut short what is longer than it allows
+        found = []
+        for line in lines:
+            user, session, score, places, metrics = line.split(" ", 4)
+            if places not in packed:
+                packed[places] = unpack(bytes.fromhex(places))
+            values = json.loads(metrics) if metrics != "-" else {}
+            found.append((int(user), int(session), Played(int(score), values), packed[places]))
+        found.sort(key=itemgetter(0, 1))
+        for each in found:
+            yield each
+        if count < _SCANNED_AT_ONCE:
+            return
+        user_id, session_id, _, _ = found[-1]
 
 
-_FOLD = select(
-    GameSession.user_id,
-    func.sum(GameSession.score),
-    func.count(),
-    func.coalesce(func.max(case((GameSession.score != 0, GameSession.id))), func.min(GameSession.id)),
-).group_by(GameSession.user_id)
+_LAST_ID = 2**64 - 1
+_SCANNED_AT_ONCE = 10_000
+# In one value, a line each: the driver takes longer for a row than MySQL does.
+_SCAN = """
+SELECT GROUP_CONCAT(
+  CONCAT_WS(' ', user_id, id, score, COALESCE(HEX(places), '-'), COALESCE(metrics, '-')) SEPARATOR '\n'), COUNT(*) FROM (
+  SELECT user_id, id, score, places, metrics FROM game_sessions FORCE INDEX (ix_game_sessions_user_id_id)
+  WHERE user_id = %s AND id > %s OR user_id > %s AND user_id <= %s ORDER BY user_id, id LIMIT %s
+) AS s"""

@@ -71,9 +71,13 @@ class SubmissionLimit:
         wait = self._allowance.take(submission.user_id)
         if not wait:
             return True
-        if submission_keys.is_clients(submission.key) and await self._repeats.ask(submission.identity):
+        if await self.is_stored(submission.user_id, submission.key):
             return False
         raise TooManySubmissions(math.ceil(wait))
+
+    async def is_stored(self, user_id: int, key: bytes) -> bool:
+        """Whether a player's session is stored already. Raises what the database raises."""
+        return submission_keys.is_clients(key) and await self._repeats.ask((user_id, key))
 
     def give_back(self, submission: Submission) -> None:
         """Nothing new was stored of ``submission``, which had been counted."""

@@ -1,140 +1,86 @@
-"""All SQL of game sessions: a group of them stored and counted, in one transaction.
+"""Game sessions: a group of them stored and counted, in one transaction of two round trips.
 
-Written as text, and sent together: SQLAlchemy compiles an INSERT of many rows anew for each number of rows, which costs more
-than MySQL does, and so does each round trip. Values are integers, times, or bytes and text as hexadecimal literals.
+The first locks the players, stores the sessions and reads how the players stand. Then this process counts what is new, with
+rules/ranking.py. The second writes the standings and commits. In between nobody else changes these players: the player's row is
+the lock of all of a player's standings and sessions.
+
+Statements are sent together, since each round trip costs more than most of them do. They are in statements.py.
 """
 
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from services.common.mysql.multistatement import Result, Transaction
-from services.leaderboard.log import erased_keys, submission_keys
+from services.common.mysql.multistatement import Transaction
+from services.leaderboard.log import erased_keys, statements, submission_keys
 from services.leaderboard.rules import ranking
-from services.leaderboard.rules.places import Place
+from services.leaderboard.rules.direction import Direction
+from services.leaderboard.rules.places import ALL_TIME, MAIN, Place, pack, unpack
+from services.leaderboard.rules.played import Played
+from services.leaderboard.rules.ranking import MAX_TOTAL, Aggregate, Count, Counting, Tally
 from services.leaderboard.rules.standings import StandingRow
-from services.leaderboard.standings.table import STANDING_TEXT
-
-# What the group adds has greater ids, since the server hands them out in ascending order. So a range of the primary key finds
-# it again; only what other groups add at the same time is in that range too. (A SET would be a locking read.) The prepared
-# statements read these variables.
-_BEGIN = """
-SELECT COALESCE(MAX(id), 0), {group_id}, {board_id}, {period_id} INTO @newest, @group_id, @board_id, @period_id
-FROM game_sessions"""
-# A row that is there stays as it is. Without the second line MySQL would answer with error 1062, and the whole group would have
-# to be run again.
-_ADD_SESSIONS = """
-INSERT INTO game_sessions (user_id, submission_key, group_id, score, submitted_at) VALUES {rows}
-ON DUPLICATE KEY UPDATE id = id"""
-# `ranking.fold` of what is new of each player, then `ranking.merge`, under the row's lock. In the order of the primary key,
-# so that two groups never wait for each other. MySQL assigns from left to right and reads what it has assigned, so the score
-# comes after all that reads it.
-_COUNT = """
-INSERT INTO standings (board_id, period_id, user_id, score, sessions, reached_session_id, version)
-SELECT @board_id, @period_id, new.user_id, new.score, new.sessions, new.reached_session_id, 1 FROM (
-  SELECT user_id, {folded}
-  FROM game_sessions FORCE INDEX (PRIMARY) WHERE id > @newest AND group_id = @group_id {grouped}
-) AS new ORDER BY new.user_id
-ON DUPLICATE KEY UPDATE
-reached_session_id = CASE
-  WHEN standings.score IS NULL THEN new.reached_session_id
-  WHEN new.score = 0 AND standings.score = 0 THEN LEAST(standings.reached_session_id, new.reached_session_id)
-  WHEN new.score = 0 THEN standings.reached_session_id
-  WHEN standings.score = 0 THEN new.reached_session_id
-  ELSE GREATEST(standings.reached_session_id, new.reached_session_id)
-END,
-sessions = IF(standings.score IS NULL, new.sessions, standings.sessions + new.sessions),
-version = standings.version + 1,
-score = COALESCE(standings.score, 0) + new.score"""
-# Only if the statement before it, which counts, has counted anything.
-_NOTE = "INSERT INTO outbox (changed) SELECT '{changed}' FROM DUAL WHERE ROW_COUNT() > 0"
-_JOIN_STANDINGS = """
-STRAIGHT_JOIN standings AS t ON t.board_id = @board_id AND t.period_id = @period_id AND t.user_id = s.user_id
-LEFT JOIN players AS p ON p.user_id = s.user_id"""
-_LIST_ADDED = f"""
-SELECT GROUP_CONCAT(CONCAT_WS(' ', s.user_id, HEX(s.submission_key), s.id, {STANDING_TEXT}) SEPARATOR '\\n')
-FROM game_sessions AS s FORCE INDEX (PRIMARY) {_JOIN_STANDINGS}
-WHERE s.id > @newest AND s.group_id = @group_id"""
-# By their keys, whatever the optimizer estimates: by the player, it would read all that they ever played.
-_LIST_REPEATED = f"""
-SELECT GROUP_CONCAT(CONCAT_WS(' ', s.user_id, HEX(s.submission_key), s.id, HEX(s.group_id), s.score,
-COALESCE(s.answered_total, '-'), COALESCE(s.answered_rank, '-'), {STANDING_TEXT}) SEPARATOR '\\n')
-FROM game_sessions AS s FORCE INDEX (uq_game_sessions_user_id_submission_key) {_JOIN_STANDINGS}
-WHERE (s.user_id, s.submission_key) IN ({{identities}})"""
-_KEEP_ANSWERS = """
-UPDATE ({rows}) AS a STRAIGHT_JOIN game_sessions AS s ON s.id = a.id
-SET s.answered_total = a.total, s.answered_rank = a.place WHERE s.answered_total IS NULL"""
-_KEEP_PLAYERS = """
-INSERT INTO players (user_id, username) SELECT new.* FROM ({rows}) AS new ORDER BY new.user_id
-ON DUPLICATE KEY UPDATE username = new.username"""
-
-
-def _prepare(name: str, statement: str) -> str:
-    quoted = statement.replace("\\", "\\\\").replace("'", "''")
-    return f"PREPARE {name} FROM '{quoted}'"
-
-
-PREPARE = (
-    # MySQL takes the types that they have now, of NULLs those of text.
-    f"SET @newest = 0, @group_id = 0x{'00' * 16}, @board_id = 0, @period_id = 0",
-    # Each player once: nothing to fold, and so no temporary table.
-    _prepare("count_each", _COUNT.format(folded="score, 1 AS sessions, id AS reached_session_id", grouped="")),
-    _prepare(
-        "count_folded",
-        _COUNT.format(
-            folded="SUM(score) AS score, COUNT(*) AS sessions,"
-            " COALESCE(MAX(IF(score = 0, NULL, id)), MIN(id)) AS reached_session_id",
-            grouped="GROUP BY user_id",
-        ),
-    ),
-    _prepare("list_added", _LIST_ADDED),
-)
-"""What a connection for `store` begins with: of what a group costs MySQL, reading and planning these was a tenth."""
 
 
 # Not frozen, and tuples below: one is made for each session of a group, and a frozen dataclass takes thrice as long.
 @dataclass(slots=True, eq=False)
 class Submission:
-    """A session that a player asks to be stored. With the same player and key it is the same one, however often it is sent."""
+    """A session that a player asks to be stored. With the same player and key it is the same one, however often it is sent.
+
+    ``counts``: where it counts, should it be stored now.
+    """
 
     user_id: int
     username: str
     key: bytes
-    score: int
+    played: Played
     submitted_at: datetime
+    counts: Sequence[Count]
+    digest: bytes | None = None
+
+    def __post_init__(self) -> None:
+        # A key that the server made does not come again.
+        if submission_keys.is_clients(self.key):
+            self.digest = self.played.digest()
 
     @property
     def identity(self) -> tuple[int, bytes]:
         return self.user_id, self.key
 
-
-class Answer(NamedTuple):
-    """What a player was told when a session was stored. Without a rank if that could not be told."""
-
-    total_score: int
-    rank: int | None
+    @property
+    def score(self) -> int:
+        return self.played.score
 
 
 class Stored(NamedTuple):
-    """A session as it is stored now.
-
-    ``replayed``: it was stored before this submission came; ``answer`` is what its player was told then, if that is kept.
-    """
+    """A session as it is stored now, and where it counts. ``replayed``: it was stored before this submission came."""
 
     session_id: int
     score: int
+    digest: bytes | None
+    places: Sequence[Place]
     replayed: bool = False
-    answer: Answer | None = None
+
+    def is_of(self, submission: Submission) -> bool:
+        """Whether ``submission`` says what was stored. Of sessions from before there were digests the score alone tells."""
+        if self.digest is None:
+            return self.score == submission.score
+        return self.digest == submission.digest
+
+
+Standings = dict[Place, dict[int, StandingRow]]
+"""How players stand, by place and player."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoredGroup:
-    """Each session of a group, how its players stand, and the outbox's note of what changed, None when nothing did."""
+    """Each session of a group, how its players stand where it counts, and the outbox's note of what changed, None when nothing
+    did.
+    """
 
     stored: Sequence[Stored]
-    standings: Mapping[int, StandingRow]
+    standings: Standings
     note: int | None
 
 
@@ -146,6 +92,17 @@ class TotalsTooLarge(Exception):
         self.totals = totals
 
 
+class PlacesChanged(Exception):
+    """Boards have changed since it was decided where ``submissions`` count, which are new. In ``closed`` nothing counts any
+    more: the board or the period was closed, or is gone.
+    """
+
+    def __init__(self, submissions: Collection[Submission], closed: Collection[Place]) -> None:
+        super().__init__(f"boards have changed, {len(closed)} places are closed")
+        self.submissions = submissions
+        self.closed = closed
+
+
 class SessionsErased(Exception):
     """``submissions`` are repeats of sessions that their players have had erased."""
 
@@ -155,126 +112,197 @@ class SessionsErased(Exception):
 
 
 async def store(
-    transaction: Transaction,
-    at: Place,
-    group: Sequence[Submission],
-    group_id: bytes,
-    *,
-    earlier: Collection[bytes] = (),
-    answers: Mapping[int, Answer] | None = None,
+    transaction: Transaction, group: Sequence[Submission], group_id: bytes, *, earlier: Collection[bytes] = ()
 ) -> StoredGroup:
-    """Store ``group``, in which no session is twice, and count what is new of it: what has our ``group_id`` afterwards.
+    """Store ``group``, in which no session is twice, count what is new of it, and commit. New is what has our ``group_id``.
 
     ``earlier``: ids under which this group was tried before, with an unknown outcome; what has one of them is stored and
-    counted, since a transaction commits whole. All else are replays. ``answers``: what was told about earlier sessions, to be
-    kept, by session.
+    counted, since a transaction commits whole. All else are replays.
 
-    Raises TotalsTooLarge and SessionsErased, after which the transaction must be rolled back.
+    Raises PlacesChanged, TotalsTooLarge and SessionsErased, after which the transaction must be rolled back.
     """
-    identities = [f"{each.user_id:d} {each.key.hex().upper()}" for each in group]
-    values = {**_place(at), "group_id": _literal(group_id)}
-    changed = json.dumps([[at.board_id, at.period_id, user_id] for user_id in sorted({each.user_id for each in group})])
+    user_ids = sorted({each.user_id for each in group})
+    wanted: dict[Place, set[int]] = {}
+    for each in group:
+        for count in each.counts:
+            wanted.setdefault(count.place.at, set()).add(each.user_id)
     digests = {submission_keys.digest(*each.identity): each for each in group if submission_keys.is_clients(each.key)}
-    _, _, _, noted, listed, *found = await transaction.send(
-        _BEGIN.format_map(values),
-        _ADD_SESSIONS.format(rows=",".join([_row(each, values["group_id"]) for each in group])),
-        "EXECUTE count_each" if len({each.user_id for each in group}) == len(group) else "EXECUTE count_folded",
-        _NOTE.format(changed=changed),
-        "EXECUTE list_added",
+    ours = statements.literal(group_id)
+    board_ids = sorted({at.board_id for at in wanted})
+    period_ids = sorted({at.period_id for at in wanted} - {ALL_TIME})
+    results = await transaction.send(
+        statements.LOCK_PLAYERS.format(rows=",".join([f"({user_id:d},'')" for user_id in user_ids])),
+        statements.NOTE_NEWEST,
+        statements.ADD_SESSIONS.format(rows=",".join([_session_row(each, ours) for each in group])),
+        statements.LIST.format(
+            group_id=ours,
+            user_ids=statements.ids(user_ids),
+            standings=statements.LIST_STANDINGS.format(places=statements.at_places(wanted)),
+        ),
+        *([statements.SHARE_BOARDS.format(ids=statements.ids(board_ids))] if board_ids else []),
+        *([statements.SHARE_PERIODS.format(ids=statements.ids(period_ids))] if period_ids else []),
         # Once the rows are in: an INSERT of a key that is being erased waits until that is committed.
-        *([erased_keys.FIND.format(digests=",".join(map(_literal, digests)))] if digests else []),
-        *([keeping(answers)] if answers else []),
+        *([erased_keys.FIND.format(digests=",".join(map(statements.literal, digests)))] if digests else []),
     )
+    [(listed, named, standing)] = results[3].rows
+    more = iter(results[4:])
     ids: dict[str, int] = {}
-    standings: dict[int, StandingRow] = {}
-    for line in _lines(listed):
-        user, key, session_id, standing = line.split(" ", 3)
-        ids[f"{user} {key}"], user_id = int(session_id), int(user)
-        if user_id not in standings:
-            standings[user_id] = StandingRow.parse(user_id, standing)
-    added = [each for each, identity in zip(group, identities, strict=True) if identity in ids]
-    if digests and (refused := {digests[digest] for (digest,) in found[0].rows}.intersection(added)):
-        raise SessionsErased([each for each in added if each in refused])
-    _require_exact(added, standings)
-    repeats = {} if len(ids) == len(group) else await _find_repeats(transaction, set(identities) - ids.keys(), standings)
-    names = {each.user_id: each.username for each in added}
-    if renamed := {user_id: name for user_id, name in names.items() if name != standings[user_id].username}:
-        standings |= {user_id: standings[user_id]._replace(username=name) for user_id, name in renamed.items()}
-        kept = [
-            f"SELECT {user_id:d} AS user_id, _utf8mb4 {_literal(name.encode())} AS username"
-            for user_id, name in renamed.items()
-        ]
-        await transaction.send(_KEEP_PLAYERS.format(rows=" UNION ALL ".join(kept)))
+    for line in statements.lines(listed):
+        user_and_key, session_id = line.rsplit(" ", 1)
+        ids[user_and_key] = int(session_id)
+    identities = [f"{each.user_id:d} {each.key.hex().upper()}" for each in group]
+    added = [(each, ids[identity]) for each, identity in zip(group, identities, strict=True) if identity in ids]
+    boards: dict[int, int] = {row[0]: row[1] for row in next(more).rows if row[2]} if board_ids else {}
+    running = {ALL_TIME, *(row[0] for row in next(more).rows if row[1])} if period_ids else {ALL_TIME}
+    counts = [count for each, _ in added for count in each.counts]
+    closed = {at for (at, *_), *_ in counts if at.board_id not in boards or at.period_id not in running}
+    if closed or any(boards[count.place.at.board_id] > count.version for count in counts):
+        raise PlacesChanged({each for each, _ in added}, closed)
+    if digests and (refused := {digests[digest] for (digest,) in next(more).rows}.intersection(each for each, _ in added)):
+        raise SessionsErased([each for each, _ in added if each in refused])
+    before = _standings(standing)
+    repeats: dict[str, tuple[bytes, Stored]] = {}
+    if len(added) < len(group):
+        repeats = await _find_repeats(transaction, set(identities) - ids.keys(), before, wanted)
+    known = dict(_name(line) for line in statements.lines(named))
+    # A repeat says nothing new of the player, and may be old.
+    renamed = {each.user_id: each.username for each, _ in added if known[each.user_id] != each.username}
+    known |= renamed
+    after = _count(added, before)
+    directions = {count.place.at: count.place.direction for each, _ in added for count in each.counts}
+    gone = [user_id for user_id in user_ids if not known[user_id]]
+    extras = {session_id: each.played.extra for each, session_id in added if each.played.extra is not None}
+    note = await _commit(transaction, after, directions, renamed, gone, extras)
+    standings: Standings = {}
+    for (at, user_id), (tally, version) in (before | after).items():
+        score, reached = (None, 0) if tally is None else (tally.score, tally.reached_session_id)
+        standings.setdefault(at, {})[user_id] = StandingRow(user_id, known[user_id], score, reached, version)
     stored = []
     for each, identity in zip(group, identities, strict=True):
         if identity in ids:
-            stored.append(Stored(ids[identity], each.score))
+            stored.append(Stored(ids[identity], each.score, each.digest, [count.place.at for count in each.counts]))
         else:
             stored_by, repeat = repeats[identity]
             stored.append(repeat._replace(replayed=False) if stored_by in earlier else repeat)
-    return StoredGroup(stored, standings, noted.insert_id if noted.affected_rows else None)
+    return StoredGroup(stored, standings, note)
+
+
+_Tallies = dict[tuple[Place, int], tuple[Tally | None, int]]
+"""What standings say, by place and player, and their versions. Removed, a standing has no tally."""
 
 
 async def _find_repeats(
-    transaction: Transaction, identities: Collection[str], standings: dict[int, StandingRow]
+    transaction: Transaction, identities: Collection[str], before: _Tallies, read: Mapping[Place, set[int]]
 ) -> dict[str, tuple[bytes, Stored]]:
-    """Sessions that were there before, each with the group that stored it; how their players stand goes to ``standings``."""
-    wanted = ",".join([f"({identity.replace(' ', ',0x')})" for identity in identities])
-    [listed] = await transaction.send(_LIST_REPEATED.format(identities=wanted))
+    """Sessions that were there before, each with the group that stored it. How their players stand where these sessions count
+    goes to ``before``, unless it was ``read`` already.
+    """
+    keys: dict[str, list[str]] = {}
+    for identity in identities:
+        user, key = identity.split(" ")
+        keys.setdefault(user, []).append(f"0x{key}")
+    # Not a list of pairs, of which MariaDB makes a join when it is long.
+    wanted = " OR ".join([f"(user_id = {user} AND submission_key IN ({','.join(each)}))" for user, each in keys.items()])
+    [listed] = await transaction.send(statements.LIST_REPEATED.format(identities=wanted))
     repeats: dict[str, tuple[bytes, Stored]] = {}
-    for line in _lines(listed):
-        user, key, session_id, stored_by, score, total, rank, standing = line.split(" ", 7)
-        user_id = int(user)
-        answer = None if total == "-" else Answer(int(total), None if rank == "-" else int(rank))
-        repeats[f"{user} {key}"] = bytes.fromhex(stored_by), Stored(int(session_id), int(score), True, answer)
-        standings.setdefault(user_id, StandingRow.parse(user_id, standing))
+    unread: dict[Place, set[int]] = {}
+    for line in statements.lines(statements.text_of(listed)):
+        user, key, session_id, stored_by, score, packed, digest = line.split(" ")
+        places = [MAIN] if packed == "-" else unpack(bytes.fromhex(packed))
+        said = None if digest == "-" else bytes.fromhex(digest)
+        repeats[f"{user} {key}"] = bytes.fromhex(stored_by), Stored(int(session_id), int(score), said, places, replayed=True)
+        for at in places:
+            if int(user) not in read.get(at, ()):
+                unread.setdefault(at, set()).add(int(user))
+    if unread:
+        [found] = await transaction.send(statements.LIST_STANDINGS.format(places=statements.at_places(unread)))
+        before |= _standings(statements.text_of(found))
     return repeats
 
 
-def keeping(answers: Mapping[int, Answer]) -> str:
-    """The statement that keeps what was told about sessions, by session, unless something is kept of them already."""
-    rows = []
-    for session_id, answer in answers.items():
-        place = "NULL" if answer.rank is None else f"{answer.rank:d}"
-        rows.append(f"SELECT {session_id:d} AS id, {answer.total_score:d} AS total, {place} AS place")
-    return _KEEP_ANSWERS.format(rows=" UNION ALL ".join(rows))
+def _count(added: Sequence[tuple[Submission, int]], before: _Tallies) -> _Tallies:
+    """What the standings say once these sessions count, where they change.
+
+    Raises TotalsTooLarge unless every total can be counted exactly: first come, first counted.
+    """
+    after: _Tallies = {}
+    too_large: dict[Submission, int] = {}
+    for submission, session_id in added:
+        counted: list[tuple[tuple[Place, int], Tally]] = []
+        for place, aggregate, score, _ in submission.counts:
+            key = place.at, submission.user_id
+            tally, _ = after.get(key) or before.get(key) or (None, 0)
+            now = ranking.merge(tally, Tally(score, 1, session_id), Counting(aggregate, place.direction))
+            if aggregate is Aggregate.TOTAL and now.score > MAX_TOTAL:
+                too_large[submission] = now.score
+                break
+            counted.append((key, now))
+        else:
+            for key, now in counted:
+                after[key] = now, before[key][1] + 1 if key in before else 1
+    if too_large:
+        raise TotalsTooLarge(too_large)
+    return after
 
 
-def _require_exact(added: Sequence[Submission], standings: Mapping[int, StandingRow]) -> None:
-    """Raise TotalsTooLarge unless every total can be counted exactly: first come, first counted."""
-    too_large = {
-        user_id: standing.score for user_id, standing in standings.items() if (standing.score or 0) > ranking.MAX_TOTAL
-    }
-    totals: dict[Submission, int] = {}
-    for user_id, after in too_large.items():
-        assert after is not None
-        submissions = [each for each in added if each.user_id == user_id]
-        total = after - sum(each.score for each in submissions)
-        for each in submissions:
-            if total + each.score > ranking.MAX_TOTAL:
-                totals[each] = total + each.score
-            else:
-                total += each.score
-    if totals:
-        raise TotalsTooLarge(totals)
+async def _commit(
+    transaction: Transaction,
+    after: _Tallies,
+    directions: Mapping[Place, Direction],
+    renamed: Mapping[int, str],
+    gone: Sequence[int],
+    extras: Mapping[int, str],
+) -> int | None:
+    """Write what has changed, and commit. Gives the outbox's note of it."""
+    parts: list[str] = []
+    if after:
+        keys = sorted(after)  # the order of the primary key
+        changed = [[at.board_id, at.period_id, user_id] for at, user_id in keys]
+        parts.append(statements.NOTE.format(changed=json.dumps(changed)))
+        rows = [_standing_row(key, *after[key], directions[key[0]]) for key in keys]
+        parts.append(statements.WRITE_STANDINGS.format(rows=",".join(rows)))
+    if renamed:
+        parts.append(statements.RENAME.format(rows=statements.player_rows(renamed)))
+    if gone:
+        parts.append(statements.FORGET.format(user_ids=statements.ids(gone)))
+    if extras:
+        rows = [f"({session_id:d},{statements.text(extra)})" for session_id, extra in extras.items()]
+        parts.append(statements.ADD_EXTRAS.format(rows=",".join(rows)))
+    results = await transaction.commit(*parts)
+    return results[0].insert_id if after else None
 
 
-def _row(submission: Submission, group_id: str) -> str:
+def _standings(listed: str | None) -> _Tallies:
+    found: _Tallies = {}
+    for line in statements.lines(listed):
+        board_id, period_id, user_id, score, sessions, reached, version = line.split(" ")
+        tally = None if score == "-" else Tally(int(score), int(sessions), int(reached))
+        found[Place(int(board_id), int(period_id)), int(user_id)] = tally, int(version)
+    return found
+
+
+def _name(line: str) -> tuple[int, str]:
+    user_id, username = line.split(" ", 1)
+    return int(user_id), username
+
+
+def _session_row(submission: Submission, group_id: str) -> str:
     assert submission.submitted_at.tzinfo is UTC
     time = submission.submitted_at.isoformat(" ", "microseconds")[:26]  # without the zone
-    return f"({submission.user_id:d},{_literal(submission.key)},{group_id},{submission.score:d},'{time}')"
+    places = statements.literal(pack([count.place.at for count in submission.counts]))
+    digest = "NULL" if submission.digest is None else statements.literal(submission.digest)
+    played = submission.played
+    return (
+        f"({submission.user_id:d},{statements.literal(submission.key)},{group_id},{played.score:d},'{time}',{places},{digest},"
+        f"{statements.json_text(played.metrics)},{statements.json_text(played.tags)})"
+    )
 
 
-def _lines(listed: Result) -> list[str]:
-    """What a statement listed as one value: NULL, if nothing."""
-    [(text,)] = listed.rows
-    return text.split("\n") if text else []
-
-
-def _literal(value: bytes) -> str:
-    """Bytes as MySQL reads them, whatever they are."""
-    return f"0x{value.hex()}" if value else "''"
-
-
-def _place(at: Place) -> dict[str, Any]:
-    return {"board_id": at.board_id, "period_id": at.period_id}
+def _standing_row(key: tuple[Place, int], tally: Tally | None, version: int, direction: Direction) -> str:
+    (board_id, period_id), user_id = key
+    assert tally is not None  # what was just counted
+    sort = direction.sort(tally.score)
+    return (
+        f"({board_id:d},{period_id:d},{user_id:d},{tally.score:d},{sort:d},{tally.sessions:d},"
+        f"{tally.reached_session_id:d},{version:d})"
+    )

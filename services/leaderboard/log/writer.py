@@ -8,7 +8,6 @@ its way, while the INSERT waits for it.
 import asyncio
 import os
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
 from functools import partial
 from time import monotonic
 from typing import NamedTuple
@@ -17,26 +16,25 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from services.common.gather import Gather, GatherClosed, GatherCut, GatherFull
-from services.common.http.problems import ServiceUnavailable
+from services.common.http.problems import InvalidRequest, ServiceUnavailable
 from services.common.mysql.database import CommitUnknown, reason
 from services.common.mysql.multistatement import Transactions
 from services.common.mysql.retries import Retries, is_away
+from services.leaderboard.boards.places import Places
 from services.leaderboard.errors import KeyReused, QueueFull, SessionErased, TotalTooLarge
-from services.leaderboard.log import sessions, submission_keys
-from services.leaderboard.log.answers import Answers
-from services.leaderboard.log.sessions import Answer, SessionsErased, Stored, Submission, TotalsTooLarge
-from services.leaderboard.rules.places import Place
-from services.leaderboard.rules.standings import StandingRow
+from services.leaderboard.log import sessions
+from services.leaderboard.log.sessions import PlacesChanged, SessionsErased, Standings, Stored, Submission, TotalsTooLarge
+from services.leaderboard.rules.places import Place, Ranked
+from services.leaderboard.rules.standings import Aheads, PlaceRank, Ranks, StandingRow
 from services.leaderboard.settings import LeaderboardSettings
 
 log = structlog.get_logger(__name__)
 
-ApplyAndRank = Callable[[Place, Sequence[StandingRow]], Awaitable[list[int | None] | None]]
-"""Tells Redis how standings are now. None when Redis could not be told, which it does not raise; else how many others are ahead
-of each, None where Redis does not say."""
-Ranks = Callable[[Place, Mapping[int, int]], Awaitable[Mapping[int, int]]]
-"""The rank that each of these players has with this score, among the others as they are now."""
-
+ApplyAndRank = Callable[[Sequence[tuple[Ranked, Sequence[StandingRow]]]], Awaitable[Sequence[Aheads | None]]]
+"""Tells Redis how standings are now, of many places. Gives for each place what Redis says of ranks; None for a place that Redis
+could not be told of, which it does not raise."""
+FindRanks = Callable[[Sequence[tuple[Ranked, Mapping[int, int]]]], Awaitable[Sequence[Ranks]]]
+"""The ranks that players have with these scores, by place, among the others as they are now."""
 # Two: while MySQL writes one group to the disk, the next is being put together, or told to Redis. With 32 players at once a
 # process stored a third to two thirds more with two than with one.
 LANES = 2
@@ -47,14 +45,10 @@ DRAIN_SECONDS = 8.0
 
 
 class Submitted(NamedTuple):
-    """What a submission became, with the player's total and rank after that. Replayed, they are those that were told first.
-
-    Of a player who was removed since it is 0, without a rank. Nor has it one if it cannot be told just now.
-    """
+    """What a submission became, and how the player stands now in each place where it counts."""
 
     session_id: int
-    total_score: int
-    rank: int | None
+    ranks: Sequence[PlaceRank]
     replayed: bool
 
 
@@ -64,7 +58,7 @@ class _Asked(NamedTuple):
 
 
 class Writer:
-    """One process's writer, for one board and period.
+    """One process's writer.
 
     ``told`` is given the outbox's note of each change that Redis has heard of.
     """
@@ -73,22 +67,21 @@ class Writer:
         self,
         transactions: Transactions,
         settings: LeaderboardSettings,
-        at: Place,
         *,
+        places: Places,
         apply_and_rank: ApplyAndRank,
-        ranks: Ranks,
+        ranks: FindRanks,
         told: Callable[[int], None],
     ) -> None:
         self._transactions = transactions
         self._timeout = settings.mysql_timeout
-        self._at = at
+        self._places = places
         self._apply_and_rank = apply_and_rank
-        self._ranks = ranks
+        self._read_ranks = ranks
         self._told = told
         self._leave_by: float | None = None
         self.groups = self.sessions = 0
         """How many groups there were, and how many submissions of them are stored, repeats included."""
-        self._answers = Answers(transactions)
         self._gather: Gather[_Asked, Submitted] = Gather(
             self._write,
             most=settings.submission_group,
@@ -127,9 +120,6 @@ class Writer:
         """Refuse new submissions, and return when all that were accepted are stored, or were given their time to be."""
         leave_by = monotonic() + DRAIN_SECONDS if self._leave_by is None else self._leave_by
         await self._gather.drain(max(0.0, leave_by - monotonic()))
-        with suppress(TimeoutError):
-            async with asyncio.timeout(max(0.0, leave_by - monotonic())):
-                await self._answers.drain()
 
     async def _drain_in_time(self) -> None:
         await asyncio.sleep(DRAIN_SECONDS)
@@ -143,12 +133,12 @@ class Writer:
         for each in asked:
             if each.at >= oldest:
                 firsts.setdefault(each.submission.identity, each.submission)
-        outcomes = _Group(self._transactions, self._at, self._timeout, self._answers)
+        outcomes = _Group(self._transactions, self._timeout, self._places)
         await outcomes.store(list(firsts.values()))
         self.groups += 1
         self.sessions += len(outcomes.stored)
         standings = outcomes.standings
-        ranks = await self._find_ranks(list(standings.values()), outcomes.notes)
+        ranks = await self._find_ranks(standings, outcomes.notes)
         answers: list[Submitted | BaseException] = []
         for submission in (each.submission for each in asked):
             first = firsts.get(submission.identity)
@@ -156,52 +146,68 @@ class Writer:
                 answers.append(ServiceUnavailable("The session waited too long and was not stored: send it again."))
             elif first in outcomes.errors:
                 answers.append(outcomes.errors[first])
-            elif (stored := outcomes.stored[first]).score != submission.score:
+            elif not (stored := outcomes.stored[first]).is_of(submission):
                 answers.append(KeyReused(f"Another session was sent with this key: one that scored {stored.score}."))
             else:
-                total = standings[submission.user_id].score
-                answer = Answer(total or 0, None if total is None else ranks.get(submission.user_id))
-                if total is not None and submission_keys.is_clients(submission.key):
-                    answer = self._answers.keep(stored, answer)
-                replayed = stored.replayed or submission is not first
-                answers.append(Submitted(stored.session_id, answer.total_score, answer.rank, replayed))
+                told = [_rank(at, submission.user_id, stored, standings, ranks) for at in stored.places]
+                answers.append(Submitted(stored.session_id, told, stored.replayed or submission is not first))
         return answers
 
-    async def _find_ranks(self, standings: Sequence[StandingRow], notes: Iterable[int]) -> Mapping[int, int]:
+    async def _find_ranks(self, standings: Standings, notes: Iterable[int]) -> Mapping[Place, Ranks]:
         """Tell Redis of the commit, and find how the players rank after it.
 
         Whatever goes wrong, the sessions are stored, so their answers say that, if need be without a rank: an error would have
         them sent again. What Redis could not be told, the outbox remembers.
         """
-        if not standings:
-            return {}
+        ranks: dict[Place, Ranks] = {}
         try:
-            aheads = await self._apply_and_rank(self._at, standings)
-            if aheads is not None:
+            places = await self._places.ranked(standings)
+            told = [(places[at], list(rows.values())) for at, rows in standings.items() if at in places]
+            aheads = await self._apply_and_rank(told)
+            if None not in aheads:
                 for note in notes:
                     self._told(note)
-            ranks = {each.user_id: 1 + ahead for each, ahead in zip(standings, aheads or (), strict=False) if ahead is not None}
-            scores = {each.user_id: each.score for each in standings if each.score is not None}
-            if len(ranks) < len(scores):
-                return await self._ranks(self._at, scores)
+            unknown: list[tuple[Ranked, Mapping[int, int]]] = []
+            for (place, rows), found in zip(told, aheads, strict=True):
+                scores = {row.user_id: row.score for row in rows if row.score is not None}
+                by_player = _ranks(rows, found)
+                if found is not None and len(by_player) == len(scores):
+                    ranks[place.at] = Ranks(by_player, found.total_players)
+                else:
+                    unknown.append((place, scores))
+            if unknown:
+                read = await self._read_ranks(unknown)
+                ranks |= {place.at: each for (place, _), each in zip(unknown, read, strict=True)}
         except Exception:
             log.exception("could not tell redis of a change, or read ranks")
-            return {}
-        else:
-            return ranks
+        return ranks
+
+
+def _ranks(rows: Sequence[StandingRow], found: Aheads | None) -> Mapping[int, int]:
+    if found is None:
+        return {}
+    return {row.user_id: 1 + ahead for row, ahead in zip(rows, found.aheads, strict=True) if ahead is not None}
+
+
+def _rank(at: Place, user_id: int, stored: Stored, standings: Standings, ranks: Mapping[Place, Ranks]) -> PlaceRank:
+    row = standings.get(at, {}).get(user_id)
+    if row is None or row.score is None:
+        return PlaceRank(at, None, None, None, improved=False)
+    found = ranks.get(at)
+    rank, total_players = (found.by_player.get(user_id), found.total_players) if found else (None, None)
+    return PlaceRank(at, row.score, rank, total_players, improved=row.reached_session_id == stored.session_id)
 
 
 class _Group:
     """A group on its way into MySQL: what became of each member, over as many transactions as it takes."""
 
-    def __init__(self, transactions: Transactions, at: Place, timeout: float, answers: Answers) -> None:
+    def __init__(self, transactions: Transactions, timeout: float, places: Places) -> None:
         self._transactions = transactions
-        self._at = at
         self._timeout = timeout
-        self._answers = answers
+        self._places = places
         self._began = monotonic()
         self.stored: dict[Submission, Stored] = {}
-        self.standings: dict[int, StandingRow] = {}
+        self.standings: Standings = {}
         self.errors: dict[Submission, BaseException] = {}
         self.notes: list[int] = []
         # Ids of transactions whose outcome is not known. Each attempt has its own, so that a later one can tell what an
@@ -226,6 +232,22 @@ class _Group:
                     else:
                         await self.store([member])
 
+    async def _decide_anew(self, members: Sequence[Submission], change: PlacesChanged) -> Sequence[Submission]:
+        """Decide where new ones count by what boards are now. Gives those whom boards still take, and repeats: they count where
+        they did.
+        """
+        await self._places.changed(change.closed)
+        taken = []
+        for member in members:
+            try:
+                if member in change.submissions:
+                    member.counts = await self._places.counts(member.played, member.submitted_at)
+            except InvalidRequest as error:
+                self.errors[member] = error
+            else:
+                taken.append(member)
+        return taken
+
     def _give_up(self, members: Sequence[Submission], error: Exception) -> None:
         log.warning("sessions not stored", sessions=len(members), error=reason(error))
         self.errors |= dict.fromkeys(members, ServiceUnavailable("The database did not answer. Try again in a moment."))
@@ -235,14 +257,13 @@ class _Group:
         while members:
             group_id = os.urandom(16)
             try:
-                with self._answers.travelling() as answers:
-                    work = partial(
-                        sessions.store, at=self._at, group=members, group_id=group_id, earlier=self._unknown, answers=answers
-                    )
-                    outcome = await self._transactions.attempt(work)
+                work = partial(sessions.store, group=members, group_id=group_id, earlier=self._unknown)
+                outcome = await self._transactions.attempt(work)
+            except PlacesChanged as change:
+                members = await self._decide_anew(members, change)
             except TotalsTooLarge as refused:
                 for member, total in refused.totals.items():
-                    detail = f"A total stays below 2^53; with {member.score} more this one would be {total}."
+                    detail = f"A total stays below 2^53; with this session one would be {total}."
                     self.errors[member] = TotalTooLarge(detail)
                 members = [member for member in members if member not in refused.totals]
             except SessionsErased as refused:
@@ -256,7 +277,8 @@ class _Group:
             else:
                 self.stored |= zip(members, outcome.stored, strict=True)
                 # Of a group that is stored one by one, the last that was stored of a player says how they stand.
-                self.standings |= outcome.standings
+                for at, by_player in outcome.standings.items():
+                    self.standings.setdefault(at, {}).update(by_player)
                 if outcome.note is not None:
                     self.notes.append(outcome.note)
                 return

@@ -1,4 +1,4 @@
-"""Holds sessions, standings and the ranking index against each other, row by row.
+"""Holds sessions, standings and the ranking indexes against each other, row by row.
 
 `python -m services.leaderboard.operate.check` tells what differs, and exits with 1 if anything does. Reads and writes
 may go on: what differs is looked at again until it agrees, for as long as a change may take to be seen everywhere.
@@ -6,94 +6,147 @@ may go on: what differs is looked at again until it agrees, for as long as a cha
 
 import asyncio
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from time import monotonic
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from services.common.mysql.database import Database
 from services.common.settings import load_settings
-from services.leaderboard.boards import definitions
+from services.leaderboard.boards import periods
+from services.leaderboard.boards import table as boards_table
 from services.leaderboard.index.build import PATIENCE_SECONDS
 from services.leaderboard.index.connection import UNAVAILABLE, RedisConnection
-from services.leaderboard.index.layout import parse_score, sort_key
-from services.leaderboard.index.writer import MOST_ROWS, IndexWriter
+from services.leaderboard.index.epoch import get_epoch
+from services.leaderboard.index.layout import parse_sort, sort_key
+from services.leaderboard.index.writer import MOST_ROWS, IndexWriter, State
 from services.leaderboard.log import history
 from services.leaderboard.operate.progress import Bar
 from services.leaderboard.operate.rebuild import COMMAND_SECONDS
-from services.leaderboard.rules.places import Place
-from services.leaderboard.rules.ranking import Tally
+from services.leaderboard.rules.direction import Direction
+from services.leaderboard.rules.places import MAIN, Place
+from services.leaderboard.rules.ranking import Counting, Tally
 from services.leaderboard.rules.standings import StandingRow
 from services.leaderboard.settings import LeaderboardSettings
 from services.leaderboard.standings import queries, table
+from services.leaderboard.standings.table import KeptStanding
 
 # A change is everywhere within a second; a whole build is waited for a little longer.
 SETTLING_SECONDS = 5.0
 _PAUSE_SECONDS = 0.2
+_PLAYERS_AT_ONCE = 200
 _BATCH = 5 * MOST_ROWS
 _LAST_ID = 2**64 - 1
 _TOLD = 100
 
 
-class Check:
-    """One board and period, checked. What differs is in ``differences``, as sentences."""
+class LogCheck:
+    """Every standing, in every place, is the fold of its sessions. By player: so the log is read once for all places."""
 
-    def __init__(self, reads: Database, index: IndexWriter, at: Place) -> None:
+    def __init__(self, reads: Database, boards: Mapping[int, tuple[str, Counting]]) -> None:
+        self._reads = reads
+        self._boards = boards
+        self.differences: list[str] = []
+        self.standings = 0
+        self.sessions = 0
+
+    async def run(self, advance: Callable[[int], None]) -> None:
+        """Go through every player, by id. ``advance`` is told how many more are done."""
+        after = 0
+        while after < _LAST_ID:
+            # One connection, one snapshot: sessions and standings of the same moment.
+            async with self._reads.reading() as connection:
+                players = await table.list_players(connection, after, _PLAYERS_AT_ONCE)
+                upto = players[-1] if len(players) == _PLAYERS_AT_ONCE else _LAST_ID
+                kept = [each for each in await table.scan_kept(connection, after, upto) if each.at.board_id in self._boards]
+                folded = await history.fold_sessions(connection, after, upto, self._boards)
+                expired = await periods.list_expired(connection, {at.period_id for at in folded})
+            tallies = {
+                (at, user_id): tally
+                for at, by_player in folded.items()
+                if at.period_id not in expired
+                for user_id, tally in by_player.items()
+            }
+            self.sessions += sum(tally.sessions for tally in folded.get(MAIN, {}).values())
+            self.standings += len(kept)
+            self.differences += self._compare(kept, tallies)
+            advance(len(players))
+            after = upto
+
+    def _compare(self, kept: Sequence[KeptStanding], tallies: Mapping[tuple[Place, int], Tally]) -> list[str]:
+        differences = []
+        known = set()
+        for at, user_id, tally, sort in kept:
+            known.add((at, user_id))
+            found = tallies.get((at, user_id))
+            if tally is None and found is not None:
+                differences.append(f"{_player(at, user_id)}: was removed, and has {found.sessions} sessions")
+            elif found != tally:
+                differences.append(f"{_player(at, user_id)}: the standing is {tally}, the sessions give {found}")
+            _, counting = self._boards[at.board_id]
+            if sort != (None if tally is None else counting.direction.sort(tally.score)):
+                differences.append(f"{_player(at, user_id)}: the standing is ordered by {sort}")
+        missing = sorted(tallies.keys() - known)
+        return differences + [f"{_player(at, user_id)}: has sessions and no standing" for at, user_id in missing]
+
+
+class IndexCheck:
+    """The index of one place has its standings, and nobody else."""
+
+    def __init__(self, reads: Database, index: IndexWriter, at: Place, direction: Direction, *, needs_index: bool) -> None:
         self._reads = reads
         self._index = index
         self._at = at
-        self._has_index = True
+        self._direction = direction
+        self._needs_index = needs_index
+        self.has_index = True
         self.differences: list[str] = []
-        self.players = 0
-        self.sessions = 0
 
     async def run(self, bar: Bar) -> None:
         """Go through every player, by id."""
-        after = 0
-        while True:
-            rows, upto = await self._compare_log(after)
-            for start in range(0, len(rows) if self._has_index else 0, MOST_ROWS):
-                await self._compare_index([row for row, _ in rows[start : start + MOST_ROWS]])
+        self.has_index = await self._find_index()
+        rows: Sequence[StandingRow] = []
+        while self.has_index:
+            async with self._reads.reading() as connection:
+                rows = await table.scan_rows(connection, self._at, rows[-1].user_id if rows else 0, _BATCH)
+            for start in range(0, len(rows), MOST_ROWS):
+                await self._compare_index(rows[start : start + MOST_ROWS])
             bar.advance(len(rows))
-            self.players += len(rows)
-            after = upto
-            if upto == _LAST_ID:
+            if len(rows) < _BATCH:
                 break
-        await self._compare_sizes()
+        if self.has_index or self._needs_index:
+            await self._compare_sizes()
 
-    async def _compare_log(self, after: int) -> tuple[list[tuple[StandingRow, Tally | None]], int]:
-        """Every standing is the fold of its sessions, of the next players by id. Gives their standings, and where they end.
-
-        While sessions of a player are being erased, one that was on its way when the player was removed may be counted still.
-        """
+    async def _find_index(self) -> bool:
+        """Whether there is an index to compare. One that is being built is waited for, and so is one that there must be."""
         deadline = monotonic() + SETTLING_SECONDS
         while True:
-            # One connection, one snapshot: sessions and standings of the same moment.
-            async with self._reads.reading() as connection:
-                rows = await table.scan_tallies(connection, self._at, after, _BATCH)
-                upto = rows[-1][0].user_id if len(rows) == _BATCH else _LAST_ID
-                log = await history.fold_sessions(connection, after, upto)
-                erased = await history.count_erasures(connection, after, upto)
-            differences = _log_differences(rows, log)
-            if not (differences and erased) or monotonic() > deadline:
-                self.sessions += sum(tally.sessions for tally in log.values())
-                self.differences += differences
-                return rows, upto
+            state = (await self._index.status(self._at, await self._read_epoch())).state
+            if state is State.COMPLETE:
+                return True
+            if (state is State.NONE and not self._needs_index) or monotonic() > deadline:
+                return False
             await asyncio.sleep(_PAUSE_SECONDS)
+
+    async def _read_epoch(self) -> str:
+        async with self._reads.reading() as connection:
+            return await get_epoch(connection)
 
     async def _compare_index(self, rows: Sequence[StandingRow]) -> None:
         """The index has the same version, score, place and name of each."""
         deadline = monotonic() + SETTLING_SECONDS
         while True:
-            entries = await self._index.entries(self._at, [row.user_id for row in rows])
+            entries = await self._index.entries(self._at, [row.user_id for row in rows], await self._read_epoch())
             if entries is not None:
-                told = [(row, _difference(row, entry)) for row, entry in zip(rows, entries, strict=True)]
+                told = [
+                    (row, _difference(self._at, row, entry, self._direction)) for row, entry in zip(rows, entries, strict=True)
+                ]
                 rows = [row for row, difference in told if difference]
                 if not rows or monotonic() > deadline:
                     self.differences += [difference for _, difference in told if difference]
                     return
             elif monotonic() > deadline:
-                self._has_index = False  # which the sizes will tell
+                self.has_index = False  # which the sizes will tell
                 return
             await asyncio.sleep(_PAUSE_SECONDS)
             async with self._reads.reading() as connection:
@@ -105,7 +158,7 @@ class Check:
         while True:
             async with self._reads.reading() as connection:
                 expected = await table.count_rows(connection, self._at), await queries.count_players(connection, self._at)
-            found = await self._index.sizes(self._at)
+            found = await self._index.sizes(self._at, await self._read_epoch())
             if found == expected:
                 return
             if monotonic() > deadline:
@@ -115,57 +168,65 @@ class Check:
             await asyncio.sleep(_PAUSE_SECONDS)
 
 
-def _log_differences(rows: Sequence[tuple[StandingRow, Tally | None]], log: Mapping[int, Tally]) -> list[str]:
-    differences = []
-    for row, tally in rows:
-        found = log.get(row.user_id)
-        if tally is None and found is not None:
-            differences.append(f"player {row.user_id}: was removed, and has {found.sessions} sessions")
-        elif found != tally:
-            differences.append(f"player {row.user_id}: the standing is {tally}, the sessions give {found}")
-    known = {row.user_id for row, _ in rows}
-    return differences + [f"player {user_id}: has sessions and no standing" for user_id in log if user_id not in known]
+def _player(at: Place, user_id: int) -> str:
+    """A player, and where, unless it is the main board in all time."""
+    return f"player {user_id}" + ("" if at == MAIN else f" on board {at.board_id}, period {at.period_id}")
 
 
-def _difference(row: StandingRow, entry: tuple[bytes | None, bytes | None]) -> str | None:
+def _difference(at: Place, row: StandingRow, entry: tuple[bytes | None, bytes | None], direction: Direction) -> str | None:
     """What is wrong with a player's entry, None if nothing is."""
-    value, score = entry
+    value, sort = entry
     expected = str(row.version)
     if row.score is not None:
         expected += f" {sort_key(row.reached_session_id)} {row.username}"
     found = None if value is None else value.decode(errors="replace")
     if found != expected:
-        return f"player {row.user_id}: the index has {found!r}, the standing gives {expected!r}"
-    indexed = None if score is None else parse_score(score)
+        return f"{_player(at, row.user_id)}: the index has {found!r}, the standing gives {expected!r}"
+    indexed = None if sort is None else direction.score(parse_sort(sort))
     if indexed != row.score:
-        return f"player {row.user_id}: the index has the score {indexed}, the standing {row.score}"
+        return f"{_player(at, row.user_id)}: the index has the score {indexed}, the standing {row.score}"
     return None
 
 
 async def check(settings: LeaderboardSettings) -> list[str]:
-    """Check every board and period, with a progress bar. Gives what differs."""
+    """Check every standing, and every index that there is, with a progress bar. Gives what differs."""
     settings = settings.model_copy(update={"mysql_timeout": COMMAND_SECONDS})
     account = settings.leaderboard_mysql_user, settings.leaderboard_mysql_password.get_secret_value()
     reads = Database(settings, *account, isolation_level="REPEATABLE READ")
     redis = RedisConnection(settings, PATIENCE_SECONDS)
-    differences: list[str] = []
     try:
         async with reads.reading() as connection:
-            places = await definitions.list_places(connection)
-        for at in places:
-            async with reads.reading() as connection:
-                bar = Bar(f"Board {at.board_id}, period {at.period_id}", await table.count_rows(connection, at))
-            checked = Check(reads, IndexWriter(redis), at)
-            await checked.run(bar)
-            bar.done()
-            differences += checked.differences
-            sys.stdout.write(
-                f"Compared {checked.players:,} players with {checked.sessions:,} game sessions and with the index\n"
-            )
+            boards = await boards_table.list_countings(connection)
+            places = [at for at in await table.list_places(connection) if at.board_id in boards]
+            players = await table.count_players(connection)
+        log = LogCheck(reads, boards)
+        bar = Bar("Players", players)
+        await log.run(bar.advance)
+        bar.done()
+        differences = log.differences
+        sys.stdout.write(f"Compared {log.standings:,} standings with {log.sessions:,} game sessions\n")
+        for at in places or [MAIN]:
+            direction = boards[at.board_id][1].direction
+            differences += await _check_index(settings, reads, IndexWriter(redis), at, direction)
     finally:
         await redis.aclose()
         await reads.dispose()
     return differences
+
+
+async def _check_index(
+    settings: LeaderboardSettings, reads: Database, index: IndexWriter, at: Place, direction: Direction
+) -> list[str]:
+    async with reads.reading() as connection:
+        count = await table.count_rows(connection, at)
+    # Every process keeps the main board's. Others are there if somebody asked.
+    checked = IndexCheck(reads, index, at, direction, needs_index=at == MAIN and count >= settings.index_from_players)
+    bar = Bar(f"Index of board {at.board_id}, period {at.period_id}", count)
+    await checked.run(bar)
+    if checked.has_index:
+        bar.done()
+        sys.stdout.write(f"Compared {count:,} standings with their index\n")
+    return checked.differences
 
 
 def main() -> int:

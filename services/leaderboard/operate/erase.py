@@ -16,20 +16,26 @@ from sqlalchemy.exc import SQLAlchemyError
 from services.common.http.problems import ServiceUnavailable
 from services.common.mysql.database import Database
 from services.common.settings import load_settings
+from services.leaderboard.boards.catalogue import Catalogue
+from services.leaderboard.boards.places import Places
 from services.leaderboard.players.writer import PlayerWriter
-from services.leaderboard.rules.places import Place
-from services.leaderboard.rules.standings import StandingRow
+from services.leaderboard.rules.places import Ranked
+from services.leaderboard.rules.standings import Aheads, StandingRow
 from services.leaderboard.settings import LeaderboardSettings
 
 
-async def _tell_nobody(_at: Place, _changes: Sequence[StandingRow]) -> None:
+async def _tell_nobody(standings: Sequence[tuple[Ranked, Sequence[StandingRow]]]) -> list[Aheads | None]:
     """Redis has not heard: the outbox keeps the note."""
+    return [None] * len(standings)
 
 
 async def erase(settings: LeaderboardSettings, user_id: int) -> None:
     """Take a player off every board, and erase their name and their sessions. Raises ServiceUnavailable."""
     database = Database(settings, settings.leaderboard_mysql_user, settings.leaderboard_mysql_password.get_secret_value())
-    writer = PlayerWriter(database, settings, lambda: datetime.now(UTC), apply_and_rank=_tell_nobody, told=lambda _: None)
+    places = Places(Catalogue(database), database)
+    writer = PlayerWriter(
+        database, settings, lambda: datetime.now(UTC), places=places, apply_and_rank=_tell_nobody, told=lambda _: None
+    )
     try:
         await writer.remove(user_id)
     finally:

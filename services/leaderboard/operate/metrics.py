@@ -22,7 +22,7 @@ class BoardMetrics(Collector):
     def collect(self) -> Iterable[Metric]:
         yield GaugeMetricFamily(
             "leaderboard_index_in_use",
-            "1 while ranks and pages are read from Redis, 0 while MySQL answers instead.",
+            "1 while ranks and pages are read from Redis, of places that have enough players; 0 while MySQL answers instead.",
             int(self._follower.in_use),
         )
         yield CounterMetricFamily(

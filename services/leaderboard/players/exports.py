@@ -4,21 +4,22 @@ Read a page at a time, each over a connection of its own: neither memory nor a c
 slowly.
 """
 
+import json
 from collections.abc import AsyncGenerator, Sequence
 from datetime import datetime
 from json.encoder import encode_basestring
+from typing import Any
 
 from sqlalchemy import Row, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.common.mysql.database import Database
-from services.leaderboard.boards.definitions import list_places
 from services.leaderboard.log import submission_keys
-from services.leaderboard.models import Board, GameSession, Player, Standing
+from services.leaderboard.models import Board, GameSession, Player, SessionExtra, Standing
 
 PAGE = 1000
 
-_Session = Row[int, bytes, int, datetime, int | None, int | None]
+_Session = Row[int, bytes, int, datetime, Any, Any, str | None]
 
 
 class Exports:
@@ -45,25 +46,37 @@ async def _head(connection: AsyncConnection, user_id: int) -> bytes:
     name: str | None = await connection.scalar(select(Player.username).where(Player.user_id == user_id))
     player = "null" if name is None else f'{{"user_id":{user_id},"username":{encode_basestring(name)}}}'
     standings = []
-    for at in await list_places(connection):
-        found = await connection.execute(
-            select(Board.name, Standing.score, Standing.sessions)
-            .join(Board, Board.id == Standing.board_id)
-            .where(Standing.board_id == at.board_id, Standing.period_id == at.period_id, Standing.user_id == user_id)
+    found = await connection.execute(
+        select(Board.name, Standing.period_id, Standing.score, Standing.sessions)
+        .join(Board, Board.id == Standing.board_id)
+        .where(Standing.user_id == user_id)
+        .order_by(Standing.board_id, Standing.period_id)
+    )
+    for board, period_id, score, sessions in found:
+        total = "null" if score is None else score
+        standings.append(
+            f'{{"board":{encode_basestring(board)},"period_id":{period_id},"total_score":{total},"sessions":{sessions}}}'
         )
-        for board, score, sessions in found:
-            total = "null" if score is None else score
-            standings.append(
-                f'{{"board":{encode_basestring(board)},"period_id":{at.period_id},"total_score":{total},"sessions":{sessions}}}'
-            )
     return f'{{"player":{player},"standings":[{",".join(standings)}],"sessions":['.encode()
 
 
 async def _list_sessions(connection: AsyncConnection, user_id: int, after: int) -> Sequence[_Session]:
     session = GameSession
-    sent = session.id, session.submission_key, session.score, session.submitted_at
-    page = select(*sent, session.answered_total, session.answered_rank)
-    page = page.where(session.user_id == user_id, session.id > after).order_by(session.id).limit(PAGE)
+    page = (
+        select(
+            session.id,
+            session.submission_key,
+            session.score,
+            session.submitted_at,
+            session.metrics,
+            session.tags,
+            SessionExtra.extra,
+        )
+        .outerjoin(SessionExtra, SessionExtra.session_id == session.id)
+        .where(session.user_id == user_id, session.id > after)
+        .order_by(session.id)
+        .limit(PAGE)
+    )
     return (await connection.execute(page)).all()
 
 
@@ -75,8 +88,10 @@ def _session(row: _Session) -> str:
     name = submission_keys.find_name(row.submission_key)
     key = "null" if name is None else encode_basestring(name)
     time = f"{row.submitted_at:%Y-%m-%dT%H:%M:%S.%f}Z"
-    total, rank = ("null" if value is None else value for value in (row.answered_total, row.answered_rank))
-    return (
-        f'{{"session_id":{row.id},"score":{row.score},"submitted_at":"{time}","idempotency_key":{key},'
-        f'"answered_total":{total},"answered_rank":{rank}}}'
-    )
+    said = "".join(f',"{name}":{_json(value)}' for name, value in (("metrics", row.metrics), ("tags", row.tags)) if value)
+    extra = "" if row.extra is None else f',"extra":{row.extra}'
+    return f'{{"session_id":{row.id},"score":{row.score},"submitted_at":"{time}","idempotency_key":{key}{said}{extra}}}'
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

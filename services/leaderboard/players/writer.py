@@ -14,6 +14,7 @@ from services.common.http.problems import ServiceUnavailable
 from services.common.mysql.database import CommitUnknown, Database, reason
 from services.common.mysql.retries import Retries, is_away
 from services.common.tokens import Principal
+from services.leaderboard.boards.places import Places
 from services.leaderboard.log.writer import ApplyAndRank
 from services.leaderboard.players import changes
 from services.leaderboard.players.changes import PlayerChange
@@ -41,12 +42,14 @@ class PlayerWriter:
         settings: LeaderboardSettings,
         clock: Callable[[], datetime],
         *,
+        places: Places,
         apply_and_rank: ApplyAndRank,
         told: Callable[[int], None],
     ) -> None:
         self._database = database
         self._timeout = settings.mysql_timeout
         self._clock = clock
+        self._known_places = places
         self._apply_and_rank = apply_and_rank
         self._told = told
         self._shared: SharedWork[None] = SharedWork()
@@ -114,9 +117,10 @@ class PlayerWriter:
     async def _tell(self, outcome: PlayerChange) -> None:
         """Whatever goes wrong, the change is stored: the outbox remembers what to tell."""
         try:
-            heard = [await self._apply_and_rank(at, [change]) is not None for at, change in outcome.standings]
+            places = await self._known_places.ranked([at for at, _ in outcome.standings])
+            heard = await self._apply_and_rank([(places[at], [row]) for at, row in outcome.standings if at in places])
         except Exception:
             log.exception("could not tell redis of a change")
         else:
-            if outcome.note is not None and all(heard):
+            if outcome.note is not None and all(aheads is not None for aheads in heard):
                 self._told(outcome.note)

@@ -1,56 +1,113 @@
 """The rules of ranking, with no I/O: how sessions make a standing, how standings are ordered, who has which rank.
 
-MySQL computes the same in SQL; tests hold the two against each other.
+Nothing else knows them: whatever folds a player's sessions calls this, or is held against it by a test.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple
+
+from services.leaderboard.rules.direction import Direction
+from services.leaderboard.rules.places import Ranked
 
 MAX_SESSION_SCORE = 1_000_000_000
 MAX_TOTAL = 2**53 - 1
 """The greatest integer below which a double, and so every JSON reader, counts exactly."""
 
 
-@dataclass(frozen=True, slots=True)
-class Session:
+class Aggregate(StrEnum):
+    """What a board makes of a player's sessions."""
+
+    TOTAL = "total"
+    """Their sum."""
+    BEST = "best"
+    """The best of them."""
+    LATEST = "latest"
+    """The last of them."""
+
+
+class Counting(NamedTuple):
+    """How a board counts. It never changes."""
+
+    aggregate: Aggregate
+    direction: Direction
+
+
+TOTALS = Counting(Aggregate.TOTAL, Direction.DESCENDING)
+
+
+class Count(NamedTuple):
+    """A session counts in a place, what its board makes of sessions, and for how much it counts.
+
+    ``version``: that of the board by which this was decided.
+    """
+
+    place: Ranked
+    aggregate: Aggregate
+    score: int
+    version: int
+
+
+class Session(NamedTuple):
+    """What a session is worth on a board."""
+
     session_id: int
     score: int
 
 
-@dataclass(frozen=True, slots=True)
-class Tally:
-    """What a standing on a total board says: the sum, of how many sessions, and the session that reached it."""
+class Tally(NamedTuple):
+    """What a standing says: the score, of how many sessions, and the session that reached it."""
 
     score: int
     sessions: int
     reached_session_id: int
 
 
-def fold(sessions: Iterable[Session]) -> Tally | None:
-    """The tally of a player's sessions on a total board: a function of the set, whatever order they are seen in.
-
-    The total was reached by the greatest id that changed it; when all are zeros, by the least id. None without sessions.
-    """
+def fold(sessions: Iterable[Session], counting: Counting = TOTALS) -> Tally | None:
+    """The tally of a player's sessions: a function of the set, whatever order they are seen in. None without sessions."""
     tally: Tally | None = None
     for session in sessions:
-        tally = add(tally, session)
+        tally = add(tally, session, counting)
     return tally
 
 
-def add(tally: Tally | None, session: Session) -> Tally:
+def add(tally: Tally | None, session: Session, counting: Counting = TOTALS) -> Tally:
     """``tally`` with one more session. Adding in any order gives the same."""
-    return merge(tally, Tally(session.score, 1, session.session_id))
+    return merge(tally, Tally(session.score, 1, session.session_id), counting)
 
 
-def merge(tally: Tally | None, more: Tally) -> Tally:
-    """The tally of two sets of sessions that have none in common."""
+def merge(tally: Tally | None, more: Tally, counting: Counting = TOTALS) -> Tally:
+    """The tally of two sets of sessions that have none in common.
+
+    A total was reached by the greatest id that changed it; when all are zeros, by the least id. It is of sessions that are not
+    negative: of others the sum alone does not tell which changed it. A best score was reached by the least id that has it, and
+    a latest one is that of the greatest id.
+    """
     if tally is None:
         return more
-    if more.score == 0:
-        reached = tally.reached_session_id if tally.score else min(tally.reached_session_id, more.reached_session_id)
-    else:
-        reached = max(tally.reached_session_id, more.reached_session_id) if tally.score else more.reached_session_id
-    return Tally(tally.score + more.score, tally.sessions + more.sessions, reached)
+    sessions = tally.sessions + more.sessions
+    if counting.aggregate is Aggregate.TOTAL:
+        return Tally(tally.score + more.score, sessions, _reached_total(tally, more))
+    if counting.aggregate is Aggregate.LATEST:
+        latest = max(tally, more, key=_id_of)
+        return Tally(latest.score, sessions, latest.reached_session_id)
+    if tally.score == more.score:
+        return Tally(tally.score, sessions, min(tally.reached_session_id, more.reached_session_id))
+    ahead = tally.score > more.score if counting.direction is Direction.DESCENDING else tally.score < more.score
+    best = tally if ahead else more
+    return Tally(best.score, sessions, best.reached_session_id)
+
+
+def _reached_total(tally: Tally, more: Tally) -> int:
+    if tally.score and more.score:
+        return max(tally.reached_session_id, more.reached_session_id)
+    if tally.score or more.score:
+        return tally.reached_session_id if tally.score else more.reached_session_id
+    return min(tally.reached_session_id, more.reached_session_id)
+
+
+def _id_of(tally: Tally) -> int:
+    return tally.reached_session_id
 
 
 def ranks(scores: Sequence[int], offset: int, ahead: int) -> list[int]:

@@ -1,7 +1,10 @@
 """What a standing says, and those of several players in the order of their board."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
+
+from services.leaderboard.rules.places import Place
 
 
 class StandingRow(NamedTuple):
@@ -20,6 +23,33 @@ class StandingRow(NamedTuple):
         return cls(user_id, username, None if score == "-" else int(score), int(reached), int(version))
 
 
+class Aheads(NamedTuple):
+    """Of some players, in their order, how many others are ahead of each, and how many are ranked. None: it is not known."""
+
+    aheads: Sequence[int | None]
+    total_players: int | None
+
+
+class Ranks(NamedTuple):
+    """The ranks of some players, and how many are ranked."""
+
+    by_player: Mapping[int, int]
+    total_players: int | None
+
+
+class PlaceRank(NamedTuple):
+    """How a player stands in a place now. Removed since, they have neither score nor rank; nor a rank if it cannot be told.
+
+    ``improved``: whether it is the session that is asked about which reached the score.
+    """
+
+    at: Place
+    score: int | None
+    rank: int | None
+    total_players: int | None
+    improved: bool
+
+
 class PlayerScore(NamedTuple):
     """A ranked player. A tuple, since making dataclasses takes longer, and pages are made of many."""
 
@@ -35,10 +65,29 @@ class Position(NamedTuple):
     ahead: int
 
 
+class End(NamedTuple):
+    """The row that a page ends with: where the next one goes on, whatever happens in between."""
+
+    sort: int
+    reached_session_id: int
+
+
+class Span(NamedTuple):
+    """A page: so many players, from an offset on, or after the row that another page ended with."""
+
+    limit: int
+    offset: int
+    after: End | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Neighbours:
-    """Players in board order, how many stand before the first of them, and how many of those are strictly ahead of it."""
+    """Players in board order, how many stand before the first of them, and how many of those are strictly ahead of it.
+
+    Of a page also the sessions that reached their scores.
+    """
 
     players: list[PlayerScore]
     offset: int
     ahead: int
+    reached: Sequence[int] = ()

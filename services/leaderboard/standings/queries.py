@@ -1,14 +1,13 @@
 """SQL that reads standings: pages, ranks and neighbours, and the rows that the ranking index is made of. And own sessions."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
 
 from sqlalchemy import ColumnElement, Row, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.leaderboard.models import Player, Standing
+from services.leaderboard.models import Player, SessionExtra, Standing
 from services.leaderboard.rules.places import Place
-from services.leaderboard.rules.standings import Neighbours, PlayerScore
+from services.leaderboard.rules.standings import Neighbours, PlayerScore, Ranks, Span
 
 
 async def list_scores(connection: AsyncConnection, at: Place, user_ids: Collection[int]) -> list[PlayerScore]:
@@ -21,31 +20,52 @@ async def list_scores(connection: AsyncConnection, at: Place, user_ids: Collecti
     return _players(await connection.execute(statement))
 
 
-async def count_ahead(connection: AsyncConnection, at: Place, score: int) -> int:
-    """How many players are strictly ahead of ``score``."""
-    return await count(connection, *at_place(at), Standing.score > score)
+async def count_ahead(connection: AsyncConnection, at: Place, sort: int) -> int:
+    """How many players are strictly ahead of a score that is ordered by ``sort``."""
+    return await count(connection, *at_place(at), Standing.sort < sort)
 
 
 async def count_players(connection: AsyncConnection, at: Place) -> int:
     """How many players are ranked."""
-    return await count(connection, *at_place(at), Standing.score.is_not(None))
+    return await count(connection, *at_place(at), Standing.sort.is_not(None))
 
 
-async def list_page(connection: AsyncConnection, at: Place, limit: int, offset: int) -> list[PlayerScore]:
+async def find_page(connection: AsyncConnection, at: Place, span: Span) -> Neighbours:
     """Players in board order. The order's index alone finds them; only their names are looked up in `players`."""
-    page = (
-        _PLACE.where(*at_place(at), Standing.score.is_not(None))
-        .order_by(Standing.score.desc(), Standing.reached_session_id)
-        .limit(limit)
-        .offset(offset)
-        .subquery()
-    )
-    statement = (
-        select(page.c.user_id, Player.username, page.c.score)
+    rows = _PLACE.where(*at_place(at), Standing.sort.is_not(None))
+    offset = span.offset
+    if span.after is not None:
+        sort, reached = span.after
+        same = Standing.sort == sort
+        rows = rows.where((Standing.sort > sort) | (same & (Standing.reached_session_id > reached)))
+        before = await count(connection, *at_place(at), same & (Standing.reached_session_id <= reached))
+        offset = await count_ahead(connection, at, sort) + before
+    else:
+        rows = rows.offset(offset)
+    page = rows.order_by(Standing.sort, Standing.reached_session_id).limit(span.limit).subquery()
+    named = (
+        select(page.c.user_id, Player.username, page.c.score, page.c.sort, page.c.reached_session_id)
         .join(Player, Player.user_id == page.c.user_id)
-        .order_by(page.c.score.desc(), page.c.reached_session_id)
+        .order_by(page.c.sort, page.c.reached_session_id)
     )
-    return _players(await connection.execute(statement))
+    found = (await connection.execute(named)).all()
+    ahead = await count_ahead(connection, at, found[0].sort) if found else 0
+    players = [PlayerScore(row.user_id, row.username, row.score) for row in found]
+    return Neighbours(players, offset, ahead, [row.reached_session_id for row in found])
+
+
+async def list_extras(connection: AsyncConnection, session_ids: Collection[int]) -> dict[int, str]:
+    """What a game kept with these sessions, as JSON, of those with which it kept something."""
+    found = select(SessionExtra.session_id, SessionExtra.extra).where(SessionExtra.session_id.in_(session_ids))
+    return {row.session_id: row.extra for row in await connection.execute(found)} if session_ids else {}
+
+
+async def list_reached(connection: AsyncConnection, at: Place, user_ids: Collection[int]) -> dict[int, tuple[int | None, int]]:
+    """These players' scores, and the sessions that reached them."""
+    found = select(Standing.user_id, Standing.score, Standing.reached_session_id).where(
+        *at_place(at), Standing.user_id.in_(user_ids)
+    )
+    return {row.user_id: (row.score, row.reached_session_id) for row in await connection.execute(found)}
 
 
 async def find_neighbours(connection: AsyncConnection, at: Place, user_id: int, radius: int) -> Neighbours | None:
@@ -58,9 +78,9 @@ async def find_neighbours(connection: AsyncConnection, at: Place, user_id: int, 
     own = found.one_or_none()
     if own is None:
         return None
-    better, worse = Standing.score > own.score, Standing.score < own.score
+    better, worse = Standing.sort < own.sort, Standing.sort > own.sort
     earlier, later = (
-        (Standing.score == own.score) & each
+        (Standing.sort == own.sort) & each
         for each in (Standing.reached_session_id < own.reached_session_id, Standing.reached_session_id > own.reached_session_id)
     )
     before = await _nearest(connection, at, (earlier, better), radius, upwards=True)
@@ -69,15 +89,15 @@ async def find_neighbours(connection: AsyncConnection, at: Place, user_id: int, 
     named = {player.user_id: player for player in await list_scores(connection, at, [row.user_id for row in rows])}
     players = [named[row.user_id] for row in rows]
     place = await count(connection, *at_place(at), better) + await count(connection, *at_place(at), earlier)
-    return Neighbours(players, place - len(before), await count_ahead(connection, at, players[0].score))
+    return Neighbours(players, place - len(before), await count_ahead(connection, at, rows[0].sort))
 
 
 async def _nearest(
     connection: AsyncConnection, at: Place, ranges: Sequence[ColumnElement[bool]], limit: int, *, upwards: bool
-) -> list[Row[int, int | None, int]]:
-    score, reached = Standing.score, Standing.reached_session_id
-    order = (score.asc(), reached.desc()) if upwards else (score.desc(), reached.asc())
-    rows: list[Row[int, int | None, int]] = []
+) -> list[Row[int, int | None, int | None, int]]:
+    sort, reached = Standing.sort, Standing.reached_session_id
+    order = (sort.desc(), reached.desc()) if upwards else (sort.asc(), reached.asc())
+    rows: list[Row[int, int | None, int | None, int]] = []
     for each in ranges:
         if len(rows) < limit:
             rows += await connection.execute(_PLACE.where(*at_place(at), each).order_by(*order).limit(limit - len(rows)))
@@ -97,22 +117,31 @@ def at_place(at: Place) -> tuple[ColumnElement[bool], ...]:
     return Standing.board_id == at.board_id, Standing.period_id == at.period_id
 
 
-_PLACE = select(Standing.user_id, Standing.score, Standing.reached_session_id)
-_COUNT_AHEAD = "SELECT %s, COUNT(*) FROM standings WHERE board_id = %s AND period_id = %s AND score > %s AND user_id <> %s"
+_PLACE = select(Standing.user_id, Standing.score, Standing.sort, Standing.reached_session_id)
+_COUNT_AHEAD = "SELECT %s, %s, COUNT(*) FROM standings WHERE board_id = %s AND period_id = %s AND sort < %s AND user_id <> %s"
+_COUNT = "SELECT %s, 0, COUNT(*) FROM standings WHERE board_id = %s AND period_id = %s AND sort IS NOT NULL"
 
 
-async def count_ahead_of_each(connection: AsyncConnection, at: Place, scores: Mapping[int, int]) -> dict[int, int]:
-    """How many others are strictly ahead of each player with this score, all at one moment.
+async def find_ranks(connection: AsyncConnection, asked: Sequence[tuple[Place, Mapping[int, int]]]) -> list[Ranks]:
+    """The ranks that players would have with scores that are ordered by these, in some places: all at one moment.
 
-    Others: the player's own total may have grown since, and nobody is ahead of themselves.
+    Only others are ahead of a player: their own score may be better since, and nobody is ahead of themselves.
     """
-    counted = [(user_id, at.board_id, at.period_id, score, user_id) for user_id, score in scores.items()]
-    if not counted:
-        return {}
-    statement = " UNION ALL ".join([_COUNT_AHEAD] * len(counted))
-    rows: Sequence[tuple[Any, ...]] = (await connection.exec_driver_sql(statement, _flat(counted))).all()
-    return {row[0]: row[1] for row in rows}
-
-
-def _flat(rows: Iterable[tuple[Any, ...]]) -> tuple[Any, ...]:
-    return tuple(value for row in rows for value in row)
+    statements: list[str] = []
+    values: list[int] = []
+    for number, (at, sorts) in enumerate(asked):
+        statements += [_COUNT, *[_COUNT_AHEAD] * len(sorts)]
+        values += [number, *at]
+        for user_id, sort in sorts.items():
+            values += [number, user_id, *at, sort, user_id]
+    found: list[dict[int, int]] = [{} for _ in asked]
+    if statements:
+        rows: Sequence[tuple[int, int, int]] = (  # type: ignore[assignment]
+            await connection.exec_driver_sql(" UNION ALL ".join(statements), tuple(values))
+        ).all()
+        for number, user_id, count in rows:
+            found[number][user_id] = count
+    return [
+        Ranks({user_id: 1 + counts[user_id] for user_id in sorts}, counts[0])
+        for (_, sorts), counts in zip(asked, found, strict=True)
+    ]

@@ -4,21 +4,69 @@ A page is rendered once and sent many times, but a rank is rendered for each req
 finding the rank does.
 """
 
+from collections.abc import Mapping, Sequence
 from json.encoder import encode_basestring  # the C one where there is one; like Pydantic it leaves non-ASCII as it is
+from types import MappingProxyType
+from typing import NamedTuple
 
 from services.common.tokens import Principal
 from services.leaderboard.rules import ranking
-from services.leaderboard.rules.standings import Neighbours, PlayerScore
+from services.leaderboard.rules.places import MAIN
+from services.leaderboard.rules.standings import Neighbours, PlaceRank, PlayerScore, Span
 
 
-def top(found: Neighbours, limit: int, total_players: int) -> bytes:
+def top(found: Neighbours, span: Span, total_players: int) -> bytes:
     """`TopPage`."""
-    return f'{{"top":[{_rows(found)}],"limit":{limit},"offset":{found.offset},"total_players":{total_players}}}'.encode()
+    shown = f'"limit":{span.limit},"offset":{found.offset},"total_players":{total_players}'
+    return f'{{"top":[{_rows(found, "total_score")}],{shown}}}'.encode()
 
 
 def around(found: Neighbours) -> bytes:
     """`PlayersAround`."""
-    return f'{{"players":[{_rows(found)}]}}'.encode()
+    return f'{{"players":[{_rows(found, "total_score")}]}}'.encode()
+
+
+def board_page(
+    head: str, found: Neighbours, extras: Mapping[int, str], total_players: int, generation: str | None, next_cursor: str | None
+) -> bytes:
+    """`BoardPage`. ``extras``: what is shown of players beside their scores, by their place among those found."""
+    ends = f'"total_players":{total_players},"generation":{_quoted(generation)},"next_cursor":{_quoted(next_cursor)}'
+    return f'{{{head},"top":[{_rows(found, "score", extras)}],"offset":{found.offset},{ends}}}'.encode()
+
+
+def board_around(head: str, found: Neighbours | None, extras: Mapping[int, str], total_players: int) -> bytes:
+    """`BoardAround`."""
+    rows = "" if found is None else _rows(found, "score", extras)
+    return f'{{{head},"players":[{rows}],"total_players":{total_players}}}'.encode()
+
+
+def board_rank(
+    head: str, player: PlayerScore, score: int | None, ahead: int | None, extra: str | None, total_players: int
+) -> bytes:
+    """`BoardRank`, of a player who may have no score."""
+    more = "" if extra is None else f',"extra":{extra}'
+    place = "null" if ahead is None else 1 + ahead
+    name = encode_basestring(player.username)
+    return (
+        f'{{{head},"rank":{place},"user_id":{player.user_id},"username":{name},"score":{_number(score)}{more},'
+        f'"total_players":{total_players}}}'
+    ).encode()
+
+
+def standing(board: str, window: str, period_id: int, score: int, rank: int, total_players: int | None) -> str:
+    """A `PlayerStanding`."""
+    more = f'"score":{score},"rank":{rank},"total_players":{_number(total_players)}'
+    return f'{{"board":"{board}","window":"{window}","period_id":{period_id},{more}}}'
+
+
+def standings(listed: Sequence[str]) -> bytes:
+    """`PlayerStandings`."""
+    return f'{{"standings":[{",".join(listed)}]}}'.encode()
+
+
+def head(board: str, window: str, period_id: int | None) -> str:
+    """What every answer of a board begins with. Names of boards and windows need no escape."""
+    return f'"board":"{board}","window":"{window}","period_id":{_number(period_id)}'
 
 
 def rank(player: PlayerScore, ahead: int | None) -> bytes:
@@ -28,19 +76,45 @@ def rank(player: PlayerScore, ahead: int | None) -> bytes:
     return f'{{"user_id":{player.user_id},"username":{name},"total_score":{player.score},"rank":{place}}}'.encode()
 
 
-def submitted(player: Principal, session_id: int, total_score: int, rank: int | None) -> bytes:
-    """`SubmittedSession`."""
-    place = "null" if rank is None else rank
+class RankedIn(NamedTuple):
+    """How a player stands in a place, by the names of its board and of its window."""
+
+    board: str
+    window: str
+    rank: PlaceRank
+
+
+def submitted(player: Principal, session_id: int, standings: Sequence[RankedIn]) -> bytes:
+    """`SubmittedSession`. Names of boards and windows need no escape."""
     name = encode_basestring(player.username)
+    main = next((rank for _, _, rank in standings if rank.at == MAIN), None)
+    score, place = (None, None) if main is None else (main.score or 0, main.rank)
+    listed = [
+        f'{{"board":"{board}","window":"{window}","period_id":{rank.at.period_id},"score":{_number(rank.score)},'
+        f'"rank":{_number(rank.rank)},"total_players":{_number(rank.total_players)},"counted":true,'
+        f'"improved":{"true" if rank.improved else "false"}}}'
+        for board, window, rank in standings
+    ]
     return (
-        f'{{"session_id":{session_id},"user_id":{player.user_id},"username":{name},"total_score":{total_score},"rank":{place}}}'
+        f'{{"session_id":{session_id},"user_id":{player.user_id},"username":{name},"total_score":{_number(score)},'
+        f'"rank":{_number(place)},"standings":[{",".join(listed)}]}}'
     ).encode()
 
 
-def _rows(found: Neighbours) -> str:
+def _number(value: int | None) -> int | str:
+    return "null" if value is None else value
+
+
+def _quoted(text: str | None) -> str:
+    return "null" if text is None else f'"{text}"'
+
+
+def _rows(found: Neighbours, score_name: str, extras: Mapping[int, str] = MappingProxyType({})) -> str:
     ranks = ranking.ranks([player.score for player in found.players], found.offset, found.ahead)
     rows = [
-        f'{{"rank":{place},"user_id":{user_id},"username":{encode_basestring(username)},"total_score":{score}}}'
+        f'{{"rank":{place},"user_id":{user_id},"username":{encode_basestring(username)},"{score_name}":{score}}}'
         for place, (user_id, username, score) in zip(ranks, found.players, strict=True)
     ]
+    for number, extra in extras.items():
+        rows[number] = f'{rows[number][:-1]},"extra":{extra}}}'
     return ",".join(rows)

@@ -1,7 +1,8 @@
 """SQL of standings as rows, which the ranking index is made of and the check compares."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from operator import attrgetter
+from typing import NamedTuple
 
 from sqlalchemy import Select, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -41,16 +42,54 @@ async def scan_rows(connection: AsyncConnection, at: Place, after: int, limit: i
     return changes
 
 
-async def scan_tallies(
-    connection: AsyncConnection, at: Place, after: int, limit: int
-) -> list[tuple[StandingRow, Tally | None]]:
-    """As ``scan_rows``, each with what it says of its sessions; nothing if the player was removed."""
-    statement = _ROW.add_columns(Standing.sessions).where(*at_place(at), Standing.user_id > after)
-    found = []
-    for *values, sessions in await connection.execute(statement.order_by(Standing.user_id).limit(limit)):
-        row = StandingRow(*values)
-        found.append((row, None if row.score is None else Tally(row.score, sessions, row.reached_session_id)))
-    return found
+class KeptStanding(NamedTuple):
+    """A standing as it is kept. Removed, it has no tally."""
+
+    at: Place
+    user_id: int
+    tally: Tally | None
+    sort: int | None
+
+
+async def list_players(connection: AsyncConnection, after: int, limit: int) -> Sequence[int]:
+    """The next players who have standings, by id."""
+    players = select(Standing.user_id).where(Standing.user_id > after).group_by(Standing.user_id)
+    return (await connection.scalars(players.order_by(Standing.user_id).limit(limit))).all()
+
+
+async def count_players(connection: AsyncConnection) -> int:
+    """How many players have standings."""
+    players: int = (await connection.execute(select(func.count(Standing.user_id.distinct())))).scalar_one()
+    return players
+
+
+async def list_places(connection: AsyncConnection) -> list[Place]:
+    """Everywhere that somebody has a standing."""
+    places = select(Standing.board_id, Standing.period_id).group_by(Standing.board_id, Standing.period_id)
+    return [Place(*row) for row in await connection.execute(places)]
+
+
+async def scan_kept(connection: AsyncConnection, after: int, upto: int) -> list[KeptStanding]:
+    """Every standing of the players after one and up to another, in one value as `scan_rows`."""
+    rows = await connection.exec_driver_sql(_SCAN_KEPT, (after, upto))
+    row: tuple[str | None, int] = tuple(rows.one())
+    text, count = row
+    kept = []
+    for line in text.split("\n") if text else []:
+        board_id, period_id, user_id, score, sort, sessions, reached = line.split(" ")
+        tally = None if score == "-" else Tally(int(score), int(sessions), int(reached))
+        at = Place(int(board_id), int(period_id))
+        kept.append(KeptStanding(at, int(user_id), tally, None if sort == "-" else int(sort)))
+    if len(kept) != count:
+        raise RuntimeError(f"{len(kept)} standings of {count}")  # a server may cut short what is longer than it allows
+    return kept
+
+
+async def list_current(connection: AsyncConnection, user_id: int) -> dict[Place, int]:
+    """A player's scores in every place that goes on: where a board is active, and its period is not over."""
+    rows = await connection.exec_driver_sql(_CURRENT, (user_id,))
+    found: Sequence[tuple[int, int, int]] = rows.all()  # type: ignore[assignment]  # a row is a tuple
+    return {Place(board_id, period_id): score for board_id, period_id, score in found}
 
 
 async def count_rows(connection: AsyncConnection, at: Place) -> int:
@@ -70,6 +109,16 @@ _ROW = select(
     Standing.reached_session_id,
     Standing.version,
 ).outerjoin(Player, Player.user_id == Standing.user_id)
+_CURRENT = """
+SELECT s.board_id, s.period_id, s.score FROM standings AS s
+JOIN boards AS b ON b.id = s.board_id AND b.state = 'active'
+LEFT JOIN periods AS p ON p.id = s.period_id
+WHERE s.user_id = %s AND s.score IS NOT NULL AND (s.period_id = 0 OR p.starts_at <= NOW(6) AND p.ends_at > NOW(6))
+ORDER BY b.name, s.period_id LIMIT 1000"""
+_SCAN_KEPT = """
+SELECT GROUP_CONCAT(CONCAT_WS(
+  ' ', board_id, period_id, user_id, COALESCE(score, '-'), COALESCE(sort, '-'), sessions, reached_session_id
+) SEPARATOR '\\n'), COUNT(*) FROM standings FORCE INDEX (ix_standings_user_id) WHERE user_id > %s AND user_id <= %s"""
 _SCAN = f"""
 SELECT GROUP_CONCAT(CONCAT_WS(' ', t.user_id, {STANDING_TEXT}) SEPARATOR '\\n'), COUNT(*) FROM (
   SELECT user_id, score, reached_session_id, version FROM standings

@@ -1,7 +1,8 @@
 """`make seed`: fills a running system, checks it, and says what it did."""
 
+import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from random import Random
@@ -11,12 +12,14 @@ import pymysql
 from pymysql.connections import Connection
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from sqlalchemy.exc import SQLAlchemyError
 
-from services.leaderboard.rules.places import MAIN_BOARD_ID
+from services.common.mysql.database import reason
 from services.local.errors import LocalError
-from services.local.seed.checking import Agreement, check_agreement
-from services.local.seed.loading import Advance, add_accounts, add_sessions, add_standings
+from services.local.seed.loading import Advance, add_accounts, add_sessions
+from services.local.seed.places import Grounds, Stretch, lay_out, prepare
 from services.local.seed.population import populate
+from services.local.seed.standings import Agreement, add_standings, check_agreement
 from services.local.seed.target import Target
 from services.local.terminal import say
 
@@ -36,11 +39,9 @@ def seed(target: Target, players: int, sessions: int, random: Random | None = No
     try:
         with target.connect() as connection, _alone(connection), _bars() as bar:
             _fill(target, connection, random, players, sessions, bar)
-            checked = bar("Checking", 1)
-            agreement = check_agreement(connection)
-            checked(1)
-    except pymysql.MySQLError as error:
-        raise LocalError(f"MySQL at {target.host}:{target.port} failed: {error.args[-1]}") from error
+            agreement = asyncio.run(_check(target, partial(bar, "Checking")))
+    except (pymysql.MySQLError, SQLAlchemyError, TimeoutError) as error:
+        raise LocalError(f"MySQL at {target.host}:{target.port} failed: {reason(error)}") from error
     say(f"Added {players:,} players and {sessions:,} game sessions in {time.monotonic() - began:.0f} s")
     if not agreement.holds:
         raise LocalError(str(agreement))
@@ -49,31 +50,37 @@ def seed(target: Target, players: int, sessions: int, random: Random | None = No
 
 
 def _fill(target: Target, connection: "Connection[Any]", random: Random, players: int, sessions: int, bar: Bar) -> None:
-    max_score = _max_score(connection)
     made_up = bar("Making up", players)
-    population = populate(random, players, sessions, time.time_ns() // 1000, max_score)
+    grounds, now = asyncio.run(_prepare(target))
+    population = populate(random, players, sessions, now, grounds.max_score)
+    stretches = asyncio.run(_lay_out(target, grounds, population.times))
     made_up(players)
     ids = add_accounts(connection, random, population.joined, bar("Accounts", players))
     try:
-        add_sessions(connection, ids, population, bar("Game sessions", sessions))
-    except BaseException:
-        # Ctrl-C, say. What is in the log by now gets its standings all the same, on a connection that was not cut off.
-        with target.connect() as another:
-            add_standings(another, partial(bar, "Standings"))
-        raise
-    add_standings(connection, partial(bar, "Standings"))
+        add_sessions(connection, ids, population, grounds, stretches, bar("Game sessions", sessions))
+    finally:
+        # Also after Ctrl-C, say: what is in the log by now gets its standings all the same.
+        asyncio.run(_add_standings(target, partial(bar, "Standings")))
 
 
-def _max_score(connection: "Connection[Any]") -> int:
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT max_score FROM boards WHERE id = %s", (MAIN_BOARD_ID,))
-            row = cursor.fetchone()
-    except pymysql.ProgrammingError:
-        row = None
-    if row is None:
-        raise LocalError("The database has no tables yet: start the system first, which makes them")
-    return int(row[0])
+async def _prepare(target: Target) -> tuple[Grounds, int]:
+    async with target.open_database() as database:
+        return await prepare(database)
+
+
+async def _lay_out(target: Target, grounds: Grounds, times: Sequence[int]) -> list[Stretch]:
+    async with target.open_database() as database:
+        return await lay_out(database, grounds, times)
+
+
+async def _add_standings(target: Target, begin: Callable[[int], Advance]) -> None:
+    async with target.open_database() as database:
+        await add_standings(database, begin)
+
+
+async def _check(target: Target, begin: Callable[[int], Advance]) -> Agreement:
+    async with target.open_database("REPEATABLE READ") as database:
+        return await check_agreement(database, begin)
 
 
 @contextmanager

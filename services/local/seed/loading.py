@@ -1,11 +1,11 @@
-"""Writes a population into the database: accounts, then the log of sessions, then the standings that follow from the log.
+"""Writes a population into the database: accounts, then the log of sessions. Standings, which follow from it, come after.
 
-The services go on meanwhile. Transactions are moderate, and touch nobody else's rows: a real player's submission changes
-that player's standing, ours are those of accounts that nobody can sign in to. Each transaction that adds standings leaves
-the outbox row that tells every process so, so that whatever ends us early, nothing that was committed goes unnoticed.
+The services go on meanwhile. Transactions are moderate, and touch nobody else's rows: accounts that nobody can sign in to, and
+what they played.
 """
 
 import base64
+import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
@@ -17,8 +17,8 @@ import pymysql
 from pymysql.connections import Connection
 from pymysql.cursors import Cursor
 
-from services.leaderboard.rules.places import ALL_TIME, MAIN_BOARD_ID
 from services.local.seed.names import canonical, gamer_names
+from services.local.seed.places import Grounds, Stretch
 from services.local.seed.population import Population
 
 T = TypeVar("T")
@@ -26,32 +26,14 @@ Advance = Callable[[int], None]
 
 ROWS_A_STATEMENT = 2_000
 ROWS_A_TRANSACTION = 20_000
-PLAYERS_A_TRANSACTION = 10_000
 
 # A well-formed Argon2id hash of a password that nobody has: its 32 bytes are random, not the outcome of any. So it costs
 # a login what every other wrong password costs, and no code needs to know of it. We know ours by how the salt begins.
 _SALT_MARK = b"seeded"
-_HASH_START = "$argon2id$v=19$m=19456,t=2,p=1$" + base64.b64encode(_SALT_MARK).decode()
+HASH_START = "$argon2id$v=19$m=19456,t=2,p=1$" + base64.b64encode(_SALT_MARK).decode()
+"""What the hash of each seeded account begins with."""
 _RETRYABLE = frozenset({1205, 1213})
 _ATTEMPTS = 5
-
-# A total was reached by the greatest id that changed it; if all scores are zeros, by the least one.
-_STANDINGS = f"""
-INSERT INTO standings (board_id, period_id, user_id, score, sessions, reached_session_id, version)
-SELECT {MAIN_BOARD_ID}, {ALL_TIME}, s.user_id, SUM(s.score), COUNT(*),
-       COALESCE(MAX(CASE WHEN s.score <> 0 THEN s.id END), MIN(s.id)), 1
-FROM users u JOIN game_sessions s ON s.user_id = u.id
-LEFT JOIN standings st ON st.board_id = {MAIN_BOARD_ID} AND st.period_id = {ALL_TIME} AND st.user_id = u.id
-WHERE {{seeded}} AND st.user_id IS NULL
-GROUP BY s.user_id
-"""
-_PLAYERS = """
-INSERT INTO players (user_id, username)
-SELECT u.id, u.username FROM users u
-WHERE {seeded} AND EXISTS (SELECT 1 FROM game_sessions s WHERE s.user_id = u.id)
-ON DUPLICATE KEY UPDATE username = players.username
-"""
-_EVERYTHING_CHANGED = "INSERT INTO outbox (changed) VALUES (NULL)"
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -94,44 +76,52 @@ def add_accounts(connection: "Connection[Any]", random: Random, joined: Sequence
     return ids
 
 
-def add_sessions(connection: "Connection[Any]", ids: Sequence[int], population: Population, advance: Advance) -> None:
-    """Append the sessions to the log, in the order they were played."""
+def add_sessions(
+    connection: "Connection[Any]",
+    ids: Sequence[int],
+    population: Population,
+    grounds: Grounds,
+    stretches: Sequence[Stretch],
+    advance: Advance,
+) -> None:
+    """Append the sessions to the log, in the order they were played, each with the places where it counts."""
     # As the service's own keys begin: no client can choose one like it.
     key = (b"s:" + os.urandom(12)).hex()
-    rows = list(zip(population.players, population.scores, population.times, strict=True))
+    rows = list(zip(population.players, population.scores, population.times, population.laps, strict=True))
+    stretch = _stretch_of(stretches)
+    tags = json.dumps(grounds.race_tags)
     for chunk_number, chunk in enumerate(_chunks(rows, ROWS_A_TRANSACTION)):
         group = os.urandom(16).hex()
         first = chunk_number * ROWS_A_TRANSACTION
-        values = [
-            f"({ids[player]},0x{key}{first + number:08x},0x{group},{score},'{_time(at)}')"
-            for number, (player, score, at) in enumerate(chunk)
-        ]
+        values = []
+        for number, (player, score, at, lap) in enumerate(chunk, first):
+            places = stretch(at)
+            what = (
+                f"0x{places.of_others.hex()},NULL,NULL"
+                if lap is None
+                else f"0x{places.of_races.hex()},'{{\"{grounds.lap_metric}\": {lap}}}','{tags}'"
+            )
+            values.append(f"({ids[player]},0x{key}{number:08x},0x{group},{score},'{_time(at)}',{what})")
         statements = [
-            "INSERT INTO game_sessions (user_id, submission_key, group_id, score, submitted_at) VALUES " + ",".join(some)
+            "INSERT INTO game_sessions (user_id, submission_key, group_id, score, submitted_at, places, metrics, tags) VALUES "
+            + ",".join(some)
             for some in _chunks(values, ROWS_A_STATEMENT)
         ]
         _transaction(connection, statements)
         advance(len(chunk))
 
 
-def add_standings(connection: "Connection[Any]", begin: Callable[[int], Advance]) -> None:
-    """Fold the log into standings for every seeded account without: this seeding's, and those of one cut short.
+def _stretch_of(stretches: Sequence[Stretch]) -> Callable[[int], Stretch]:
+    """Finds the stretch of a time, of times that come in order."""
+    position = 0
 
-    ``begin`` is told how many there are.
-    """
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT u.id FROM users u LEFT JOIN standings st ON st.board_id = %s AND st.period_id = %s AND st.user_id = u.id"
-            " WHERE u.password_hash LIKE %s AND st.user_id IS NULL"
-            " AND EXISTS (SELECT 1 FROM game_sessions s WHERE s.user_id = u.id) ORDER BY u.id",
-            (MAIN_BOARD_ID, ALL_TIME, f"{_HASH_START}%"),
-        )
-        ids = [user_id for (user_id,) in cursor.fetchall()]
-    advance = begin(len(ids))
-    for chunk in _chunks(ids, PLAYERS_A_TRANSACTION):
-        seeded = f"u.id BETWEEN {chunk[0]} AND {chunk[-1]} AND u.password_hash LIKE '{_HASH_START}%'"
-        _transaction(connection, [_STANDINGS.format(seeded=seeded), _PLAYERS.format(seeded=seeded), _EVERYTHING_CHANGED])
-        advance(len(chunk))
+    def find(time: int) -> Stretch:
+        nonlocal position
+        while position + 1 < len(stretches) and stretches[position + 1].begin <= time:
+            position += 1
+        return stretches[position]
+
+    return find
 
 
 def _transaction(connection: "Connection[Any]", statements: Sequence[str]) -> None:

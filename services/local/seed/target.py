@@ -3,16 +3,18 @@
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pymysql
 from pymysql.connections import Connection
 
-from services.common.mysql.database import driver_address
+from services.common.mysql.database import Database, driver_address
+from services.common.settings import MySQLSettings
+from services.leaderboard.operate.rebuild import COMMAND_SECONDS
 from services.local import ROOT
 from services.local.errors import LocalError
 from services.local.mysql import ADMIN
@@ -54,6 +56,20 @@ class Target:
             yield connection
         finally:
             connection.close()
+
+    @asynccontextmanager
+    async def open_database(
+        self, isolation_level: Literal["READ COMMITTED", "REPEATABLE READ"] = "READ COMMITTED"
+    ) -> AsyncIterator[Database]:
+        """The same as the service's own code sees it, with time for questions about very many rows."""
+        settings = MySQLSettings(
+            mysql_host=self.host, mysql_port=self.port, mysql_database=self.database, mysql_timeout=COMMAND_SECONDS
+        )
+        database = Database(settings, self.user, self.password, isolation_level=isolation_level)
+        try:
+            yield database
+        finally:
+            await database.dispose()
 
 
 def find_target(folder: Path, env_file: Path) -> Target:

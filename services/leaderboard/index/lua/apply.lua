@@ -1,10 +1,12 @@
--- ARGV: token ('' = live), nonce, lease in milliseconds, and a JSON array of strings, five for each player: user, version, score
--- ('' = removed), key, username. One argument and not a thousand, because clients take longer to send those than this takes.
--- Gives OK, INCOMPLETE (live, and there is no index that could be kept up to date) or STALE (another builds, or nobody). Live and
--- complete it is OK and, for each player, how many others are ahead of that score now, or nothing if removed.
+-- ARGV: epoch, token ('' = live), nonce, lease in milliseconds, expiry ('' = none), and a JSON array of strings, five for each
+-- player: user, version, sort ('' = removed), key, username. One argument and not a thousand, because clients take longer to send
+-- those than this takes.
+-- Gives OK, INCOMPLETE (live, and there is no index that could be kept up to date), OTHER (live, and the index is of another
+-- epoch) or STALE (another builds, or nobody). Live and complete it is OK and, for each player, how many others are ahead of that
+-- sort now, or nothing if removed.
 
-local token, nonce, lease = ARGV[1], ARGV[2], tonumber(ARGV[3])
-local row = cjson.decode(ARGV[4])
+local token, nonce, lease, expiry = ARGV[2], ARGV[3], tonumber(ARGV[4]), ARGV[5]
+local row = cjson.decode(ARGV[6])
 local WIDTH, MOST = 5, 200
 
 local function key_length(key)
@@ -12,7 +14,7 @@ local function key_length(key)
 end
 
 -- What a script wrote before an error stays written: so everything is checked first.
-if #row % WIDTH ~= 0 or #row > WIDTH * MOST or not lease or nonce == '' then
+if #row % WIDTH ~= 0 or #row > WIDTH * MOST or not lease or nonce == '' or not string.match(expiry, '^%d*$') then
   return redis.error_reply('ERR rows of ' .. WIDTH .. ', at most ' .. MOST)
 end
 -- The newest row of each player.
@@ -37,8 +39,11 @@ for i = 1, #row, WIDTH do
 end
 
 if token == '' then
-  if not (complete or builder) then
+  if not (whole or builder) then
     return {'INCOMPLETE'}
+  end
+  if not ours then
+    return {'OTHER'}
   end
 elseif builder ~= token then
   return {'STALE'}
@@ -50,15 +55,15 @@ local values, members, gone = {}, {}, {}
 local written, more = {}, 0
 for n, user in ipairs(users) do
   local i = newest[user]
-  local version, score, key, username = row[i + 1], row[i + 2], row[i + 3], row[i + 4]
+  local version, sort, key, username = row[i + 1], row[i + 2], row[i + 3], row[i + 4]
   local known, old_key, old_username = parse(old[n])
   if not known or tonumber(version) > tonumber(known) then
     local was = known and old_key ~= ''
-    local live = score ~= ''
+    local live = sort ~= ''
     values[#values + 1] = user
     values[#values + 1] = live and version .. ' ' .. key .. ' ' .. username or version
     if live then
-      members[#members + 1] = score
+      members[#members + 1] = sort
       members[#members + 1] = member_of(key, user, username)
     end
     if was and not (live and old_key == key and old_username == username) then
@@ -89,12 +94,14 @@ if token ~= '' then
 elseif changed and complete then
   redis.call('HSET', players, '#generation', nonce)
 end
+expire(expiry)
 local answer = {'OK'}
 if token == '' and complete then
+  answer[2] = count + more
   for i = 1, #row, WIDTH do
-    local score = row[i + 2]
+    local sort = row[i + 2]
     -- Where the index has a player since just now: nobody is ahead of themselves there.
-    answer[#answer + 1] = score ~= '' and (written[i] and ahead_of(score) or ahead_of_others(score, row[i]))
+    answer[#answer + 1] = sort ~= '' and (written[i] and ahead_of(sort) or ahead_of_others(sort, row[i]))
   end
 end
 return answer

@@ -1,11 +1,12 @@
--- ARGV: users. Gives nothing unless complete, else for each {value, score of its member} as they are kept, for the check.
+-- ARGV: epoch, and users. Gives nothing unless complete, else for each of them {value, sort of their member} as they are kept, for
+-- the check.
 
 if not complete then
   return false
 end
 local answer = {}
-for n, user in ipairs(ARGV) do
-  local member, _, value = find(user)
-  answer[n] = {value, member and redis.call('ZSCORE', order, member)}
+for n = 2, #ARGV do
+  local member, _, value = find(ARGV[n])
+  answer[n - 1] = {value, member and redis.call('ZSCORE', order, member)}
 end
 return answer

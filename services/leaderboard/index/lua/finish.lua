@@ -1,8 +1,9 @@
--- ARGV: token, nonce. Gives OK or STALE.
+-- ARGV: epoch, token, nonce, expiry ('' = none). Gives OK or STALE.
 
-if builder ~= ARGV[1] or not sound then
+if builder ~= ARGV[2] or not ours or not sound then
   return 'STALE'
 end
-redis.call('HSET', players, '#complete', era, '#generation', ARGV[2])
+redis.call('HSET', players, '#complete', era, '#generation', ARGV[3])
 redis.call('HDEL', players, '#token', '#until')
+expire(ARGV[4])
 return 'OK'

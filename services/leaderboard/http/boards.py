@@ -1,0 +1,187 @@
+"""HTTP of what boards there are: lists of them, one with its windows as they are now, and its periods."""
+
+from datetime import datetime
+from typing import Any
+
+from fastapi import APIRouter, Response
+from pydantic import BaseModel, Field
+
+from services.common.http.problems import InvalidRequest, ServiceUnavailable, documented
+from services.leaderboard.boards.board import Aggregate, Board, Direction, State, Window
+from services.leaderboard.boards.document import RuleDocument, WindowDocument, rule_json
+from services.leaderboard.boards.running import UNMADE, WindowNow
+from services.leaderboard.errors import BoardNotFound, WindowNotFound
+from services.leaderboard.http.dependencies import (
+    PREFIX,
+    BoardName,
+    Boards,
+    Cursor,
+    Directing,
+    Periods,
+    Prefix,
+    WindowName,
+    rendered,
+)
+from services.leaderboard.rules.periods import Period, PeriodState
+from services.leaderboard.rules.places import ALL_TIME
+
+router = APIRouter(prefix=PREFIX, tags=["boards"])
+_NEXT_CURSOR = "what the next page is asked for with; null when there is none"
+_PLAYERS = "how many players are ranked in it; while it goes on, as of a moment ago"
+
+
+class WindowShown(BaseModel):
+    """A window as it is written down: with `first` and `every`, `listed`, or neither: then it never ends."""
+
+    name: str
+    zone: str | None
+    first: str | None
+    every: str | None
+    grace: int | None
+    keep: int | None
+    listed: bool
+    counts_from: datetime | None = Field(
+        description="the window was added to a board that had sessions, and counts those of periods that begin then or later"
+    )
+
+
+class CurrentPeriodShown(BaseModel):
+    period_id: int | None = Field(description="0 for the window that never ends; null for a period without sessions")
+    starts_at: datetime | None = Field(description="the first moment in it; null for the window that never ends")
+    ends_at: datetime | None = Field(description="the first moment after it")
+    closes_at: datetime | None = Field(description="nothing is counted from then on")
+    players: int = Field(description=_PLAYERS)
+
+
+class WindowNowShown(WindowShown):
+    current: CurrentPeriodShown | None = Field(description="the period that goes on; null between two, and before the first")
+    next_starts_at: datetime | None = Field(description="when the next period begins; null where that is not known")
+
+
+class _BoardFields(BaseModel):
+    name: str
+    title: str
+    metric: str
+    aggregate: Aggregate
+    direction: Direction
+    rule: RuleDocument | None
+    min_score: int
+    max_score: int
+    show_extra: bool
+    state: State
+
+
+class BoardShown(_BoardFields):
+    """A board as it is written down."""
+
+    windows: list[WindowShown]
+
+
+class BoardNowShown(_BoardFields):
+    """A board as it is written down, with its windows as they are now."""
+
+    windows: list[WindowNowShown]
+
+
+class BoardsShown(BaseModel):
+    """A page of boards, by name."""
+
+    boards: list[BoardShown]
+    next_cursor: str | None = Field(description=_NEXT_CURSOR)
+
+
+class PeriodShown(BaseModel):
+    period_id: int
+    window: str
+    number: int = Field(description="which occurrence of the window it is; the first one is 0")
+    title: str | None
+    starts_at: datetime
+    ends_at: datetime
+    closes_at: datetime = Field(description="nothing is counted from then on")
+    state: PeriodState
+    players: int = Field(description=_PLAYERS)
+
+
+class PeriodsShown(BaseModel):
+    """A page of periods, newest first."""
+
+    periods: list[PeriodShown]
+    next_cursor: str | None = Field(description=_NEXT_CURSOR)
+
+
+@router.get(
+    "/boards",
+    summary="What boards there are",
+    response_model=BoardsShown,
+    responses=documented(InvalidRequest, ServiceUnavailable),
+)
+async def boards(directory: Directing, prefix: Prefix = "", limit: Boards = 20, cursor: Cursor = None) -> Response:
+    page = await directory.boards(prefix, limit, cursor)
+    shown = [BoardShown(**_fields(board), windows=[_window(each) for each in board.windows]) for board in page.boards]
+    return _json(BoardsShown(boards=shown, next_cursor=page.next_cursor))
+
+
+@router.get(
+    "/boards/{board}",
+    summary="A board, and the periods that go on",
+    response_model=BoardNowShown,
+    responses=documented(BoardNotFound, InvalidRequest, ServiceUnavailable),
+)
+async def board(board: BoardName, directory: Directing) -> Response:
+    found = await directory.board(board)
+    windows = [_window_now(each, players) for each, players in zip(found.windows, found.players, strict=True)]
+    return _json(BoardNowShown(**_fields(found.board), windows=windows))
+
+
+@router.get(
+    "/boards/{board}/periods",
+    summary="A board's periods, newest first",
+    description="Those that have begun with a session, and those that were written down. The window that never ends has none.",
+    response_model=PeriodsShown,
+    responses=documented(BoardNotFound, WindowNotFound, InvalidRequest, ServiceUnavailable),
+)
+async def periods(
+    board: BoardName, directory: Directing, window: WindowName = None, limit: Periods = 20, cursor: Cursor = None
+) -> Response:
+    page = await directory.periods(board, window, limit, cursor)
+    names = {each.window_id: each.definition.name for each in page.board.windows}
+    shown = [_period(each, names[each.window_id], count) for each, count in zip(page.periods, page.players, strict=True)]
+    return _json(PeriodsShown(periods=shown, next_cursor=page.next_cursor))
+
+
+def _json(answer: BaseModel) -> Response:
+    return rendered(answer.model_dump_json().encode())
+
+
+def _fields(board: Board) -> dict[str, Any]:
+    definition = board.definition
+    named = {name: getattr(definition, name) for name in _BoardFields.model_fields if name != "rule"}
+    return {**named, "rule": rule_json(definition.rule)}
+
+
+def _window(window: Window) -> WindowShown:
+    return WindowShown(**_window_fields(window))
+
+
+def _window_now(now: WindowNow, players: int) -> WindowNowShown:
+    fields = _window_fields(now.window)
+    return WindowNowShown(**fields, current=_current(now, players), next_starts_at=now.next_starts_at)
+
+
+def _current(now: WindowNow, players: int) -> CurrentPeriodShown | None:
+    if now.window.definition.kind == "all":
+        return CurrentPeriodShown(period_id=ALL_TIME, starts_at=None, ends_at=None, closes_at=None, players=players)
+    if now.period is None:
+        return None
+    times = now.period._asdict()
+    period_id = None if now.period.period_id == UNMADE else now.period.period_id
+    named = {name: times[name] for name in ("starts_at", "ends_at", "closes_at")}
+    return CurrentPeriodShown(period_id=period_id, **named, players=players)
+
+
+def _window_fields(window: Window) -> dict[str, Any]:
+    return {**WindowDocument.of(window.definition).model_dump(), "counts_from": window.counts_from}
+
+
+def _period(period: Period, window: str, players: int) -> PeriodShown:
+    return PeriodShown(**{**period._asdict(), "window": window, "players": players})

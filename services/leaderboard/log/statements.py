@@ -1,0 +1,109 @@
+"""The statements of log/sessions.py, and how their values are written.
+
+As text: SQLAlchemy compiles an INSERT of many rows anew for each number of rows, which costs more than MySQL does. Values are
+integers, times, or bytes and text as hexadecimal literals.
+"""
+
+import json
+from collections.abc import Collection, Iterable, Mapping
+
+from services.common.mysql.multistatement import Result
+from services.leaderboard.rules.places import Place
+
+# In the order of the primary key, as everybody locks players: so two groups never wait for each other. Who is
+# new has no name yet.
+LOCK_PLAYERS = """
+INSERT INTO players (user_id, username) VALUES {rows} ON DUPLICATE KEY UPDATE user_id = players.user_id"""
+# What the group adds has greater ids, since the server hands them out in ascending order. So a range of the primary key finds
+# it again; only what other groups add at the same time is in that range too. (A SET would be a locking read.)
+NOTE_NEWEST = "SELECT COALESCE(MAX(id), 0) INTO @newest FROM game_sessions"
+# A row that is there stays as it is. Without the second line MySQL would answer with error 1062, and the whole group would have
+# to be run again.
+ADD_SESSIONS = """
+INSERT INTO game_sessions
+(user_id, submission_key, group_id, score, submitted_at, places, body_digest, metrics, tags) VALUES {rows}
+ON DUPLICATE KEY UPDATE id = id"""
+# A line a row, all in one value: the driver takes longer for a row than MySQL does. And the three in one row: each answer takes
+# it long too.
+LIST = """
+SELECT (
+  SELECT GROUP_CONCAT(CONCAT_WS(' ', user_id, HEX(submission_key), id) SEPARATOR '\\n')
+  FROM game_sessions FORCE INDEX (PRIMARY) WHERE id > @newest AND group_id = {group_id}
+), (
+  SELECT GROUP_CONCAT(CONCAT_WS(' ', user_id, username) SEPARATOR '\\n')
+  FROM players FORCE INDEX (PRIMARY) WHERE user_id IN ({user_ids})
+), ({standings})"""
+# By their keys, whatever the optimizer estimates: by the player, it would read all that they ever played.
+LIST_REPEATED = """
+SELECT GROUP_CONCAT(
+  CONCAT_WS(
+    ' ', user_id, HEX(submission_key), id, HEX(group_id), score, COALESCE(HEX(places), '-'), COALESCE(HEX(body_digest), '-')
+  ) SEPARATOR '\\n')
+FROM game_sessions FORCE INDEX (uq_game_sessions_user_id_submission_key) WHERE {identities}"""
+# A share of a board's row and of a period's keeps them as they are until the group is committed: who closes one waits for it.
+# More than the id is read: when only ids are, MariaDB goes through the whole index, and waits for rows that are none of these.
+SHARE_BOARDS = """
+SELECT id, version, state = 'active' FROM boards FORCE INDEX (PRIMARY) WHERE id IN ({ids}) ORDER BY id LOCK IN SHARE MODE"""
+SHARE_PERIODS = """
+SELECT id, state = 'open' AND closes_at > NOW(6) FROM periods FORCE INDEX (PRIMARY) WHERE id IN ({ids})
+ORDER BY id LOCK IN SHARE MODE"""
+LIST_STANDINGS = """
+SELECT GROUP_CONCAT(
+  CONCAT_WS(' ', board_id, period_id, user_id, COALESCE(score, '-'), sessions, reached_session_id, version) SEPARATOR '\\n')
+FROM standings FORCE INDEX (PRIMARY) WHERE {places}"""
+WRITE_STANDINGS = """
+INSERT INTO standings (board_id, period_id, user_id, score, sort, sessions, reached_session_id, version) VALUES {rows}
+ON DUPLICATE KEY UPDATE score = VALUES(score), sort = VALUES(sort), sessions = VALUES(sessions),
+reached_session_id = VALUES(reached_session_id), version = VALUES(version)"""
+ADD_EXTRAS = "INSERT INTO session_extras (session_id, extra) VALUES {rows}"
+NOTE = "INSERT INTO outbox (changed) VALUES ('{changed}')"
+RENAME = """
+INSERT INTO players (user_id, username) VALUES {rows} ON DUPLICATE KEY UPDATE username = VALUES(username)"""
+# Of whom only repeats came, and who was removed before: they do not come back.
+FORGET = "DELETE FROM players WHERE user_id IN ({user_ids})"
+
+
+def ids(user_ids: Iterable[int]) -> str:
+    return ",".join([f"{user_id:d}" for user_id in user_ids])
+
+
+def player_rows(names: Mapping[int, str]) -> str:
+    return ",".join([f"({user_id:d},{text(names[user_id])})" for user_id in sorted(names)])
+
+
+def at_places(wanted: Mapping[Place, Collection[int]]) -> str:
+    """The condition that finds the standings of these players: a list of tuples would be no range of the primary key."""
+    return (
+        " OR ".join(
+            [
+                f"(board_id = {at.board_id:d} AND period_id = {at.period_id:d} AND user_id IN ({ids(user_ids)}))"
+                for at, user_ids in wanted.items()
+            ]
+        )
+        or "FALSE"
+    )
+
+
+def text_of(listed: Result) -> str | None:
+    """What a statement listed as one value."""
+    text: str | None
+    [(text,)] = listed.rows
+    return text
+
+
+def lines(listed: str | None) -> list[str]:
+    """The lines of a list: none, if it is NULL."""
+    return listed.split("\n") if listed else []
+
+
+def json_text(value: Mapping[str, int] | Mapping[str, str]) -> str:
+    return text(json.dumps(value, ensure_ascii=False)) if value else "NULL"
+
+
+def text(value: str) -> str:
+    return f"_utf8mb4 {literal(value.encode())}"
+
+
+def literal(value: bytes) -> str:
+    """Bytes as MySQL reads them, whatever they are."""
+    return f"0x{value.hex()}" if value else "''"

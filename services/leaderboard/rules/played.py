@@ -1,0 +1,31 @@
+"""What a game session says of itself."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import blake2b
+
+from services.leaderboard.rules.names import SCORE, SESSIONS
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """A session's values. ``boards``: those that it names, None if it names none. ``extra``: JSON, as it is kept."""
+
+    score: int
+    metrics: Mapping[str, int] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
+    extra: str | None = None
+    boards: Sequence[str] | None = None
+
+    def value(self, metric: str) -> int | None:
+        """The session's value of a metric, if it has one."""
+        if metric == SCORE:
+            return self.score
+        return 1 if metric == SESSIONS else self.metrics.get(metric)
+
+    def digest(self) -> bytes:
+        """What tells whether another submission says the same, whatever order its members come in."""
+        boards = None if self.boards is None else sorted(self.boards)
+        said = self.score, sorted(self.metrics.items()), sorted(self.tags.items()), self.extra, boards
+        return blake2b(json.dumps(said).encode(), digest_size=16).digest()
