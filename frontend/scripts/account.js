@@ -56,6 +56,7 @@ export class Account extends EventTarget {
 
   show() {
     this.open = true;
+    this.section = null;
     this.#changed();
   }
 

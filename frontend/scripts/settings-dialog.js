@@ -36,7 +36,8 @@ export function createSettingsDialog(root) {
 
   part(root, "close", HTMLButtonElement).addEventListener("click", () => root.close());
   root.addEventListener("close", () => {
-    if (open) emit(root, "settings:close", null);
+    // The browser tells late: it may have been opened again.
+    if (open && !root.open) emit(root, "settings:close", null);
   });
 
   return {
