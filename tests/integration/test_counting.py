@@ -211,3 +211,18 @@ async def test_a_session_at_the_first_moment_of_a_listed_period_counts_there_als
         again = start + timedelta(seconds=90)
         await periods.write_listed(leaderboard_database, **written, starts_at=again, ends_at=again + MINUTE)
         assert await counts(59_999_999, 60_000_000) == [True, False]
+
+
+async def test_a_new_name_shows_on_every_board_wherever_the_session_counts_that_brings_it(
+    service: httpx.AsyncClient, accounts: Accounts, leaderboard_settings: LeaderboardSettings
+) -> None:
+    await submit(service, accounts.new("Ada", 1), 5, tags={"track": "alps"})
+    await submit(service, accounts.new("Bob", 2), 9, tags={"track": "alps"})
+    await submit(service, accounts.new("Lovelace", 1), 5, boards=["named"], metrics={"laps": 3})
+
+    async def renamed() -> bool:
+        tops = [(await service.get(f"{API}/boards/{board}/top")).json()["top"] for board in ("alps", "every", "main", "named")]
+        return {row["username"] for top in tops for row in top if row["user_id"] == 1} == {"Lovelace"}
+
+    await eventually(renamed, 5)
+    assert await check(leaderboard_settings) == []

@@ -8,7 +8,7 @@ Statements are sent together, since each round trip costs more than most of them
 """
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -167,12 +167,15 @@ async def store(
     known = dict(_name(line) for line in statements.lines(named))
     # A repeat says nothing new of the player, and may be old.
     renamed = {each.user_id: each.username for each, _ in added if known[each.user_id] != each.username}
+    known_before = [user_id for user_id in renamed if known[user_id]]
     known |= renamed
     after = _count(added, before)
     directions = {count.place.at: count.place.direction for each, _ in added for count in each.counts}
     gone = [user_id for user_id in user_ids if not known[user_id]]
-    extras = {session_id: each.played.extra for each, session_id in added if each.played.extra is not None}
-    note = await _commit(transaction, after, directions, renamed, gone, extras)
+    parts = [*_rename(renamed, known_before, after), *_keep_extras(added)]
+    if gone:
+        parts.append(statements.FORGET.format(user_ids=statements.ids(gone)))
+    note = await _commit(transaction, after, directions, parts)
     standings: Standings = {}
     for (at, user_id), (tally, version) in (before | after).items():
         score, reached = (None, 0) if tally is None else (tally.score, tally.reached_session_id)
@@ -245,15 +248,30 @@ def _count(added: Sequence[tuple[Submission, int]], before: _Tallies) -> _Tallie
     return after
 
 
+def _rename(renamed: Mapping[int, str], known_before: Collection[int], after: _Tallies) -> Iterator[str]:
+    """What gives players the names that they have now, everywhere. Who is new stands nowhere else."""
+    if renamed:
+        yield statements.RENAME.format(rows=statements.player_rows(renamed))
+    if known_before:
+        here: dict[Place, list[int]] = {}
+        for at, user_id in after:
+            here.setdefault(at, []).append(user_id)
+        values = {"user_ids": statements.ids(known_before), "places": statements.at_places(here)}
+        yield statements.RENAME_ELSEWHERE.format_map(values)
+        yield statements.NOTE_ELSEWHERE.format_map(values)
+
+
+def _keep_extras(added: Sequence[tuple[Submission, int]]) -> Iterator[str]:
+    extras = [(session_id, each.played.extra) for each, session_id in added if each.played.extra is not None]
+    if extras:
+        rows = [f"({session_id:d},{statements.text(extra)})" for session_id, extra in extras]
+        yield statements.ADD_EXTRAS.format(rows=",".join(rows))
+
+
 async def _commit(
-    transaction: Transaction,
-    after: _Tallies,
-    directions: Mapping[Place, Direction],
-    renamed: Mapping[int, str],
-    gone: Sequence[int],
-    extras: Mapping[int, str],
+    transaction: Transaction, after: _Tallies, directions: Mapping[Place, Direction], more: Sequence[str]
 ) -> int | None:
-    """Write what has changed, and commit. Gives the outbox's note of it."""
+    """Write what has changed, and commit. Gives the outbox's note of the standings that ``after`` has."""
     parts: list[str] = []
     if after:
         keys = sorted(after)  # the order of the primary key
@@ -261,14 +279,7 @@ async def _commit(
         parts.append(statements.NOTE.format(changed=json.dumps(changed)))
         rows = [_standing_row(key, *after[key], directions[key[0]]) for key in keys]
         parts.append(statements.WRITE_STANDINGS.format(rows=",".join(rows)))
-    if renamed:
-        parts.append(statements.RENAME.format(rows=statements.player_rows(renamed)))
-    if gone:
-        parts.append(statements.FORGET.format(user_ids=statements.ids(gone)))
-    if extras:
-        rows = [f"({session_id:d},{statements.text(extra)})" for session_id, extra in extras.items()]
-        parts.append(statements.ADD_EXTRAS.format(rows=",".join(rows)))
-    results = await transaction.commit(*parts)
+    results = await transaction.commit(*parts, *more)
     return results[0].insert_id if after else None
 
 

@@ -59,6 +59,14 @@ ADD_EXTRAS = "INSERT INTO session_extras (session_id, extra) VALUES {rows}"
 NOTE = "INSERT INTO outbox (changed) VALUES ('{changed}')"
 RENAME = """
 INSERT INTO players (user_id, username) VALUES {rows} ON DUPLICATE KEY UPDATE username = VALUES(username)"""
+# The indexes have the names of players: in places where the group does not count, the follower tells of new ones.
+RENAME_ELSEWHERE = """
+UPDATE standings FORCE INDEX (ix_standings_user_id) SET version = version + 1
+WHERE user_id IN ({user_ids}) AND score IS NOT NULL AND NOT ({places})"""
+NOTE_ELSEWHERE = """
+INSERT INTO outbox (changed) SELECT JSON_ARRAYAGG(JSON_ARRAY(board_id, period_id, user_id))
+FROM standings FORCE INDEX (ix_standings_user_id)
+WHERE user_id IN ({user_ids}) AND score IS NOT NULL AND NOT ({places}) HAVING COUNT(*) > 0"""
 # Of whom only repeats came, and who was removed before: they do not come back.
 FORGET = "DELETE FROM players WHERE user_id IN ({user_ids})"
 
