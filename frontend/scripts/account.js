@@ -56,7 +56,6 @@ export class Account extends EventTarget {
 
   show() {
     this.open = true;
-    this.section = null;
     this.#changed();
   }
 

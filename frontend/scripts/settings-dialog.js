@@ -36,8 +36,7 @@ export function createSettingsDialog(root) {
 
   part(root, "close", HTMLButtonElement).addEventListener("click", () => root.close());
   root.addEventListener("close", () => {
-    // The browser tells late: it may have been opened again.
-    if (open && !root.open) emit(root, "settings:close", null);
+    if (open) emit(root, "settings:close", null);
   });
 
   return {
