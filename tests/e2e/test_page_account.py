@@ -308,6 +308,8 @@ async def test_the_account_is_used_by_keyboard_alone(page: Page) -> None:
     await page.keyboard.press("Escape")
     await expect(dialog(page)).to_be_hidden()
     await expect(opener).to_be_focused()
+    # The browser tells the page of it a moment later.
+    await expect(page.locator("[data-section=name] button[aria-expanded]")).to_have_attribute("aria-expanded", "false")
 
     await opener.press("Enter")
     await expect(section_toggle(page, "Name")).to_have_attribute("aria-expanded", "false")
