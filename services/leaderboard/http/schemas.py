@@ -7,10 +7,10 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
 from pydantic_core import PydanticCustomError
 
-from services.leaderboard.rules.names import BOARD_NAME, MAX_TAG_VALUE, METRIC_NAME, SCORE, SESSIONS
+from services.leaderboard.boards.document import MetricName, Name, TagValue, Value
+from services.leaderboard.rules.names import SCORE, SESSIONS
 from services.leaderboard.rules.places import MOST_PLACES
 from services.leaderboard.rules.played import Played
-from services.leaderboard.rules.ranking import MAX_TOTAL
 
 MAX_EXTRA_BYTES = 1_024
 MAX_EXTRA_DEPTH = 16
@@ -21,12 +21,6 @@ def _not_ours(metrics: dict[str, int]) -> dict[str, int]:
     for name in sorted(_OURS.intersection(metrics)):
         raise PydanticCustomError("reserved_metric", "Each session has the metric {name} without saying so", {"name": name})
     return metrics
-
-
-def _printable(text: str) -> str:
-    if not text.isprintable():
-        raise PydanticCustomError("not_printable", "Every character must be one that is shown")
-    return text
 
 
 def _distinct(names: list[str]) -> list[str]:
@@ -62,11 +56,6 @@ def _is_too_deep(value: object) -> bool:
     return True
 
 
-Value = Annotated[int, Field(ge=-MAX_TOTAL, le=MAX_TOTAL)]
-_Name = Annotated[str, Field(pattern=METRIC_NAME)]
-_TagValue = Annotated[str, Field(min_length=1, max_length=MAX_TAG_VALUE), AfterValidator(_printable)]
-
-
 class ScoreSubmission(BaseModel):
     """One game session: its score, and whatever else it says of itself.
 
@@ -76,17 +65,17 @@ class ScoreSubmission(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid")
 
     score: Value = Field(description="what the session scored; each board has bounds of its own", examples=[1200])
-    metrics: Annotated[dict[_Name, Value], Field(max_length=8), AfterValidator(_not_ours)] = Field(
+    metrics: Annotated[dict[MetricName, Value], Field(max_length=8), AfterValidator(_not_ours)] = Field(
         default_factory=dict, description="values beside the score, by which boards may rank", examples=[{"laps": 3}]
     )
-    tags: dict[_Name, _TagValue] = Field(
+    tags: dict[MetricName, TagValue] = Field(
         default_factory=dict, max_length=8, description="what boards choose sessions by", examples=[{"track": "alps"}]
     )
     extra: Annotated[str | None, BeforeValidator(_written, json_schema_input_type=JsonValue)] = Field(
         None,
         description=f"what the game keeps with the session: JSON of {MAX_EXTRA_BYTES:,} bytes, {MAX_EXTRA_DEPTH} levels deep",
     )
-    boards: Annotated[list[Annotated[str, Field(pattern=BOARD_NAME)]], AfterValidator(_distinct)] | None = Field(
+    boards: Annotated[list[Name], AfterValidator(_distinct)] | None = Field(
         None, min_length=1, max_length=MOST_PLACES, description="the boards that it counts for, and no others"
     )
 
