@@ -66,8 +66,8 @@ async def test_a_period_is_made_when_a_session_needs_it_and_found_from_then_on(
     assert await find(leaderboard_database, today - SECOND) is None
     assert await find(leaderboard_database, today + DAY) is None
     async with leaderboard_database.reading() as connection:
-        assert await periods.find_by_id(connection, period.period_id) == period
-        assert await periods.find_by_id(connection, period.period_id + 1) is None
+        assert await periods.list_by_id(connection, [period.period_id]) == [period]
+        assert await periods.list_by_id(connection, [period.period_id + 1]) == []
 
 
 async def test_of_many_who_need_a_period_at_once_one_makes_it(leaderboard_settings: LeaderboardSettings, mysql: Any) -> None:

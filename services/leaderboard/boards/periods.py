@@ -67,12 +67,6 @@ class Running(NamedTuple):
     previous: Period | None
 
 
-async def find_by_id(connection: AsyncConnection, period_id: int) -> Period | None:
-    """The period with this id, of whatever board, if there is one."""
-    found = (await connection.execute(select(*_columns).where(_row.id == period_id))).one_or_none()
-    return None if found is None else Period(*found)
-
-
 async def list_by_id(connection: AsyncConnection, period_ids: Collection[int]) -> list[Period]:
     """The periods with these ids, of whatever boards."""
     return [Period(*row) for row in await connection.execute(select(*_columns).where(_row.id.in_(period_ids)))]
