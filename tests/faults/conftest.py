@@ -147,8 +147,9 @@ def redis(tmp_path: Path, secrets: Mapping[str, str]) -> Iterator[RedisServer]:
 
 @pytest.fixture
 def on_redis(leaderboard_settings: LeaderboardSettings, redis: RedisServer) -> LeaderboardSettings:
-    """The settings of services inside the test that use that Redis."""
-    return leaderboard_settings.model_copy(update={"redis_url": redis.url})
+    """The settings of services inside the test that use that Redis, and wait for it as long as they do when played."""
+    usual = LeaderboardSettings.model_fields["redis_timeout"].default
+    return leaderboard_settings.model_copy(update={"redis_url": redis.url, "redis_timeout": usual})
 
 
 @pytest.fixture
