@@ -59,14 +59,14 @@ class BoardReads:
 
         Raises BoardNotFound, WindowNotFound, PeriodNotFound and PeriodExpired, as every method here that is asked for a place.
         """
-        return (await self._view(asked)).shown.place
+        return (self._known(asked) or await self._view(asked)).shown.place
 
     async def top(self, asked: Asked, limit: int, offset: int, cursor: str | None) -> RenderedPage:
         """A page (`BoardPage`): after the one that gave the ``cursor``, else from an offset on.
 
         Raises InvalidRequest when the cursor is not one of this place.
         """
-        view = await self._view(asked)
+        view = self._known(asked) or await self._view(asked)
         place = view.shown.place
         after = None if cursor is None else _end(view.listing.decode(cursor))
         if place is None or view.style is None:
@@ -75,7 +75,7 @@ class BoardReads:
 
     async def rank(self, asked: Asked, user_id: int) -> bytes:
         """A player's rank (`BoardRank`). Raises PlayerNotFound."""
-        view = await self._view(asked)
+        view = self._known(asked) or await self._view(asked)
         if view.shown.place is None:
             raise not_found(user_id)
         (player, ahead), total_players = await self._reads.position(view.shown.place, user_id)
@@ -86,7 +86,7 @@ class BoardReads:
 
     async def own_rank(self, asked: Asked, caller: Principal) -> bytes:
         """The caller's rank (`OwnBoardRank`): without score and rank before their first session there."""
-        view = await self._view(asked)
+        view = self._known(asked) or await self._view(asked)
         head, shown, place = view.head, view.shown, view.shown.place
         found, total_players = await self._reads.own_position(place, caller) if place else (None, 0)
         if found is None:
@@ -100,7 +100,7 @@ class BoardReads:
 
     async def around(self, asked: Asked, user_id: int, radius: int) -> bytes:
         """A player among those who stand next to them (`BoardAround`). Raises PlayerNotFound."""
-        view = await self._view(asked)
+        view = self._known(asked) or await self._view(asked)
         if view.shown.place is None:
             raise not_found(user_id)
         found, total_players = await self._reads.neighbours(view.shown.place, user_id, radius)
@@ -125,7 +125,7 @@ class BoardReads:
             found.append(rendering.standing(board, window, at.period_id, scores[at], rank, total_players))
         return rendering.standings(found)
 
-    async def _view(self, asked: Asked) -> _View:
+    def _known(self, asked: Asked) -> _View | None:
         view = self._views.get(asked)
         if (
             view is not None
@@ -133,6 +133,9 @@ class BoardReads:
             and self._places.find_board(asked.board) is view.shown.board  # another object, once it has changed
         ):
             return view
+        return None
+
+    async def _view(self, asked: Asked) -> _View:
         shown = await self._places.shown(asked.board, asked.window, asked.period, self._clock)
         place = shown.place
         listing = Listing("t1", _END, place.at if place else ())

@@ -6,6 +6,7 @@ Whatever is spelt otherwise, malformed, out of bounds or not signed in is left t
 import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from typing import NamedTuple
 
 from starlette.types import Receive, Scope
 
@@ -34,11 +35,17 @@ from services.leaderboard.writes import Writes
 _TOP, _RANK, _AROUND, _SUBMIT = f"{PREFIX}/top", f"{PREFIX}/rank/", f"{PREFIX}/around/", f"{PREFIX}/submit"
 _RANK_ROUTE, _AROUND_ROUTE = f"{_RANK}{{user_id}}", f"{_AROUND}{{user_id}}"
 _BOARDS = f"{PREFIX}/boards/"
-_BOARD = re.compile(rf"{_BOARDS}({BOARD_NAME[1:-1]})/(top|rank|around)(?:/([1-9][0-9]{{0,18}}))?")
+# What the query of each read may have.
+_BOARD_QUERIES = {
+    "top": ("window", "period", "limit", "offset"),
+    "rank": ("window", "period"),
+    "around": ("window", "period", "radius"),
+}
 _BOARD_ROUTE = f"{_BOARDS}{{board}}/"
 _QUERY = re.compile(rb"[a-z]+=[a-z0-9._-]+(?:&[a-z]+=[a-z0-9._-]+)*")
 _NUMBER = re.compile(r"0|[1-9][0-9]{0,9}")
-_FORMS = {"window": re.compile(BOARD_NAME), "period": re.compile(PERIOD)}
+_NAME = re.compile(BOARD_NAME)
+_FORMS = {"window": _NAME, "period": re.compile(PERIOD)}
 _ID = re.compile(r"[1-9][0-9]{0,18}")
 _LENGTH = re.compile(rb"[0-9]{1,3}")
 _NO_CACHE = (b"cache-control", b"no-cache")
@@ -105,57 +112,64 @@ def _around(scope: Scope, text: str) -> Shortcut | None:
 
 def _board(scope: Scope, path: str) -> Shortcut | None:
     """What is read of any board, in any of its windows and periods."""
-    match = _BOARD.fullmatch(path)
-    if match is None:
+    board, _, rest = path[len(_BOARDS) :].partition("/")
+    what, _, text = rest.partition("/")
+    query: bytes = scope["query_string"]
+    read = _board_read(board, what, query) if len(query) <= _LONGEST_QUERY else None
+    if read is None:
         return None
-    board, what, text = match.groups()
-    if text is None:
-        return _board_top(scope, board) if what == "top" else None
+    if what == "top":
+        return _board_top(scope, read) if rest == "top" else None
     user_id = _user_id(text)
     if user_id is None:
         return None
-    if what == "rank":
-        return _board_rank(scope, board, user_id)
-    return _board_around(scope, board, user_id) if what == "around" else None
+    return _board_rank(scope, read, user_id) if what == "rank" else _board_around(scope, read, user_id)
 
 
-def _board_top(scope: Scope, board: str) -> Shortcut | None:
-    query = _read_query(scope, "window", "period", "limit", "offset")
-    if query is None or _has_page(scope):
+class _BoardRead(NamedTuple):
+    """What is asked of a board, whoever it is about."""
+
+    asked: Asked
+    numbers: Mapping[str, int]
+
+
+@lru_cache(maxsize=1024)
+def _board_read(board: str, what: str, text: bytes) -> _BoardRead | None:
+    """The path and the query as the routes would take them. None for others."""
+    if what not in _BOARD_QUERIES or not _NAME.fullmatch(board):
         return None
-    limit, offset = int(query.get("limit", DEFAULT_LIMIT)), int(query.get("offset", 0))
+    query = _parse_query(text, _BOARD_QUERIES[what]) if text else _NO_QUERY
+    if query is None:
+        return None
+    asked = Asked(board, query.get("window"), query.get("period"))
+    return _BoardRead(asked, {name: int(value) for name, value in query.items() if name in _BOUNDS})
+
+
+def _board_top(scope: Scope, read: _BoardRead) -> Shortcut | None:
+    if _has_page(scope):
+        return None
+    limit, offset = read.numbers.get("limit", DEFAULT_LIMIT), read.numbers.get("offset", 0)
 
     async def answer(_: Receive) -> Answer:
-        return _page(await _board_reads(scope).top(_asked(board, query), limit, offset, None))
+        return _page(await _board_reads(scope).top(read.asked, limit, offset, None))
 
     return Shortcut(f"{_BOARD_ROUTE}top", answer)
 
 
-def _board_rank(scope: Scope, board: str, user_id: int) -> Shortcut | None:
-    query = _read_query(scope, "window", "period")
-    if query is None:
-        return None
-
+def _board_rank(scope: Scope, read: _BoardRead, user_id: int) -> Shortcut:
     async def answer(_: Receive) -> Answer:
-        return Answer(200, await _board_reads(scope).rank(_asked(board, query), user_id))
+        return Answer(200, await _board_reads(scope).rank(read.asked, user_id))
 
     return Shortcut(f"{_BOARD_ROUTE}rank/{{user_id}}", answer)
 
 
-def _board_around(scope: Scope, board: str, user_id: int) -> Shortcut | None:
-    query = _read_query(scope, "window", "period", "radius")
-    if query is None:
-        return None
-    radius = int(query.get("radius", DEFAULT_RADIUS))
+def _board_around(scope: Scope, read: _BoardRead, user_id: int) -> Shortcut:
+    radius = read.numbers.get("radius", DEFAULT_RADIUS)
 
     async def answer(_: Receive) -> Answer:
-        return Answer(200, await _board_reads(scope).around(_asked(board, query), user_id, radius))
+        return Answer(200, await _board_reads(scope).around(read.asked, user_id, radius))
 
     return Shortcut(f"{_BOARD_ROUTE}around/{{user_id}}", answer)
-
-
-def _asked(board: str, query: Mapping[str, str]) -> Asked:
-    return Asked(board, query.get("window"), query.get("period"))
 
 
 def _read_query(scope: Scope, *allowed: str) -> Mapping[str, str] | None:
