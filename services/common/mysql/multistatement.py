@@ -5,8 +5,7 @@ the first answer only, so this is the driver itself, with the driver's own pool,
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 import aiomysql
@@ -107,9 +106,11 @@ class Transactions:
         transaction: Transaction | None = None
         lost = False
         try:
-            async with asyncio.timeout(self._timeout), self._connection(self._pool) as connection:
-                transaction = Transaction(connection)
+            async with asyncio.timeout(self._timeout):
+                with connecting():
+                    connection = await self._pool.acquire()
                 try:
+                    transaction = Transaction(connection)
                     result = await work(transaction)
                     if not transaction.committed:
                         raise RuntimeError("the transaction was not committed")  # noqa: TRY301 - it is rolled back here
@@ -117,6 +118,8 @@ class Transactions:
                     lost = connection.closed
                     connection.close()  # so that the server rolls back, whatever state this is in
                     raise
+                finally:
+                    await self._pool.release(connection)
         except (pymysql.MySQLError, TimeoutError, OSError) as error:
             if transaction is not None and transaction.committing:
                 raise CommitUnknown from error
@@ -124,16 +127,6 @@ class Transactions:
                 raise _wrapped(error, lost) from error
             raise
         return result
-
-    @staticmethod
-    @asynccontextmanager
-    async def _connection(pool: aiomysql.Pool) -> AsyncIterator[aiomysql.Connection]:
-        with connecting():
-            connection = await pool.acquire()
-        try:
-            yield connection
-        finally:
-            await pool.release(connection)
 
     async def dispose(self) -> None:
         """Close every connection."""

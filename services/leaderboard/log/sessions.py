@@ -7,7 +7,6 @@ the lock of all of a player's standings and sessions.
 Statements are sent together, since each round trip costs more than most of them do. They are in statements.py.
 """
 
-import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -275,8 +274,8 @@ async def _commit(
     parts: list[str] = []
     if after:
         keys = sorted(after)  # the order of the primary key
-        changed = [[at.board_id, at.period_id, user_id] for at, user_id in keys]
-        parts.append(statements.NOTE.format(changed=json.dumps(changed)))
+        changed = ",".join([f"[{at.board_id:d},{at.period_id:d},{user_id:d}]" for at, user_id in keys])
+        parts.append(statements.NOTE.format(changed=f"[{changed}]"))
         rows = [_standing_row(key, *after[key], directions[key[0]]) for key in keys]
         parts.append(statements.WRITE_STANDINGS.format(rows=",".join(rows)))
     results = await transaction.commit(*parts, *more)
