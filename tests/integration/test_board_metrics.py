@@ -49,6 +49,16 @@ async def test_they_tell_whether_ranks_come_from_redis_and_how_many_answers_did_
         assert (found["index_in_use"], found["mysql_answers_total"]) == (0, 1)
 
 
+async def test_they_tell_how_long_the_rounds_of_the_follower_take(leaderboard: httpx.AsyncClient) -> None:
+    before = await read(leaderboard)
+
+    async def more_rounds() -> bool:
+        return (await read(leaderboard))["follower_round_seconds_count"] > before["follower_round_seconds_count"]
+
+    await eventually(more_rounds)
+    assert (await read(leaderboard))["follower_round_seconds_sum"] > before["follower_round_seconds_sum"]
+
+
 async def test_an_application_can_be_started_again(leaderboard_settings: LeaderboardSettings, mysql: object) -> None:
     app = create_app(leaderboard_settings)
     for _ in range(2):

@@ -75,12 +75,15 @@ class Follower:
         self._epoch = epoch
         self._interval = settings.follower_interval
         self._told: deque[int] = deque()
-        self._rounds: asyncio.Task[None] | None = None
+        self._going_round: asyncio.Task[None] | None = None
         self._stopping = False
         self._rounds_away = 0
         self._database_failed = False
         self._left_nothing = False
         self._main_is_complete = False
+        self.rounds = 0
+        self.rounds_seconds = 0.0
+        """How long they took, all together."""
 
     def told(self, note: int) -> None:
         """Redis has heard of the change that ``note`` is about: the note can go, off the answer's path."""
@@ -102,21 +105,24 @@ class Follower:
         if not self._main_is_complete:
             await self._builds.settle(_START_SECONDS)
             await self.round()
-        self._rounds = asyncio.create_task(self._go_round(), name="follower")
+        self._going_round = asyncio.create_task(self._go_round(), name="follower")
 
     async def stop(self) -> None:
         """End the rounds."""
         self._stopping = True  # a library on the way may make an error of its own of a cancellation
-        if self._rounds is not None:
-            self._rounds.cancel()
-            await asyncio.wait([self._rounds])
+        if self._going_round is not None:
+            self._going_round.cancel()
+            await asyncio.wait([self._going_round])
 
     async def _go_round(self) -> None:
         while not self._stopping:
+            began = monotonic()
             try:
                 await self.round()
             except Exception:  # a defect must not end the rounds: without them the index is never used again
                 log.exception("follower round failed")
+            self.rounds += 1
+            self.rounds_seconds += monotonic() - began
             if not self._stopping:
                 await asyncio.sleep(self._interval)
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from prometheus_client import Metric
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, SummaryMetricFamily
 from prometheus_client.registry import Collector
 
 from services.leaderboard.index.follower import Follower
@@ -29,6 +29,12 @@ class BoardMetrics(Collector):
             "leaderboard_mysql_answers",
             "Ranks, pages and neighbours that MySQL was asked for instead.",
             self._rankings.from_mysql,
+        )
+        yield SummaryMetricFamily(
+            "leaderboard_follower_round_seconds",
+            "Time of a look for changes that Redis has not been told of, in seconds.",
+            self._follower.rounds,
+            self._follower.rounds_seconds,
         )
         yield GaugeMetricFamily("leaderboard_sessions_waiting", "Submissions that wait to be stored.", self._writer.waiting)
         yield CounterMetricFamily(
