@@ -37,7 +37,10 @@ class GeneratorFailed(Exception):
 
 @dataclass(frozen=True)
 class Load:
-    """A request that is sent again and again. ``{value}`` in it is one of ``values``, ``{key}`` never the same twice."""
+    """A request that is sent again and again. ``{value}`` in it is one of ``values``, ``{key}`` never the same twice.
+
+    ``{other}`` is one of ``others``, and the only one that may be part of the body: so they are all of one length.
+    """
 
     name: str
     method: str
@@ -46,20 +49,23 @@ class Load:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: str = ""
     values: Sequence[str] = ("-",)
+    others: Sequence[str] = ("-",)
 
     @property
     def text(self) -> str:
-        """The request as it goes over the wire. No value is part of the body, so its length is known."""
-        headers = {"Host": "bench", **self.headers, **({"Content-Length": str(len(self.body))} if self.body else {})}
+        """The request as it goes over the wire."""
+        length = len(self.body.replace("{other}", self.others[0]))
+        headers = {"Host": "bench", **self.headers, **({"Content-Length": str(length)} if length else {})}
         head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         return f"{self.method} {self.path} HTTP/1.1\r\n{head}\r\n{self.body}"
 
-    def write(self, folder: Path) -> tuple[Path, Path]:
-        """The files that generators read it from: the request and its values."""
-        request, values = folder / f"{self.name}.request", folder / f"{self.name}.values"
+    def write(self, folder: Path) -> tuple[Path, Path, Path]:
+        """The files that generators read it from: the request, its values, and its others."""
+        request, values, others = (folder / f"{self.name}.{part}" for part in ("request", "values", "others"))
         request.write_text(self.text, encoding="ascii", newline="")
-        values.write_text("".join(f"{value}\n" for value in self.values), encoding="ascii")
-        return request, values
+        for path, lines in ((values, self.values), (others, self.others)):
+            path.write_text("".join(f"{line}\n" for line in lines), encoding="ascii")
+        return request, values, others
 
 
 @dataclass(frozen=True)
@@ -90,11 +96,12 @@ def ask(url: str, load: Load, key: str = "") -> Answer:
     connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=10)
 
     def fill(text: str) -> str:
-        return text.replace("{value}", load.values[0]).replace("{key}", key or token_hex(8))
+        filled = text.replace("{value}", load.values[0]).replace("{other}", load.others[0])
+        return filled.replace("{key}", key or token_hex(8))
 
     try:
         headers = {name: fill(value) for name, value in load.headers.items()}
-        connection.request(load.method, fill(load.path), load.body.encode() or None, headers)
+        connection.request(load.method, fill(load.path), fill(load.body).encode() or None, headers)
         response = connection.getresponse()
         return Answer(response.status, {name.lower(): value for name, value in response.getheaders()}, response.read())
     finally:
@@ -107,7 +114,7 @@ def run(load: Load, urls: Sequence[str], seconds: int, folder: Path, meter: Mete
     Raises GeneratorFailed when an answer is missing or is an error.
     """
     wrk = _program()
-    request, values = load.write(folder)
+    files = [str(path) for path in load.write(folder)]
     options = [
         "-t1",
         f"-c{max(1, CONNECTIONS // len(urls))}",
@@ -120,7 +127,7 @@ def run(load: Load, urls: Sequence[str], seconds: int, folder: Path, meter: Mete
         spent = _children_seconds()
         running = [
             subprocess.Popen(  # a program of the distribution's, and files of ours
-                [wrk, *options, url, "--", str(request), str(values), token_hex(8)],
+                [wrk, *options, url, "--", *files, token_hex(8)],
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 text=True,

@@ -1,14 +1,11 @@
 -- Sends one request again and again over every connection, each time with another value in it, and prints what came of it
--- as one line of JSON. Arguments: a file with the request as it goes over the wire, a file with a value a line, and a word
--- that no other run uses. In the request {value} stands for one of the values, in random order, and {key} for something
--- that is never sent twice.
+-- as one line of JSON. Arguments: a file with the request as it goes over the wire, two files with a value a line, and a word
+-- that no other run uses. In the request {value} stands for one of the first file's values, in random order, {other} for one
+-- of the second's, and {key} for something that is never sent twice.
 
 local ffi = require("ffi")
 
-local pieces, marked
--- The values as they are in the file, and where each begins: a table of a million strings would be walked by the garbage
--- collector while answers wait to be read.
-local text, starts, count
+local pieces, marked, fill
 local word, sent = "", 0
 
 local function read(path)
@@ -18,38 +15,47 @@ local function read(path)
    return text
 end
 
-function init(args)
-   local request = read(args[1])
-   pieces, marked, word = {}, {}, args[3]
-   local from = 1
-   for before, mark, after in request:gmatch("()(%b{})()") do
-      if mark == "{value}" or mark == "{key}" then
-         pieces[#pieces + 1] = request:sub(from, before - 1)
-         pieces[#pieces + 1] = mark
-         marked[#pieces] = mark
-         from = after
-      end
-   end
-   pieces[#pieces + 1] = request:sub(from)
-   text = read(args[2])
-   _, count = text:gsub("\n", "")
-   starts = ffi.new("uint32_t[?]", count + 1)
+-- Gives any of a file's lines at each call. They are kept as they are in the file, beside where each begins: a table of a million
+-- strings would be walked by the garbage collector while answers wait to be read.
+local function any_line_of(path)
+   local text = read(path)
+   local _, count = text:gsub("\n", "")
+   local starts = ffi.new("uint32_t[?]", count + 1)
    starts[0] = 1
    for line = 1, count do
       starts[line] = text:find("\n", starts[line - 1], true) + 1
    end
-   math.randomseed(tonumber(word:sub(-6), 16))
+   return function()
+      local line = math.random(0, count - 1)
+      return text:sub(starts[line], starts[line + 1] - 2)
+   end
 end
 
-local function any_value()
-   local line = math.random(0, count - 1)
-   return text:sub(starts[line], starts[line + 1] - 2)
+local function new_key()
+   return word .. sent
+end
+
+function init(args)
+   local request = read(args[1])
+   fill = { ["{value}"] = any_line_of(args[2]), ["{other}"] = any_line_of(args[3]), ["{key}"] = new_key }
+   pieces, marked, word = {}, {}, args[4]
+   local from = 1
+   for before, mark, after in request:gmatch("()({%l+})()") do
+      if fill[mark] then
+         pieces[#pieces + 1] = request:sub(from, before - 1)
+         pieces[#pieces + 1] = mark
+         marked[#pieces] = fill[mark]
+         from = after
+      end
+   end
+   pieces[#pieces + 1] = request:sub(from)
+   math.randomseed(tonumber(word:sub(-6), 16))
 end
 
 function request()
    sent = sent + 1
-   for place, mark in pairs(marked) do
-      pieces[place] = mark == "{value}" and any_value() or word .. sent
+   for place, filled in pairs(marked) do
+      pieces[place] = filled()
    end
    return table.concat(pieces)
 end

@@ -117,8 +117,8 @@ def paced(load: Load, url: str, rate: int, folder: Path) -> Iterator[dict[str, f
 
     Raises GeneratorFailed when it did not run to its end, or an answer was not a success.
     """
-    request, values = load.write(folder)
-    command = [sys.executable, "-m", "tests.bench.writer", url, str(request), str(values), str(rate)]
+    files = map(str, load.write(folder))
+    command = [sys.executable, "-m", "tests.bench.writer", url, *files, str(rate)]
     writer = subprocess.Popen(  # our own module
         command, cwd=ROOT, env=without_secrets(os.environ), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )

@@ -1,7 +1,7 @@
-"""A paced background writer, in a process of its own: ``python -m tests.bench.writer <url> <request> <values> <rate>``.
+"""A paced background writer, in a process of its own: ``python -m tests.bench.writer <url> <files> <rate>``.
 
 Sends the request ``rate`` times a second, at even times whatever the answers take, until SIGTERM; then tells on standard
-output how that went. The files are those of the load generator, which knows no pace.
+output how that went. The files are those of the load generator, which knows no pace: the request, its values, its others.
 """
 
 import asyncio
@@ -9,6 +9,7 @@ import json
 import signal
 import sys
 import time
+from collections.abc import Sequence
 from itertools import cycle
 from pathlib import Path
 from secrets import token_hex
@@ -25,9 +26,10 @@ Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 class Writer:
     """The connections, and what came of the requests."""
 
-    def __init__(self, text: str, values: list[str]) -> None:
+    def __init__(self, text: str, values: Sequence[str], others: Sequence[str] = ("-",)) -> None:
         self._text = text
         self._values = cycle(values)
+        self._others = cycle(others)
         self._idle: asyncio.Queue[Connection] = asyncio.Queue()
         self._word = token_hex(8)
         self.sent = 0
@@ -49,7 +51,8 @@ class Writer:
     async def send(self, due: float) -> None:
         """One request; its time counts from when it was due."""
         self.sent += 1
-        request = self._text.replace("{value}", next(self._values)).replace("{key}", f"{self._word}{self.sent}")
+        request = self._text.replace("{value}", next(self._values)).replace("{other}", next(self._others))
+        request = request.replace("{key}", f"{self._word}{self.sent}")
         connection = await self._idle.get()
         reader, writer = connection
         writer.write(request.encode())
@@ -60,10 +63,9 @@ class Writer:
         self.refused += not head.split(" ", 2)[1].startswith("2")
 
 
-async def main(url: str, text: str, values: list[str], rate: float) -> None:
+async def main(url: str, writer: Writer, rate: float) -> None:
     """Write until told to stop. A connection that breaks ends it with an error."""
     parts = urlsplit(url)
-    writer = Writer(text, values)
     await writer.connect(parts.hostname or "", parts.port or 80)
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
@@ -78,10 +80,12 @@ async def main(url: str, text: str, values: list[str], rate: float) -> None:
         seconds = time.monotonic() - began
     await writer.close()
     taken = sorted(writer.taken) or [0.0]
-    say(json.dumps({"rate": len(taken) / seconds, "refused": writer.refused, "p99": taken[int(len(taken) * 0.99)] * 1000}))
+    seconds_to = {"p99": taken[int(len(taken) * 0.99)], "slowest": taken[-1]}
+    milliseconds = {name: each * 1000 for name, each in seconds_to.items()}
+    say(json.dumps({"rate": len(taken) / seconds, "refused": writer.refused, **milliseconds}))
 
 
 if __name__ == "__main__":
-    _, target, request_file, values_file, pace = sys.argv
-    request = Path(request_file).read_bytes().decode("ascii")
-    asyncio.run(main(target, request, Path(values_file).read_text(encoding="ascii").split(), float(pace)))
+    _, target, request_file, values_file, others_file, pace = sys.argv
+    lines = [Path(path).read_text(encoding="ascii").split() for path in (values_file, others_file)]
+    asyncio.run(main(target, Writer(Path(request_file).read_bytes().decode("ascii"), *lines), float(pace)))

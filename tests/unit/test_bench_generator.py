@@ -56,11 +56,18 @@ def test_of_generators_that_ran_together_rates_add_up_and_the_slowest_answers_co
 
 def test_a_request_goes_over_the_wire_as_it_was_meant(tmp_path: Path) -> None:
     load = Load("submit", "POST", "/submit", 201, {"Authorization": "Bearer {value}"}, '{"score": 120}', ("a.b.c", "d.e.f"))
-    request, values = load.write(tmp_path)
+    request, values, _ = load.write(tmp_path)
     assert request.read_bytes() == (
         b'POST /submit HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {value}\r\nContent-Length: 14\r\n\r\n{"score": 120}'
     )
     assert values.read_text() == "a.b.c\nd.e.f\n"
+
+
+def test_what_stands_for_one_of_others_counts_in_the_length_of_a_body(tmp_path: Path) -> None:
+    load = Load("submit", "POST", "/submit", 201, {}, '{"boards": ["{other}"]}', ("-",), ("alps", "city"))
+    request, _, others = load.write(tmp_path)
+    assert request.read_bytes().endswith(b'Content-Length: 20\r\n\r\n{"boards": ["{other}"]}')
+    assert others.read_text() == "alps\ncity\n"
 
 
 def test_a_request_without_a_body_has_no_length() -> None:
