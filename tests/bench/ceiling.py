@@ -5,7 +5,6 @@ FastAPI's usual way, and does nothing with them. Neither has a middleware, a met
 to be operated counts as its own cost.
 """
 
-import json
 from typing import Annotated
 
 import jwt
@@ -16,14 +15,7 @@ from pydantic import BaseModel
 from services.common.http.server import serve
 from services.common.settings import ServiceSettings, load_settings
 from services.common.tokens import ALGORITHM, KeyRing
-
-# As long as what `/top` answers.
-_ROWS = [
-    {"rank": rank, "user_id": 200_000 - rank, "username": f"CosmicOtter{rank}", "total_score": 2_000_000 - rank}
-    for rank in range(1, 11)
-]
-PAGE = json.dumps({"top": _ROWS, "limit": 10, "offset": 0, "total_players": 200_000}, separators=(",", ":")).encode()
-_DONE = b'{"user_id":123456,"username":"CosmicOtter","total_score":1999999,"rank":1,"session_id":1000000}'
+from tests.bench.answers import DONE, PAGE
 
 _bearer = OAuth2PasswordBearer(tokenUrl="/auth/login")
 
@@ -55,7 +47,7 @@ def create_app() -> FastAPI:
 
     @app.post("/checked")
     async def checked(submission: Submission, user_id: Annotated[str, Depends(caller)]) -> Response:
-        return Response(_DONE, 201, media_type="application/json")
+        return Response(DONE, 201, media_type="application/json")
 
     return app
 

@@ -58,6 +58,7 @@ ONE_PROCESS = (
     Figure("week-top", "/top of the week / of all time", 0.9, 1.0, "week-top", "top"),
     Figure("week-rank", "/rank of the week / of all time", 0.9, 1.0, "week-rank", "rank"),
     Figure("week-around", "/around of the week / of all time", 0.9, 1.0, "week-around", "around"),
+    Figure("past-rank", "/rank of a past day / of all time", 0.9, 1.0, "past-rank", "rank"),
     Figure("submit-only", "/submit over 200 players, one place / body-and-token ceiling", 1.15, 1.4, "submit-only", "checked"),
     Figure("submit", "/submit over 200 players, three places / body-and-token ceiling", 0.85, 1.1, "submit", "checked"),
     Figure(
@@ -66,6 +67,8 @@ ONE_PROCESS = (
     Figure("submit-one", "/submit of one player / over 200 players", 0.9, 1.0, "submit-one", "submit"),
     Figure("me", "/auth/me over 200 users / body-and-token ceiling", 0.6, 1.0, "me", "checked"),
     Figure("submit-key", "/submit with an Idempotency-Key / without", of="submit-key", against="submit"),
+    Figure("bare-top", "/top / bare ASGI application", aim=0.6, of="top", against="bare"),
+    Figure("bare-rank", "/rank/{random} / bare ASGI application", aim=0.5, of="rank", against="bare"),
 )
 
 GATEWAY = (
@@ -74,6 +77,33 @@ GATEWAY = (
     Figure("gateway-around", "/around/{random} through Traefik / bytes ceiling, direct", of="gateway-around", against="bytes"),
     Figure(
         "gateway-submit", "/submit through Traefik / body-and-token ceiling, direct", of="gateway-submit", against="checked"
+    ),
+    Figure(
+        "gateway-bare-top", "/top / bare ASGI application, both through Traefik", of="gateway-top", against="gateway-bare-read"
+    ),
+    Figure(
+        "gateway-bare-rank",
+        "/rank/{random} / bare ASGI application, both through Traefik",
+        of="gateway-rank",
+        against="gateway-bare-read",
+    ),
+    Figure(
+        "gateway-bare-submit",
+        "/submit / bare ASGI application, both through Traefik",
+        of="gateway-submit",
+        against="gateway-bare-write",
+    ),
+)
+
+PERIODS = (
+    Figure("past-cold", "First /rank of a past day with all players, no index yet", 50, unit="ms", less_is_better=True),
+    Figure(
+        "midnight",
+        "Slowest of 200 /submit a second while two windows start anew",
+        250,
+        100,
+        unit="ms",
+        less_is_better=True,
     ),
 )
 
@@ -135,6 +165,23 @@ def scale_figures(few: int, many: int) -> list[Figure]:
     ]
 
 
+def boards_figures(few: int, many: int, used: int) -> list[Figure]:
+    """What ``many`` boards cost, of which ``used`` ones are played on. The marks are meant for ten thousand, and a thousand."""
+    ready = "Start of a process until it is ready"
+    return [
+        Figure("many-tag", f"/submit by a tag, {many:,} boards / by the board's name", 0.9, 1.0, "many-tag", "many-name"),
+        Figure(
+            "many-round",
+            f"Follower's round, {many:,} boards, sessions on {used:,} of them",
+            10,
+            unit="ms",
+            less_is_better=True,
+        ),
+        Figure("many-start", f"{ready}, {many:,} boards", 2, unit="s", less_is_better=True),
+        Figure("few-start", f"{ready}, {few} boards", unit="s", less_is_better=True),
+    ]
+
+
 def best_count(rates: Mapping[str, Sequence[float]], counts: Sequence[int]) -> int:
     """The number of processes that serves the machine best: the greatest product of the medians of the loads."""
 
@@ -157,12 +204,12 @@ def judge(figure: Figure, values: Sequence[float], without: Verdict = Verdict.MI
     def reaches(mark: float | None) -> bool:
         return mark is not None and sign * value >= sign * mark
 
-    if figure.floor is None:
-        verdict = Verdict.TOLD
-    elif not reaches(figure.floor):
+    if figure.floor is not None and not reaches(figure.floor):
         verdict = Verdict.BELOW
+    elif reaches(figure.aim):
+        verdict = Verdict.AIM
     else:
-        verdict = Verdict.AIM if reaches(figure.aim) else Verdict.FLOOR
+        verdict = Verdict.TOLD if figure.floor is None else Verdict.FLOOR
     return Outcome(figure, verdict, value, min(values), max(values))
 
 

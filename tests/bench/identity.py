@@ -9,10 +9,12 @@ import httpx
 
 from tests.bench.figures import IDENTITY, Verdict, judge
 from tests.bench.generator import GeneratorFailed
+from tests.bench.index import NoIndex
+from tests.bench.loads import own_account, reads
 from tests.bench.machine import most_memory
 from tests.bench.report import Report
 from tests.bench.rounds import Plan, paced
-from tests.bench.system import NoIndex, System, own_account, reads
+from tests.bench.system import System
 from tests.bench.timing import TRIES, measure_refusals
 
 LOGINS = 64

@@ -5,12 +5,15 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
+from services.leaderboard.rules.places import MAIN
 from tests.bench.figures import SCALE_LOADS, judge, judge_ratio, scale_figures
 from tests.bench.generator import Load
+from tests.bench.index import NoIndex
+from tests.bench.loads import reads, submission
 from tests.bench.machine import Meter
 from tests.bench.report import Report
 from tests.bench.rounds import Case, Plan, measure
-from tests.bench.system import SUBMITTERS, NoIndex, System, reads, submission
+from tests.bench.system import SUBMITTERS, System
 
 FEW, MANY, MANY_IN_A_SMOKE_RUN = 10_000, 1_000_000, 50_000
 _MANY_REDIS_MEMORY = "1gb"
@@ -50,7 +53,7 @@ def add_scale(report: Report, plan: Plan, folder: Path, tell: Callable[[str], No
 
 def _rebuild(system: System, report: Report) -> dict[str, list[float]]:
     try:
-        seconds, size = system.time_rebuild()
+        seconds, size = system.index.time_rebuild(MAIN)
     except NoIndex as error:
         report.faults.append(f"rebuild: {error}")
         return {}

@@ -1,10 +1,9 @@
-"""What is measured: a stack of its own with real players in it, the ceiling beside it, and the loads put on both."""
+"""What is measured: a stack of its own with real players in it, and the ceilings beside it."""
 
 import asyncio
 import os
-import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -13,38 +12,27 @@ from random import Random
 from typing import Any
 
 from services.auth.sessions.tokens import AccessTokenIssuer
-from services.common.mysql.database import Database
-from services.common.settings import MySQLSettings
 from services.common.tokens import KeyRing
 from services.leaderboard.boards.administration import put_all
-from services.leaderboard.boards.board import USUAL, Definition, WindowDefinition
+from services.leaderboard.boards.board import USUAL, Definition, Rule, WindowDefinition
 from services.leaderboard.rules.calendar import Schedule
-from services.leaderboard.rules.places import ALL_TIME, MAIN_BOARD_ID
+from services.leaderboard.rules.places import ALL_TIME, MAIN, MAIN_BOARD_ID, Place
 from services.leaderboard.rules.ranking import MAX_SESSION_SCORE
 from services.local.mysql import ADMIN
+from services.local.ports import LOOPBACK, free_port
 from services.local.processes import Process, without_secrets
 from services.local.secrets import SECRETS
 from services.local.seed.command import seed
 from services.local.seed.target import Target
-from services.local.web import Service
-from tests.bench.generator import Load
+from services.local.web import Gateway, Service
+from tests.bench.index import Index
 from tests.servers import pair, server_versions
 from tests.system import NO_SUBMISSION_LIMIT
 
-API = "/api/leaderboard"
 SUBMITTERS = 200
-ONLY, EIGHT = "only", "eight"
+ONLY, EIGHT, MIDNIGHT = "only", "eight", "midnight"
 FIRST = datetime(2026, 1, 1)  # noqa: DTZ001 - a local time of its zone
-# The names of the index, as every process writes them.
-_PLAYERS_KEY = f"lb:{{{MAIN_BOARD_ID}:{ALL_TIME}}}:players"
-_ORDER_KEY = f"lb:{{{MAIN_BOARD_ID}:{ALL_TIME}}}:order"
-_INDEX_SECONDS = 300.0
-# A process that keeps an index begins one long before.
-_INDEX_BEGINS_SECONDS = 10.0
-
-
-class NoIndex(Exception):
-    """Redis does not hold the ranking index. The message says what was waited for."""
+_RANKED = "user_id, score, sort, sessions, reached_session_id, version"
 
 
 @dataclass(frozen=True)
@@ -61,13 +49,16 @@ class System:
         self.stack = pair().stack(
             folder, secrets=self.secrets, leaderboards=leaderboards, redis_memory=redis_memory, environment=NO_SUBMISSION_LIMIT
         )
-        self.ceiling = Service(
-            "ceiling",
-            module="tests.bench.ceiling",
-            ready_path="/bytes",
-            log=self.stack.log_of("ceiling"),
-            environment={**without_secrets(os.environ), "JWT_KEYS": self.secrets["JWT_KEYS"]},
+        self.ceiling, self.bare = self._beside("ceiling", "/bytes"), self._beside("bare", "/")
+        # The gateway's own configuration, with the bare application behind each of its routes.
+        self.bare_gateway = Gateway(
+            self.stack.folder / "bare",
+            address=LOOPBACK,
+            port=free_port(),
+            log=self.stack.log_of("bare-gateway"),
+            backends=dict.fromkeys(("AUTH_URL", "LEADERBOARD_URL", "FRONTEND_URL"), self.bare.url),
         )
+        self.index = Index(self.stack.redis)
 
     @property
     def target(self) -> Target:
@@ -86,8 +77,8 @@ class System:
         return {
             "service": [*self.stack.leaderboards],
             "auth": [self.stack.auth],
-            "ceiling": [self.ceiling],
-            "gateway": [self.stack.gateway],
+            "ceiling": [self.ceiling, self.bare],
+            "gateway": [self.stack.gateway, self.bare_gateway],
             "mysql": [self.stack.mysql],
             "redis": [self.stack.redis],
         }
@@ -98,35 +89,82 @@ class System:
         with self.stack:
             for spare in self.stack.leaderboards[1:]:
                 spare.stop()
-            self.ceiling.start()
-            try:
+            with _running(self.ceiling):
                 yield
-            finally:
-                self.ceiling.stop()
+
+    @contextmanager
+    def running_bare(self) -> Iterator[None]:
+        """The bare application, and the gateway before it."""
+        with _running(self.bare), _running(self.bare_gateway):
+            yield
+
+    def _beside(self, name: str, ready_path: str) -> Service:
+        """An application of ours that is measured beside the services."""
+        return Service(
+            name,
+            module=f"tests.bench.{name}",
+            ready_path=ready_path,
+            log=self.stack.log_of(name),
+            environment={**without_secrets(os.environ), "JWT_KEYS": self.secrets["JWT_KEYS"]},
+        )
 
     def fill(self, players: int, sessions: int) -> None:
         """Add players who have played, the same ones each time, and wait until the index has them."""
         seed(self.target, players, sessions, Random(players))
         # What is seeded is news to the services, which hear of it by the epoch: until then the index is whole without it.
-        self._wait_for_index(len(self.player_ids()))
+        self.index.wait(MAIN, len(self.player_ids()))
 
     def add_boards(self) -> None:
-        """Boards that sessions name: one that never starts anew, and one with eight windows."""
+        """Boards that sessions name: one that never starts anew, one with eight windows, one with two that do each minute."""
         schedules = {f"days{number}": Schedule(FIRST, number, "days") for number in range(2, 6)} | USUAL
-        windows = [WindowDefinition(name, schedule, grace_seconds=60) for name, schedule in schedules.items()]
-        ever = WindowDefinition("all")
-        boards = [_board(ONLY, ever), _board(EIGHT, ever, *windows)]
+        minutes = {name: Schedule(FIRST, 60, "seconds") for name in ("minute", "another")}
+        self.put_boards([define(ONLY), define(EIGHT, schedules), define(MIDNIGHT, minutes)])
 
-        async def make() -> None:
-            mysql = self.stack.mysql
-            settings = MySQLSettings(mysql_host=mysql.host, mysql_port=mysql.port, mysql_database=self.stack.database)
-            database = Database(settings, "leaderboard", self.secrets["LEADERBOARD_MYSQL_PASSWORD"])
-            try:
-                await put_all(database, boards)
-            finally:
-                await database.dispose()
+    def put_boards(self, definitions: Sequence[Definition]) -> None:
+        """Make boards, or change them, past the services."""
 
-        asyncio.run(make())
+        async def put() -> None:
+            async with self.target.open_database() as database:
+                await put_all(database, definitions)
+
+        asyncio.run(put())
+
+    def board_id(self, name: str) -> int:
+        """The id of a board."""
+        [(board_id,)] = self._select(f"SELECT id FROM boards WHERE name = '{name}'")
+        return int(board_id)
+
+    def count_boards(self) -> int:
+        """How many boards there are."""
+        [(count,)] = self._select("SELECT COUNT(*) FROM boards")
+        return int(count)
+
+    def count_begun(self, board_id: int, time: datetime) -> int:
+        """In how many windows of a board somebody has played in a period that began then."""
+        [(count,)] = self._select(
+            f"SELECT COUNT(*) FROM periods p WHERE board_id = {board_id} AND starts_at = '{time:%F %T}'"
+            " AND EXISTS (SELECT 1 FROM standings t WHERE t.board_id = p.board_id AND t.period_id = p.id)"
+        )
+        return int(count)
+
+    def past_days(self) -> list[int]:
+        """The days of the main board in which nothing is counted any more, the last one first."""
+        rows = self._select(
+            "SELECT p.id FROM periods p JOIN windows w ON w.id = p.window_id"
+            f" WHERE w.board_id = {MAIN_BOARD_ID} AND w.name = 'day' AND p.closes_at <= NOW() ORDER BY p.starts_at DESC"
+        )
+        return [int(period_id) for (period_id,) in rows]
+
+    def crowd(self, at: Place) -> None:
+        """Rank everybody in a place as on the main board in all time. Nobody must have read it yet."""
+        with self.target.connect() as connection, connection.cursor() as cursor:
+            cursor.execute("DELETE FROM standings WHERE board_id = %s AND period_id = %s", at)
+            cursor.execute(
+                f"INSERT INTO standings (board_id, period_id, {_RANKED}) SELECT %s, %s, {_RANKED} FROM standings"
+                f" WHERE board_id = {MAIN_BOARD_ID} AND period_id = {ALL_TIME} AND score IS NOT NULL",
+                at,
+            )
+            connection.commit()
 
     def period_of(self, window: str) -> int:
         """The current period of a window of the main board."""
@@ -175,41 +213,6 @@ class System:
         """The servers that run, by name."""
         return server_versions(self.stack.mysql, self.stack.redis)
 
-    # The index, seen from outside.
-
-    def _wait_for_index(self, players: int) -> None:
-        """Return when Redis holds all of them. Raises NoIndex when nobody builds one, or it takes too long."""
-        began = time.monotonic()
-        while not self._index_is_complete(players):
-            waited = time.monotonic() - began
-            if waited > _INDEX_SECONDS:
-                raise NoIndex(f"the ranking index was not whole after {_INDEX_SECONDS:.0f} s")
-            if waited > _INDEX_BEGINS_SECONDS and not self._index_has_begun():
-                raise NoIndex("the ranking index is not there")
-            time.sleep(0.05)
-
-    def time_rebuild(self) -> tuple[float, float]:
-        """Empty Redis under the running services. Gives the seconds until the index is whole again, and its bytes a player."""
-        with self.stack.redis.client(timeout=60) as redis:
-            players = redis.zcard(_ORDER_KEY)
-            redis.flushall()
-            began = time.monotonic()
-            empty = redis.info("memory")["used_memory"]
-            self._wait_for_index(players)
-            seconds = time.monotonic() - began
-            return seconds, (redis.info("memory")["used_memory"] - empty) / players
-
-    def _index_is_complete(self, players: int) -> bool:
-        with self.stack.redis.client() as redis:
-            complete, count = redis.hmget(_PLAYERS_KEY, ["#complete", "#count"])
-            replid = redis.info("replication")["master_replid"]
-            found: int = redis.zcard(_ORDER_KEY)
-            return bool((complete or b"").endswith(replid.encode()) and int(count or 0) == found == players)
-
-    def _index_has_begun(self) -> bool:
-        with self.stack.redis.client() as redis:
-            return bool(redis.exists(_PLAYERS_KEY))
-
     def times_without_redis(self) -> int:
         """How often our processes left Redis alone for a while: what they answered meanwhile was MySQL's."""
         logs = [service.log for service in self.stack.leaderboards if service.log.exists()]
@@ -221,36 +224,17 @@ class System:
             return list(cursor.fetchall())
 
 
-def reads(ids: list[str]) -> list[Load]:
-    """What is asked of a service without a token."""
-    return [
-        Load("top", "GET", f"{API}/top"),
-        Load("rank", "GET", f"{API}/rank/{{value}}", values=ids),
-        Load("around", "GET", f"{API}/around/{{value}}?radius=5", values=ids),
-    ]
+def define(name: str, schedules: Mapping[str, Schedule] | None = None, rule: Rule | None = None) -> Definition:
+    """A board that adds up scores, over all time and in windows that start anew."""
+    windows = [WindowDefinition(window, schedule, grace_seconds=60) for window, schedule in (schedules or {}).items()]
+    ever = WindowDefinition("all")
+    return Definition(name, "", "score", "total", "descending", rule, 0, MAX_SESSION_SCORE, False, "active", (ever, *windows))
 
 
-def own_account(tokens: list[str]) -> Load:
-    """One of the tokens' owners asks the auth service who they are."""
-    return Load("me", "GET", "/auth/me", 200, {"Authorization": "Bearer {value}"}, "", tokens)
-
-
-def week_reads(ids: list[str]) -> list[Load]:
-    """The same of the main board's week, in which these are ranked."""
-    board, week = f"{API}/boards/main", "window=week"
-    return [
-        Load("week-top", "GET", f"{board}/top?{week}"),
-        Load("week-rank", "GET", f"{board}/rank/{{value}}?{week}", values=ids),
-        Load("week-around", "GET", f"{board}/around/{{value}}?{week}&radius=5", values=ids),
-    ]
-
-
-def submission(name: str, tokens: list[str], path: str = f"{API}/submit", board: str | None = None, **headers: str) -> Load:
-    """A session that one of the tokens' owners submits: for a board, or for those that take it."""
-    sent = {"Authorization": "Bearer {value}", "Content-Type": "application/json", **headers}
-    body = '{"score": 120}' if board is None else f'{{"score": 120, "boards": ["{board}"]}}'
-    return Load(name, "POST", path, 201, sent, body, tokens)
-
-
-def _board(name: str, *windows: WindowDefinition) -> Definition:
-    return Definition(name, "", "score", "total", "descending", None, 0, MAX_SESSION_SCORE, False, "active", windows)
+@contextmanager
+def _running(process: Process) -> Iterator[None]:
+    process.start()
+    try:
+        yield
+    finally:
+        process.stop()

@@ -11,11 +11,13 @@ from tests.bench.figures import (
     BOX_LOADS,
     GATEWAY,
     ONE_PROCESS,
+    PERIODS,
     Figure,
     Outcome,
     Verdict,
     at,
     best_count,
+    boards_figures,
     box_figures,
     judge,
     judge_ratio,
@@ -28,6 +30,7 @@ from tests.bench.report import Report
 TOP = Figure("top", "/top / bytes ceiling", 0.75, 0.9, "top", "bytes")
 REBUILD = Figure("rebuild", "Rebuild of <1,000,000> players & more", 45, 20, unit="s", less_is_better=True)
 TOLD = Figure("told", "Told", of="told", against="bytes")
+AIMED = Figure("aimed", "Aimed", aim=0.5, of="aimed", against="bytes")
 SVG = "{http://www.w3.org/2000/svg}"
 
 
@@ -47,6 +50,8 @@ def report(*outcomes: Outcome, faults: Sequence[str] = (), smoke: bool = False) 
         (TOP, [], Verdict.MISSING),
         (TOLD, [0.01], Verdict.TOLD),
         (TOLD, [], Verdict.MISSING),
+        (AIMED, [0.5], Verdict.AIM),
+        (AIMED, [0.49], Verdict.TOLD),
         (REBUILD, [20.0], Verdict.AIM),
         (REBUILD, [45.0], Verdict.FLOOR),
         (REBUILD, [45.1], Verdict.BELOW),
@@ -77,7 +82,8 @@ def test_every_number_of_processes_is_compared_and_the_best_is_held_against_the_
 
 
 def test_figures_have_names_of_their_own_and_an_aim_beyond_the_floor() -> None:
-    figures = [*ONE_PROCESS, *GATEWAY, *box_figures(2, [1, 2]), *scale_figures(10_000, 1_000_000)]
+    several = [*box_figures(2, [1, 2]), *boards_figures(5, 10_000, 1_000), *scale_figures(10_000, 1_000_000)]
+    figures = [*ONE_PROCESS, *GATEWAY, *PERIODS, *several]
     assert len({figure.name for figure in figures}) == len(figures)
     for figure in figures:
         if figure.floor is not None and figure.aim is not None:
