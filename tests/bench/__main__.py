@@ -1,7 +1,7 @@
 """`make bench`: start a system, measure it against the framework's ceiling, tell how it stands.
 
 Settings come from the environment: ROUNDS (5), ROUND_SECONDS for a load in a round (3), PLAYERS (200000), QUICK=1 for a smoke
-run of a minute, SCALE=1 for the figures up to a million players (some minutes more), SERVERS=containers for the servers of
+run of two minutes, SCALE=1 for the figures up to a million players (some minutes more), SERVERS=containers for the servers of
 compose.yaml, OUTPUT for the folder of results.
 """
 

@@ -169,10 +169,17 @@ def boards_figures(few: int, many: int, used: int) -> list[Figure]:
     """What ``many`` boards cost, of which ``used`` ones are played on. The marks are meant for ten thousand, and a thousand."""
     ready = "Start of a process until it is ready"
     return [
-        Figure("many-tag", f"/submit by a tag, {many:,} boards / by the board's name", 0.9, 1.0, "many-tag", "many-name"),
+        Figure(
+            "many-tag",
+            f"/submit that a board takes by a tag / that names it, {many:,} boards",
+            0.9,
+            1.0,
+            "many-tag",
+            "many-name",
+        ),
         Figure(
             "many-round",
-            f"Follower's round, {many:,} boards, sessions on {used:,} of them",
+            f"Follower's look for what Redis was not told, {many:,} boards, {used:,} used",
             10,
             unit="ms",
             less_is_better=True,
