@@ -93,7 +93,7 @@ def _time_starts(process: Service) -> list[float]:
 async def _play(url: str, tokens: Sequence[str], tracks: Sequence[str]) -> None:
     """A session on each track: whoever is first there begins its periods. Raises GeneratorFailed when one is refused."""
     limits = httpx.Limits(max_connections=CONNECTIONS)
-    async with httpx.AsyncClient(base_url=url, timeout=60, limits=limits) as client:
+    async with httpx.AsyncClient(base_url=url, timeout=httpx.Timeout(60, pool=None), limits=limits) as client:
         sent = [
             client.post(
                 f"{API}/submit",
