@@ -1,6 +1,6 @@
 """Boards in tests: definitions, and what MySQL has of them."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -12,6 +12,7 @@ from services.leaderboard.boards.board import USUAL, Definition, Rule, WindowDef
 from services.leaderboard.boards.catalogue import Catalogue
 from services.leaderboard.boards.clock import utc_now
 from services.leaderboard.rules.direction import Direction
+from services.leaderboard.rules.places import Place
 from services.leaderboard.settings import LeaderboardSettings
 from tests.system import rows
 
@@ -42,6 +43,11 @@ def play_on(mysql: Any, name: str, *user_ids: int, period_id: int = 0) -> None:
             "VALUES (%s, %s, %s, 1, %s, 1, %s, 1)",
             [(board_id, period_id, user_id, sort, user_id) for user_id in user_ids],
         )
+
+
+async def without_indexes(_places: Sequence[Place]) -> bool:
+    """What a deletion is given where nobody has read the board: Redis has nothing of it."""
+    return True
 
 
 @asynccontextmanager

@@ -1,9 +1,10 @@
 """The leaderboard service's application."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
+from functools import partial
 
 from fastapi import APIRouter, FastAPI
 
@@ -15,7 +16,7 @@ from services.common.mysql.reach import Reach
 from services.common.settings import live_keys, load_settings
 from services.common.telemetry import configure_logging
 from services.common.tokens import TokenVerifier
-from services.common.upkeep import Upkeep
+from services.common.upkeep import Chore, Upkeep
 from services.leaderboard.board_reads import BoardReads
 from services.leaderboard.boards import deletion, periods
 from services.leaderboard.boards.catalogue import Catalogue
@@ -30,6 +31,7 @@ from services.leaderboard.index.epoch import Epoch
 from services.leaderboard.index.follower import Follower
 from services.leaderboard.index.pages import PageCache
 from services.leaderboard.index.reader import RankingIndex
+from services.leaderboard.index.writer import IndexWriter
 from services.leaderboard.log import erased_keys
 from services.leaderboard.log.limits import SubmissionLimit
 from services.leaderboard.log.writer import LANES, Writer
@@ -41,16 +43,18 @@ from services.leaderboard.reads import Reads
 from services.leaderboard.settings import LeaderboardSettings
 from services.leaderboard.writes import Writes
 
-_CHORES = {
-    "erased_keys": erased_keys.forget,
-    "erasures": changes.finish_erasures,
-    "periods": periods.close_over,
-    "deletions": deletion.finish,
-}
-
 
 def _now() -> datetime:
     return datetime.now(UTC)
+
+
+def _chores(redis: RedisConnection) -> Mapping[str, Chore]:
+    return {
+        "erased_keys": erased_keys.forget,
+        "erasures": changes.finish_erasures,
+        "periods": periods.close_over,
+        "deletions": partial(deletion.finish, forget=IndexWriter(redis).forget),
+    }
 
 
 # With what the writer is given to drain, less than whoever stops the process waits before it is killed.
@@ -101,7 +105,7 @@ def create_app(settings: LeaderboardSettings | None = None) -> FastAPI:
         app.state.board_reads = BoardReads(places, reads, snapshots, catalogue.clock.now)
         app.state.directory = Directory(catalogue, snapshots)
         app.state.exports = Exports(snapshots)
-        app.state.upkeep = upkeep = Upkeep(database, _now, _CHORES, interval=settings.upkeep_seconds)
+        app.state.upkeep = upkeep = Upkeep(database, _now, _chores(redis), interval=settings.upkeep_seconds)
         await reach.start()
         await catalogue.start()
         await follower.start()

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from services.common.mysql.database import Database
-from services.leaderboard.boards import administration, deletion
+from services.leaderboard.boards import administration
 from services.leaderboard.boards.administration import AT_ONCE, BoardsConflict
 from services.leaderboard.boards.board import Rule, WindowDefinition
-from services.leaderboard.errors import BoardConflict, BoardNotFound
+from services.leaderboard.errors import BoardConflict
 from services.leaderboard.rules.calendar import Schedule
 from services.leaderboard.settings import LeaderboardSettings
 from tests.boards import ALL, DAY, SEASON, WEEK, catalogue_of, define, make, play_on, tagged
@@ -194,58 +194,3 @@ async def test_boards_that_are_locked_wait_for_no_others(
         await eventually(waits)
         await group.rollback()
         await waiting
-
-
-async def test_a_board_is_deleted_when_it_is_closed_and_all_of_it(database: Database, mysql: Any) -> None:
-    await make(database, define("alps"), define("coast"))
-    play_on(mysql, "alps", *range(1, 2501))
-    play_on(mysql, "coast", 1, 2)
-    with pytest.raises(BoardConflict, match="close it first"):
-        await deletion.delete(database, "alps")
-    with pytest.raises(BoardConflict, match="cannot be deleted"):
-        await deletion.delete(database, "main")
-    with pytest.raises(BoardNotFound):
-        await deletion.delete(database, "nowhere")
-    await make(database, define("alps", state="closed"))
-    await deletion.delete(database, "alps")
-    assert rows(mysql, NAMES) == [("coast",)]
-    assert rows(mysql, "SELECT COUNT(*) FROM standings") == [(2,)]
-    assert rows(mysql, "SELECT COUNT(*) FROM windows WHERE board_id NOT IN (SELECT id FROM boards)") == [(0,)]
-    assert (await administration.put(database, define("alps", metric="laps"))).outcome == "created"
-
-
-async def test_a_deletion_that_was_cut_short_is_gone_on_with(
-    database: Database, mysql: Any, leaderboard_settings: LeaderboardSettings
-) -> None:
-    await make(database, define("alps", state="closed"), define("coast", state="closed"))
-    for name in ("alps", "coast"):
-        play_on(mysql, name, *range(1, 11))
-    async with catalogue_of(leaderboard_settings, interval=60) as catalogue:
-        assert await catalogue.find("alps")
-        for name in ("alps", "coast"):
-            await begin_to_delete(database, leaderboard_settings, mysql, name)
-        await catalogue.refresh()
-        assert await catalogue.find("alps") is None
-        assert [board.name for board in catalogue.page("", "", 10)] == ["main"]
-        with pytest.raises(BoardConflict, match="is being deleted"):
-            await administration.put(database, define("alps"))
-        now, counts = datetime.now(UTC), [7]
-        while counts[-1] == 7:
-            counts.append(await database.transaction(lambda connection: deletion.finish(connection, now, 7)))
-        assert sum(counts[1:]) == 2 * (10 + 2)
-        assert rows(mysql, NAMES) == []
-        assert rows(mysql, "SELECT COUNT(*) FROM standings") == [(0,)]
-
-
-async def begin_to_delete(database: Database, settings: LeaderboardSettings, mysql: Any, name: str) -> None:
-    """Delete a board, in a process that dies before the first standings are gone."""
-    async with own_database(settings) as other, other.engine.begin() as holder:
-        await holder.exec_driver_sql("SELECT * FROM standings FOR UPDATE")
-        deleting = asyncio.create_task(deletion.delete(database, name))
-
-        async def waits() -> bool:
-            return await rows_are_awaited(mysql)
-
-        await eventually(waits)
-        deleting.cancel()
-        await asyncio.wait([deleting])

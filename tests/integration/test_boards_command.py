@@ -12,9 +12,11 @@ from services.leaderboard.operate import boards
 from services.leaderboard.settings import LeaderboardSettings
 from services.local.errors import LocalError
 from services.local.maintenance import maintain
+from services.local.ports import free_port
 from services.local.stack import Stack
 from tests.system import rows
 
+WITHOUT_REDIS = "Its name stays taken until Redis answers: then the service removes its indexes, and the name is free\n"
 Run = Callable[..., tuple[int, str, str]]
 
 TWO = """
@@ -79,6 +81,23 @@ def test_boards_are_made_changed_and_deleted_by_a_file(run: Run, stack: Stack, s
     run(TWO.replace('name = "command', 'state = "closed"\nname = "command'))
     for name in ("command.a", "command.b"):
         assert run(None, "--delete", name)[0] == 0
+    assert stored() == before
+
+
+def test_a_board_that_is_deleted_without_redis_keeps_its_name_until_redis_has_heard(
+    run: Run, stack: Stack, stored: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = stored()
+    run('[[boards]]\nname = "command.a"\nstate = "closed"\nwindows = [{name = "all"}]')
+    with monkeypatch.context() as patch:
+        patch.setenv("MYSQL_HOST", stack.mysql.host)
+        patch.setenv("MYSQL_PORT", str(stack.mysql.port))
+        patch.setenv("MYSQL_DATABASE", stack.database)
+        patch.setenv("REDIS_URL", f"redis://127.0.0.1:{free_port()}/0")
+        status, told, _ = run(None, "--delete", "command.a")
+        assert (status, told.partition(". ")[::2]) == (0, ("command.a: deleted", WITHOUT_REDIS))
+    assert stored() != before
+    assert run(None, "--delete", "command.a") == (0, "command.a: deleted\n", "")
     assert stored() == before
 
 

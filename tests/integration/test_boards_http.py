@@ -14,7 +14,7 @@ from services.leaderboard.boards.document import BoardDocument
 from services.leaderboard.rules.calendar import Schedule
 from services.leaderboard.rules.periods import Period
 from services.leaderboard.settings import LeaderboardSettings
-from tests.boards import ALL, DAY, SEASON, WEEK, catalogue_of, define, make, play_on, tagged
+from tests.boards import ALL, DAY, SEASON, WEEK, catalogue_of, define, make, play_on, tagged, without_indexes
 from tests.playing import API, own_database
 from tests.system import Accounts, assert_problem, eventually, rows, serving
 
@@ -309,7 +309,7 @@ async def test_a_closed_board_is_shown_and_one_that_is_deleted_is_not(
     async with own_database(leaderboard_settings) as database:
         await make(database, tagged("beta", "beta", state="closed", windows=(ALL, WEEK)))
         assert (await get(service, "/boards/beta"))["state"] == "closed"
-        await deletion.delete(database, "beta")
+        await deletion.delete(database, "beta", without_indexes)
 
     async def gone() -> bool:
         return (await service.get(f"{API}/boards/beta")).status_code == 404

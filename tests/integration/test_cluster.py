@@ -99,10 +99,14 @@ async def test_every_board_is_whole_on_whichever_node_it_is(settings: Leaderboar
             assert around is not None
             assert around[0] is not None
             assert [player.user_id for player in around[0].players] == expected[18:23]
-    # Spread out, or this would have shown nothing.
-    for node in cluster:
-        with node.client() as client:
-            assert client.dbsize()
+        # Spread out, or this would have shown nothing.
+        for node in cluster:
+            with node.client() as client:
+                assert list(client.scan_iter("*:order"))
+        await index.remove([at.at for at in boards])
+        for node in cluster:
+            with node.client() as client:
+                assert not list(client.scan_iter("*:order")) + list(client.scan_iter("*:players"))
 
 
 async def test_the_service_uses_a_cluster(settings: LeaderboardSettings, mysql: object, accounts: Accounts) -> None:

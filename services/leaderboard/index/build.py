@@ -11,10 +11,11 @@ import structlog
 from sqlalchemy import func, select
 
 from services.common.mysql.database import Database
+from services.leaderboard.boards.table import DELETING
 from services.leaderboard.index.connection import UNAVAILABLE, RedisConnection
 from services.leaderboard.index.epoch import get_epoch
 from services.leaderboard.index.writer import MOST_ROWS, Applied, Begun, IndexWriter, Status
-from services.leaderboard.models import Standing
+from services.leaderboard.models import Board, Standing
 from services.leaderboard.rules.places import Place, Ranked
 from services.leaderboard.rules.standings import StandingRow
 from services.leaderboard.settings import LeaderboardSettings
@@ -55,6 +56,8 @@ class Outcome(Enum):
     """There are too few players for one to be worth it: MySQL answers as fast."""
     FULL = auto()
     """Redis has no room for it."""
+    GONE = auto()
+    """The board is being deleted, or there is none."""
 
 
 async def build(database: Database, settings: LeaderboardSettings, place: Ranked, progress: Progress | None = None) -> Outcome:
@@ -66,6 +69,9 @@ async def build(database: Database, settings: LeaderboardSettings, place: Ranked
 
     The epoch is read after Redis was looked at, and the build begins only if there is still what was there then. So one that is
     held up in between never undoes what was built in a newer epoch.
+
+    Whoever deletes a board removes its indexes once nobody is shown it. So the board is looked for after the build has begun:
+    what was begun before the removal is removed by that, and what was begun later is removed here.
 
     Raises Lost, one of UNAVAILABLE, or SQLAlchemyError; it can then be begun again.
     """
@@ -84,6 +90,9 @@ async def build(database: Database, settings: LeaderboardSettings, place: Ranked
         begun = await index.begin(place, epoch, token, found.build)
         if begun is not Begun.BEGUN:
             return Outcome[begun]
+        if not await _is_shown(database, place.at.board_id):
+            await index.remove([place.at])
+            return Outcome.GONE
         players = 0
         async with aclosing(_batches(database, place.at)) as batches:
             async for rows in batches:
@@ -108,6 +117,12 @@ async def _is_small(database: Database, at: Place, from_players: int) -> bool:
         return False
     players, _ = await _count_some(database, at, 0, from_players)
     return players < from_players
+
+
+async def _is_shown(database: Database, board_id: int) -> bool:
+    async with database.reading() as connection:
+        shown = select(Board.id).where(Board.id == board_id, Board.state != DELETING)
+        return await connection.scalar(shown) is not None
 
 
 async def _has_room(database: Database, at: Place, found: Status) -> bool:

@@ -37,6 +37,7 @@ PAUSE_SECONDS: dict[Outcome | _Failed, float] = {
     Outcome.OVERTAKEN: 0.1,
     Outcome.SMALL: 5.0,
     Outcome.FULL: 10.0,
+    Outcome.GONE: 10.0,
     _Failed.FAILED: 0.25,
 }
 

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from hashlib import sha1
 from importlib import resources
+from itertools import chain
 from typing import Any
 
 from redis.asyncio import Redis
@@ -98,6 +99,12 @@ class RedisConnection:
         """Keep a value for so long. Raises RedisError, OSError or TimeoutError."""
         async with asyncio.timeout(self._timeout):
             await self._client.execute_command("SET", key, value, "PX", milliseconds)
+
+    async def unlink(self, keys: Sequence[Sequence[str]]) -> None:
+        """Remove keys, which are given by what is at one node. Raises RedisError, OSError or TimeoutError."""
+        calls = keys if isinstance(self._client, RedisCluster) else [list(chain.from_iterable(keys))]
+        async with asyncio.timeout(self._timeout):
+            await asyncio.gather(*(self._client.execute_command("UNLINK", *call) for call in calls))
 
     async def drop_idle(self) -> None:
         """Close the connections that wait for use: from before an outage, each would be found dead by a call of its own."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from enum import IntEnum, StrEnum
 from typing import NamedTuple
 
-from services.leaderboard.index.connection import Arguments, RedisConnection, Script
+from services.leaderboard.index.connection import UNAVAILABLE, Arguments, RedisConnection, Script
 from services.leaderboard.index.layout import expiry, keys, prefix, sort_key
 from services.leaderboard.rules.places import Place, Ranked
 from services.leaderboard.rules.standings import StandingRow
@@ -126,6 +126,18 @@ class IndexWriter:
     async def drop(self, place: Ranked, epoch: str, found: str) -> Begun:
         """Remove what is there of another epoch: DROPPED, unless one is complete, being built, or begun since."""
         return await self.begin(place, epoch, "", found)
+
+    async def remove(self, places: Sequence[Place]) -> None:
+        """Remove what there is of places, also what is being built."""
+        await self._redis.unlink([keys(at) for at in places])
+
+    async def forget(self, places: Sequence[Place]) -> bool:
+        """The same, of places that are gone. Gives whether Redis could do it, and raises nothing when it could not."""
+        try:
+            await self.remove(places)
+        except UNAVAILABLE:
+            return False
+        return True
 
     async def finish(self, place: Ranked, epoch: str, token: str) -> Applied:
         """The builder has told everything: from now on the index is read."""

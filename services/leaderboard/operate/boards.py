@@ -19,10 +19,14 @@ from services.leaderboard.boards import administration, deletion
 from services.leaderboard.boards.administration import BoardsConflict
 from services.leaderboard.boards.change import Change
 from services.leaderboard.boards.document import Fault, InvalidDocument, parse_toml
+from services.leaderboard.index.build import PATIENCE_SECONDS
+from services.leaderboard.index.connection import RedisConnection
+from services.leaderboard.index.writer import IndexWriter
 from services.leaderboard.operate.rebuild import COMMAND_SECONDS
 from services.leaderboard.settings import LeaderboardSettings
 
 DEFAULT = Path(__file__).parents[1] / "boards" / "default.toml"
+_WITHOUT_REDIS = ". Its name stays taken until Redis answers: then the service removes its indexes, and the name is free"
 _FAILURES = SQLAlchemyError, TimeoutError, OSError
 
 
@@ -43,12 +47,17 @@ async def apply(settings: LeaderboardSettings, data: bytes, *, dry_run: bool = F
         await database.dispose()
 
 
-async def delete(settings: LeaderboardSettings, name: str) -> None:
-    """Delete a board and its standings. Raises BoardNotFound, and BoardConflict for one that is not closed."""
+async def delete(settings: LeaderboardSettings, name: str) -> bool:
+    """Delete a board and its standings. Gives whether Redis has heard of it: else the board's name is still taken.
+
+    Raises BoardNotFound, and BoardConflict for a board that is not closed.
+    """
     database = _database(settings)
+    redis = RedisConnection(settings, PATIENCE_SECONDS)
     try:
-        await deletion.delete(database, name)
+        return await deletion.delete(database, name, IndexWriter(redis).forget)
     finally:
+        await redis.aclose()
         await database.dispose()
 
 
@@ -58,8 +67,8 @@ def main() -> int:
     settings = load_settings(LeaderboardSettings)
     try:
         if arguments.delete is not None:
-            asyncio.run(delete(settings, arguments.delete))
-            sys.stdout.write(f"{arguments.delete}: deleted\n")
+            gone = asyncio.run(delete(settings, arguments.delete))
+            sys.stdout.write(f"{arguments.delete}: deleted{'' if gone else _WITHOUT_REDIS}\n")
             return 0
         data = sys.stdin.buffer.read() if arguments.file == "-" else Path(arguments.file).read_bytes()
         changes = asyncio.run(apply(settings, data, dry_run=arguments.dry_run))
