@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.leaderboard.rules.direction import Direction
-from services.leaderboard.rules.ranking import Aggregate, Counting, Session, Tally, fold, merge, ranks
+from services.leaderboard.rules.ranking import Aggregate, Counting, Session, Tally, fold, fold_in_order, merge, ranks
 
 scores = st.integers(0, 3) | st.integers(0, 10**9)
 
@@ -89,6 +89,13 @@ def test_every_fold_is_its_definition(log: tuple[Counting, list[Session]]) -> No
         reached = max(changed) if changed else min(session.session_id for session in sessions)
         expected = Tally(sum(session.score for session in sessions), len(sessions), reached)
     assert fold(sessions, counting) == expected
+
+
+@given(logs_of())
+def test_the_fold_of_a_log_in_its_order_is_the_fold(log: tuple[Counting, list[Session]]) -> None:
+    counting, sessions = log
+    ids, values = zip(*sorted(sessions), strict=True)
+    assert fold_in_order(values, ids, counting) == fold(sessions, counting)
 
 
 @given(logs_of(), st.data())

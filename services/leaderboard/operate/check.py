@@ -35,6 +35,8 @@ from services.leaderboard.standings.table import KeptStanding
 SETTLING_SECONDS = 5.0
 _PAUSE_SECONDS = 0.2
 _PLAYERS_AT_ONCE = 200
+# While what some have is compared, MySQL reads what others have.
+_AT_ONCE = 3
 _BATCH = 5 * MOST_ROWS
 _LAST_ID = 2**64 - 1
 _TOLD = 100
@@ -49,31 +51,58 @@ class LogCheck:
         self.differences: list[str] = []
         self.standings = 0
         self.sessions = 0
+        self._giving = asyncio.Lock()
+        # Up to this player others have begun with what there is.
+        self._given = 0
 
     async def run(self, advance: Callable[[int], None]) -> None:
-        """Go through every player, by id. ``advance`` is told how many more are done."""
-        after = 0
-        while after < _LAST_ID:
+        """Go through every player. ``advance`` is told how many more are done."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                for _ in range(_AT_ONCE):
+                    tasks.create_task(self._work(advance))
+        except ExceptionGroup as group:
+            raise group.exceptions[0] from None
+
+    async def _work(self, advance: Callable[[int], None]) -> None:
+        while (part := await self._next()) is not None:
+            after, upto, players = part
             # One connection, one snapshot: sessions and standings of the same moment.
             async with self._reads.reading() as connection:
-                players = await table.list_players(connection, after, _PLAYERS_AT_ONCE)
-                upto = players[-1] if len(players) == _PLAYERS_AT_ONCE else _LAST_ID
-                kept = [each for each in await table.scan_kept(connection, after, upto) if each.at.board_id in self._boards]
+                texts = await table.scan_kept(connection, after, upto)
                 folded = await history.fold_sessions(connection, after, upto, self._boards)
                 expired = await periods.list_expired(connection, {at.period_id for at in folded})
-            tallies = {
-                (at, user_id): tally
-                for at, by_player in folded.items()
-                if at.period_id not in expired
-                for user_id, tally in by_player.items()
-            }
             self.sessions += sum(tally.sessions for tally in folded.get(MAIN, {}).values())
-            self.standings += len(kept)
-            self.differences += self._compare(kept, tallies)
-            advance(len(players))
-            after = upto
+            expected = self._write({at: by_player for at, by_player in folded.items() if at.period_id not in expired})
+            others = [each for each in map(KeptStanding.parse, texts - expected.keys()) if each.at.board_id in self._boards]
+            missing = [expected[text] for text in expected.keys() - texts]
+            self.standings += len(expected) - len(missing) + len(others)
+            if others or missing:
+                self.differences += self._compare(sorted(others), {(at, user_id): tally for at, user_id, tally in missing})
+            advance(players)
+
+    async def _next(self) -> tuple[int, int, int] | None:
+        """The next players, by id: after which one, up to which, and how many have standings. None when all have been given."""
+        async with self._giving:
+            after = self._given
+            if after == _LAST_ID:
+                return None
+            async with self._reads.reading() as connection:
+                players = await table.list_players(connection, after, _PLAYERS_AT_ONCE)
+            self._given = players[-1] if len(players) == _PLAYERS_AT_ONCE else _LAST_ID
+            return after, self._given, len(players)
+
+    def _write(self, folded: Mapping[Place, Mapping[int, Tally]]) -> dict[str, tuple[Place, int, Tally]]:
+        """What the standings have to be, as they are read."""
+        expected = {}
+        for at, by_player in folded.items():
+            sort = self._boards[at.board_id][1].direction.sort
+            for user_id, tally in by_player.items():
+                expected[KeptStanding.text(at, user_id, tally, sort(tally.score))] = at, user_id, tally
+        return expected
 
     def _compare(self, kept: Sequence[KeptStanding], tallies: Mapping[tuple[Place, int], Tally]) -> list[str]:
+        """What differs of standings that are not what they have to be. ``tallies``: those that have none which is."""
         differences = []
         known = set()
         for at, user_id, tally, sort in kept:

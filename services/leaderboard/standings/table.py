@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from operator import attrgetter
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from sqlalchemy import Select, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -50,6 +50,18 @@ class KeptStanding(NamedTuple):
     tally: Tally | None
     sort: int | None
 
+    @staticmethod
+    def text(at: Place, user_id: int, tally: Tally, sort: int) -> str:
+        """What `scan_kept` gives of a standing that is not removed."""
+        score, sessions, reached = tally
+        return f"{at.board_id} {at.period_id} {user_id} {score} {sort} {sessions} {reached}"
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        board_id, period_id, user_id, score, sort, sessions, reached = text.split(" ")
+        tally = None if score == "-" else Tally(int(score), int(sessions), int(reached))
+        return cls(Place(int(board_id), int(period_id)), int(user_id), tally, None if sort == "-" else int(sort))
+
 
 async def list_players(connection: AsyncConnection, after: int, limit: int) -> Sequence[int]:
     """The next players who have standings, by id."""
@@ -69,17 +81,15 @@ async def list_places(connection: AsyncConnection) -> list[Place]:
     return [Place(*row) for row in await connection.execute(places)]
 
 
-async def scan_kept(connection: AsyncConnection, after: int, upto: int) -> list[KeptStanding]:
-    """Every standing of the players after one and up to another, in one value as `scan_rows`."""
+async def scan_kept(connection: AsyncConnection, after: int, upto: int) -> set[str]:
+    """Every standing of the players after one and up to another, as texts: almost all are what is expected, and are not parsed.
+
+    Read in one value, as `scan_rows`.
+    """
     rows = await connection.exec_driver_sql(_SCAN_KEPT, (after, upto))
     row: tuple[str | None, int] = tuple(rows.one())
     text, count = row
-    kept = []
-    for line in text.split("\n") if text else []:
-        board_id, period_id, user_id, score, sort, sessions, reached = line.split(" ")
-        tally = None if score == "-" else Tally(int(score), int(sessions), int(reached))
-        at = Place(int(board_id), int(period_id))
-        kept.append(KeptStanding(at, int(user_id), tally, None if sort == "-" else int(sort)))
+    kept = set(text.split("\n") if text else [])
     if len(kept) != count:
         raise RuntimeError(f"{len(kept)} standings of {count}")  # a server may cut short what is longer than it allows
     return kept
