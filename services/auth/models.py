@@ -158,5 +158,4 @@ class PasswordAttempts(AuthBase):
     failures: Mapped[int] = mapped_column(INTEGER(unsigned=True), comment="attempts since the last right password")
     attempt_id: Mapped[bytes] = mapped_column(BINARY(16), comment="the last attempt that was let through")
     delayed_until: Mapped[datetime] = mapped_column(UTCDateTime, comment="until then no password is looked at")
-    refusals: Mapped[int] = mapped_column(INTEGER(unsigned=True), comment="attempts that this delay turned away")
     counted_at: Mapped[datetime] = mapped_column(UTCDateTime)

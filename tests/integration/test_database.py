@@ -20,6 +20,7 @@ from services.auth.models import AuthBase
 from services.leaderboard.models import LeaderboardBase
 from services.local.stack import Stack
 from tests.histories import connect, migrating, own_history
+from tests.system import rows
 
 TABLES = {
     "auth": {
@@ -329,3 +330,17 @@ def test_running_it_again_changes_the_passwords_to_those_of_the_settings(
             connect(settings, "auth", settings.auth_mysql_password)
     finally:
         ensure_accounts(settings)
+
+
+def test_passwords_that_were_tried_in_vain_stay_counted(settings: MigrationSettings) -> None:
+    upgrade(settings)
+    with migrating(settings) as connection:
+        rows(
+            connection,
+            "INSERT INTO password_attempts VALUES (REPEAT('k', 32), 7, REPEAT('a', 16), '2026-11-25 12:00:00', NOW(6))",
+        )
+        counted = rows(connection, "SELECT * FROM password_attempts")
+        downgrade(settings, "0012")
+        assert rows(connection, "SELECT refusals FROM password_attempts") == [(0,)]
+        upgrade(settings)
+        assert rows(connection, "SELECT * FROM password_attempts") == counted

@@ -17,12 +17,11 @@ from services.common.mysql.database import UTCDateTime
 # cannot overflow.
 _COUNT = text(
     """
-    INSERT INTO password_attempts (account_key, failures, attempt_id, delayed_until, refusals, counted_at)
-    VALUES (:account_key, 1, :attempt_id, :now, 0, :now)
+    INSERT INTO password_attempts (account_key, failures, attempt_id, delayed_until, counted_at)
+    VALUES (:account_key, 1, :attempt_id, :now, :now)
     ON DUPLICATE KEY UPDATE
         attempt_id = IF(failures <= :free OR delayed_until <= :now, :attempt_id, attempt_id),
         failures = IF(attempt_id = :attempt_id, failures + 1, failures),
-        refusals = IF(attempt_id = :attempt_id, 0, refusals + 1),
         counted_at = IF(attempt_id = :attempt_id, :now, counted_at),
         delayed_until = CASE
             WHEN attempt_id <> :attempt_id THEN delayed_until
@@ -79,11 +78,10 @@ class Delays:
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """What was found when an attempt was counted. ``refusals``: how many this delay has turned away, this one included."""
+    """What was found when an attempt was counted. ``admitted``: whether it was let through."""
 
     admitted: bool
     delayed_until: datetime
-    refusals: int
 
 
 async def count(connection: AsyncConnection, attempt: Attempt, delays: Delays, now: datetime) -> Count:
@@ -91,9 +89,9 @@ async def count(connection: AsyncConnection, attempt: Attempt, delays: Delays, n
     values = {"account_key": attempt.key, "attempt_id": attempt.attempt_id, "now": now}
     await connection.execute(_COUNT, values | {"free": delays.free, "delay": delays.first, "longest": delays.longest})
     row = PasswordAttempts
-    found = select(row.attempt_id, row.delayed_until, row.refusals).where(row.account_key == attempt.key)
-    last, delayed_until, refusals = (await connection.execute(found)).one()
-    return Count(last == attempt.attempt_id, delayed_until, refusals)
+    found = select(row.attempt_id, row.delayed_until).where(row.account_key == attempt.key)
+    last, delayed_until = (await connection.execute(found)).one()
+    return Count(last == attempt.attempt_id, delayed_until)
 
 
 async def clear(connection: AsyncConnection, attempt: Attempt) -> None:
