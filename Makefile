@@ -21,8 +21,11 @@ run: $(PACKAGES) ## Run everything on this machine at http://localhost:8080 unti
 dev: $(PACKAGES) ## The same, restarting services when their code changes, with their logs on the terminal
 	@$(LOCAL) dev
 
+# Services that run are stopped once the new ones are built: a migration may refuse to begin while they use the database.
 up: ## Run everything in containers
-	@docker compose up --build --detach --wait
+	@docker compose build
+	@docker compose stop auth leaderboard 2>/dev/null || true # there may be none
+	@docker compose up --detach --wait
 	@echo "The leaderboard is at http://localhost:$$(docker compose port gateway 8080 | sed 's/.*://') (make down stops it)"
 
 down: ## Stop the containers; the data is kept

@@ -18,6 +18,8 @@ log = structlog.get_logger(__name__)
 # The server is there, but says no: waiting does not help.
 _REFUSALS = frozenset({1044, 1045, 1698})
 _NO_SUCH_GRANT = 1147
+STOPPING_SECONDS = 5.0
+"""So long MySQL may take to notice that a process has ended."""
 
 
 def ensure_accounts(settings: MigrationSettings) -> None:
@@ -43,6 +45,30 @@ def ensure_accounts(settings: MigrationSettings) -> None:
             connection.execute(
                 text(f"GRANT ALL ON `{settings.mysql_database}`.* TO {_account(settings.migrate_mysql_user)} WITH GRANT OPTION")
             )
+    finally:
+        engine.dispose()
+
+
+class StillRunning(SystemExit):
+    """A service uses the database, and must not while it is changed."""
+
+
+def require_stopped(settings: MigrationSettings, account: str) -> None:
+    """Return when nobody is connected to the database by this account. Raises StillRunning when somebody stays."""
+    engine = create_engine(settings.admin_url, hide_parameters=True)
+    deadline = time.monotonic() + STOPPING_SECONDS
+    try:
+        with engine.connect() as connection:
+            while True:
+                connections = connection.execute(text("SHOW PROCESSLIST")).mappings()
+                if not any(each["User"] == account and each["db"] == settings.mysql_database for each in connections):
+                    return
+                if time.monotonic() > deadline:
+                    raise StillRunning(
+                        f"Nothing was changed: a service still uses the database as {account}."
+                        " Stop every process of it, and start the migration again."
+                    )
+                time.sleep(0.1)
     finally:
         engine.dispose()
 

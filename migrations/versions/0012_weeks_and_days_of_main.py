@@ -1,8 +1,9 @@
 """The windows `week` and `day` of the board `main`. What was played in their current periods counts there.
 
-For logs of any size, while no service writes. Until the last step the windows are no board's, so nobody sees any of it. Each
-step may be done again: a run that was cut short is completed by the next one, on another day too. Values are this revision's
-own: the rules of the services go on, and what it did stays.
+For logs of any size, while no service writes: else what a process stores meanwhile would be in no week and no day, and a player
+who leaves could come back. So it refuses to begin while one is connected. Until the last step the windows are no board's, so
+nobody sees any of it. Each step may be done again: a run that was cut short is completed by the next one, on another day too.
+Values are this revision's own: the rules of the services go on, and what it did stays.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -13,7 +14,9 @@ from typing import NamedTuple
 
 import sqlalchemy as sa
 import structlog
-from alembic import op
+from alembic import context, op
+
+from migrations.accounts import require_stopped
 
 revision = "0012"
 down_revision = "0011"
@@ -57,6 +60,8 @@ class _Period(NamedTuple):
 
 
 def upgrade() -> None:
+    settings = context.config.attributes["settings"]
+    require_stopped(settings, settings.leaderboard_mysql_user)
     connection = op.get_bind()
     _add_windows(connection)
     periods = _make_periods(connection)

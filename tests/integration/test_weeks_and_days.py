@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import pytest
 from sqlalchemy import Engine, event
 
+from migrations.accounts import StillRunning
 from migrations.history import downgrade, upgrade
 from migrations.settings import MigrationSettings
 from services.common.mysql.database import Database
@@ -21,7 +22,7 @@ from services.leaderboard.rules.calendar import DAY, WEEK
 from services.leaderboard.rules.places import ALL_TIME, MAIN, MAIN_BOARD_ID, MOST_PLACES, Place, pack, unpack
 from services.leaderboard.rules.ranking import Session, Tally, fold
 from services.local.stack import Stack
-from tests.histories import migrating, own_history
+from tests.histories import connect, migrating, own_history
 from tests.system import rows
 
 MySQL = Any  # pymysql.Connection, which is generic to the type checker alone
@@ -230,6 +231,20 @@ async def test_the_services_agree(settings: MigrationSettings, mysql: MySQL) -> 
     assert [each for each in check.differences if "period" in each] == []
     assert check.standings > len(in_all_time(mysql))
     assert unchanged.outcome == "unchanged"
+
+
+def test_it_does_not_begin_while_a_service_may_store_sessions(
+    settings: MigrationSettings, mysql: MySQL, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("migrations.accounts.STOPPING_SECONDS", 0.5)
+    log = a_log(mysql, Random(7), 100)
+    before = everything(mysql)
+    with connect(settings, settings.leaderboard_mysql_user, settings.leaderboard_mysql_password):
+        with pytest.raises(StillRunning, match="Stop every process of it"):
+            upgrade(settings)
+        assert everything(mysql) == before
+    upgrade(settings)
+    holds(mysql, log)
 
 
 def test_ended_before_any_statement_it_is_completed_by_the_next_run(settings: MigrationSettings, mysql: MySQL) -> None:
