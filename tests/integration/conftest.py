@@ -1,6 +1,7 @@
 """What tests of the writer, of the ranking index, and of what auth keeps, share."""
 
 from collections.abc import AsyncIterator, Iterator, Mapping
+from typing import Any
 
 import pymysql.cursors
 import pytest
@@ -15,6 +16,7 @@ from services.leaderboard.settings import LeaderboardSettings
 from services.local.redis import RedisServer
 from services.local.stack import Stack
 from tests.playing import own_database
+from tests.processes import CLOSES_MS, PERIOD, UPWARDS, Process, processing
 from tests.ranked import indexing
 from tests.reading import Both, Weeks, both_ways, drive_two_weeks, indexed
 from tests.servers import pair
@@ -97,6 +99,35 @@ def index(both: tuple[IndexWriter, RankingIndex]) -> IndexWriter:
 @pytest.fixture
 def reads(both: tuple[IndexWriter, RankingIndex]) -> RankingIndex:
     return both[1]
+
+
+# More places than one.
+
+
+@pytest.fixture
+def boards(mysql: Any) -> Iterator[Any]:
+    """MySQL, with a second board and a period of it."""
+    with mysql.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO boards (id, version, name, title, metric, aggregate, direction, rule, min_score, max_score,"
+            " show_extra, state) VALUES (%s, 1, 'upwards', '', 'score', 'best', 'ascending', NULL, -1000, 1000, 0, 'active')",
+            (UPWARDS,),
+        )
+        cursor.execute(
+            "INSERT INTO periods (id, board_id, window_id, number, starts_at, ends_at, closes_at, state)"
+            " VALUES (%s, %s, 1, 0, NOW(6), FROM_UNIXTIME(%s), FROM_UNIXTIME(%s), 'open')",
+            (PERIOD, UPWARDS, CLOSES_MS / 1000, CLOSES_MS / 1000),
+        )
+    yield mysql
+    with mysql.cursor() as cursor:
+        cursor.execute("DELETE FROM boards WHERE id <> 1")
+        cursor.execute("TRUNCATE TABLE periods")
+
+
+@pytest.fixture
+async def process(settings: LeaderboardSettings, boards: object, redis: Redis) -> AsyncIterator[Process]:
+    async with processing(settings) as process:
+        yield process
 
 
 # Boards with two weeks behind them.
