@@ -20,7 +20,6 @@ from services.leaderboard.rules.standings import End, Neighbours, PlayerScore, S
 from services.leaderboard.standings import queries, rendering, table
 
 _END = r"-?[0-9]{1,16}-[1-9][0-9]{0,19}"
-_NOBODY = Neighbours([], 0, 0)
 # A period may have expired since.
 _KNOWN_SECONDS = 1.0
 _MOST_VIEWS = 10_000
@@ -70,7 +69,7 @@ class BoardReads:
         place = view.shown.place
         after = None if cursor is None else _end(view.listing.decode(cursor))
         if place is None or view.style is None:
-            return RenderedPage.of(rendering.board_page(view.head, _NOBODY, {}, 0, None, None))
+            return RenderedPage.of(rendering.board_page(view.head, Neighbours([], offset, 0), {}, 0, None, None))
         return await self._reads.page(place, view.style, Span(limit, 0 if after else offset, after))
 
     async def rank(self, asked: Asked, user_id: int) -> bytes:

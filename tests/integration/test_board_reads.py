@@ -91,6 +91,8 @@ async def test_a_period_in_which_nobody_has_played_is_empty(services: Both, acco
         for client in services:  # without an index, there is no generation
             page = await client.get(f"{API}/boards/quiet/top{query}")
             assert page.json() == head | {"top": [], "offset": 0, "generation": None, "next_cursor": None}
+            later = await client.get(f"{API}/boards/quiet/top{query or '?'}&offset=5")
+            assert later.json() == page.json() | {"offset": 5}
             seen = await client.get(f"{API}/boards/quiet/top{query}", headers={"If-None-Match": page.headers["etag"]})
             assert seen.status_code == 304
             for path in ("rank/1", "around/1", "around/me"):
