@@ -7,20 +7,23 @@ production setting would have to switch off.
 """
 
 import asyncio
-from collections import Counter
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from random import uniform
+from time import time
 from typing import Any
 
 import httpx
 import pytest
 
 from services.leaderboard.index.writer import APPLY
+from services.leaderboard.operate import boards
 from services.leaderboard.settings import LeaderboardSettings
 from services.local.processes import Process
 from services.local.stack import Stack
 from services.local.web import Service
 from tests.faults.conftest import StartProcess
+from tests.faults.load import AT_ONCE, BOARDS, ROLLOVER_SECONDS, Load
 from tests.faults.proofs import Proof
 from tests.faults.proxy import COMMIT, Fault, Proxy, proxying
 from tests.playing import send, submit
@@ -43,34 +46,8 @@ PLACES = {
     "applied, and not heard of it": ("redis", Fault.REPLY_SWALLOWED, TELLS, False),
     "answered, and the outbox not emptied": ("mysql", Fault.DELAYED, FORGETS, False),
 }
-
-
-class Load:
-    """Players who submit without pause, each one session after the other, until the process does not answer any more."""
-
-    def __init__(self, accounts: Accounts, first_id: int, players: int = 8) -> None:
-        self.user_ids = range(first_id, first_id + players)
-        self.acknowledged: list[tuple[int, int]] = []
-        self.unanswered: Counter[int] = Counter()
-        self.warm = asyncio.Event()
-        self._headers = {user_id: accounts.new(user_id=user_id) for user_id in self.user_ids}
-
-    async def run(self, url: str) -> None:
-        async with httpx.AsyncClient(base_url=url) as client, asyncio.TaskGroup() as playing:
-            for user_id in self.user_ids:
-                playing.create_task(self._play(client, user_id))
-
-    async def _play(self, client: httpx.AsyncClient, user_id: int) -> None:
-        while True:
-            try:
-                answer = await send(client, self._headers[user_id], 1)
-            except httpx.TransportError:
-                self.unanswered[user_id] += 1
-                return
-            assert answer.status_code == 201, answer.text
-            self.acknowledged.append((answer.json()["session_id"], user_id))
-            if len(self.acknowledged) >= 20 * len(self.user_ids):
-                self.warm.set()
+# Until a process that has just started is under load.
+WARM_SECONDS = 2
 
 
 @asynccontextmanager
@@ -82,27 +59,30 @@ async def administrator(stack: Stack) -> AsyncIterator[Any]:
         connection.close()
 
 
-async def end_under_load(stack: Stack, service: Service, load: Load, end: Callable[[Process], None], proof: Proof) -> int:
-    """End the process while it stores sessions; hold what is stored against what was answered. Gives how many were not."""
+async def end_under_load(
+    stack: Stack, service: Service, load: Load, end: Callable[[Process], None], proof: Proof, at: float | None = None
+) -> int:
+    """End the process while it stores sessions; hold what is stored against what was answered. Gives how many were not.
+
+    ``at``: so many seconds after some window starts anew, or before.
+    """
+    if at is not None:
+        await asyncio.sleep((at - WARM_SECONDS - time()) % ROLLOVER_SECONDS)
+    watching = asyncio.create_task(load.watch(stack.leaderboard.url))
     running = asyncio.create_task(load.run(service.url))
     warm = asyncio.create_task(load.warm.wait())
     await asyncio.wait([running, warm], return_when=asyncio.FIRST_COMPLETED)
     warm.cancel()
+    if at is not None:
+        await asyncio.sleep((at - time()) % ROLLOVER_SECONDS)
+        proof.did("processes killed around a rollover")
     end(service)
     await running
+    watching.cancel()
+    with suppress(asyncio.CancelledError):
+        await watching
     async with administrator(stack) as connection:
-        rows(connection, "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-        connection.begin()  # both tables as they are at one moment
-        of_ours = "user_id BETWEEN %s AND %s"
-        bounds = load.user_ids[0], load.user_ids[-1]
-        stored = rows(connection, f"SELECT id, user_id FROM game_sessions WHERE {of_ours}", *bounds)
-        standings = rows(connection, f"SELECT user_id, score, sessions FROM standings WHERE {of_ours}", *bounds)
-    sessions = Counter(user_id for _, user_id in stored)
-    proof.did("sessions acknowledged", len(load.acknowledged))
-    proof.find("acknowledged sessions lost", set(load.acknowledged) - set(stored))
-    proof.find("sessions acknowledged twice", set((Counter(load.acknowledged) - Counter(set(load.acknowledged))).elements()))
-    proof.find("players with a session counted twice, or not", set(standings) ^ {(u, n, n) for u, n in sessions.items()})
-    return len(stored) - len(load.acknowledged)
+        return load.is_counted_once(connection, proof)
 
 
 async def test_a_killed_process_takes_no_acknowledged_session_along_and_counts_none_twice(
@@ -113,11 +93,14 @@ async def test_a_killed_process_takes_no_acknowledged_session_along_and_counts_n
     rounds: Callable[[int, int], int],
     proof: Proof,
 ) -> None:
+    """Every second one within a second of when a window starts anew."""
+    await boards.apply(stack_settings, BOARDS.encode())
     with proof.progress("kills under load", rounds(3, 100)) as bar:
         for round_ in range(rounds(3, 100)):
             load = Load(accounts, 1_881_000 + 100 * round_)
-            unanswered = await end_under_load(stack, await start_process(), load, Process.kill, proof)
-            assert unanswered <= len(load.user_ids)  # at most what was under way
+            at = uniform(-1, 1) if round_ % 2 else None
+            unanswered = await end_under_load(stack, await start_process(), load, Process.kill, proof, at)
+            assert unanswered <= AT_ONCE * len(load.user_ids)  # at most what was under way
             proof.did("processes killed under load")
             # The processes that live on tell the index what the killed one could not.
             await proof.whole(stack_settings, within=5)
@@ -127,6 +110,7 @@ async def test_a_killed_process_takes_no_acknowledged_session_along_and_counts_n
 async def test_a_process_that_is_asked_to_leave_answers_all_that_it_stores(
     stack: Stack, start_process: StartProcess, accounts: Accounts, stack_settings: LeaderboardSettings, proof: Proof
 ) -> None:
+    await boards.apply(stack_settings, BOARDS.encode())
     service = await start_process()
     assert await end_under_load(stack, service, Load(accounts, 882_000), Process.terminate, proof) == 0
     assert await asyncio.to_thread(service.wait_stopped, 10)
