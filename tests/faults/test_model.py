@@ -64,6 +64,7 @@ looks = st.builds(
     limit=st.integers(1, 5),
     offset=st.integers(0, 9),
 )
+BY_RULE: Body = {"metrics": {"laps": 1}, "tags": {"track": "alps"}}
 EVERYWHERE: Body = {"score": 1, "metrics": {"laps": 1}, "boards": [*Model([]).boards]}
 
 
@@ -110,7 +111,7 @@ class Machine(RuleBasedStateMachine):
     def everyone_plays(self, drawn: Sequence[tuple[int, bool]]) -> None:
         """A board with everybody on it, for what comes to be about somebody."""
         for player, (score, with_key) in enumerate(drawn):
-            self.submit_one(player, player % PROCESSES, {"score": score}, "a" if with_key else None)
+            self.submit_one(player, player % PROCESSES, BY_RULE | {"score": score}, "a" if with_key else None)
 
     @rule(played=st.lists(st.tuples(players, processes, bodies, keys), min_size=1, max_size=8))
     def play(self, played: list[tuple[int, int, Body, str | None]]) -> None:
@@ -229,7 +230,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(played=st.lists(st.tuples(players, bodies), min_size=1, max_size=4))
     def play_over_a_rollover(self, played: list[tuple[int, Body]]) -> None:
-        """Once an example: from a second before a window starts anew until a second after."""
+        """Once an example: from a second before a window starts anew until a second after. What came before it comes again."""
         start = self.model.next_start(now() + AROUND_START)
         if start - now() > timedelta(seconds=self.patience):
             return
@@ -243,6 +244,7 @@ class Machine(RuleBasedStateMachine):
             for period in ("current", "previous"):
                 self.looks.page(number % PROCESSES, Asked(board.name, window.name, period), PLAYERS, 0)
             number += 1
+        self.repeat([(number % PROCESSES, number) for number in range(PLAYERS)])
 
     # Reading.
 
@@ -281,6 +283,7 @@ class Machine(RuleBasedStateMachine):
 
     def end(self) -> None:
         """Every place that there is, past ones too, is read through every process; and the log names no others."""
+        self.play_over_a_rollover([(0, EVERYWHERE)])
         self.subject.start_redis()
         self.subject.settle()
         for place in self.model.places():
