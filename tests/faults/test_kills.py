@@ -9,6 +9,7 @@ production setting would have to switch off.
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from random import uniform
 from time import time
 from typing import Any
@@ -26,7 +27,7 @@ from tests.faults.conftest import StartProcess
 from tests.faults.load import AT_ONCE, BOARDS, ROLLOVER_SECONDS, Load
 from tests.faults.proofs import Proof
 from tests.faults.proxy import COMMIT, Fault, Proxy, proxying
-from tests.playing import send, submit
+from tests.playing import get, send, submit
 from tests.system import Accounts, eventually, rows, rows_are_awaited
 
 pytestmark = pytest.mark.proof(2)
@@ -46,6 +47,14 @@ PLACES = {
     "applied, and not heard of it": ("redis", Fault.REPLY_SWALLOWED, TELLS, False),
     "answered, and the outbox not emptied": ("mysql", Fault.DELAYED, FORGETS, False),
 }
+LASTING = """
+[[boards]]
+name = "lasting"
+aggregate = "best"
+direction = "ascending"
+rule = { where = { track = "kills" } }
+windows = [{ name = "all" }, { name = "century", first = "2000-01-01T00:00:00", every = "5000 weeks" }]
+"""
 # Until a process that has just started is under load.
 WARM_SECONDS = 2
 
@@ -146,15 +155,20 @@ async def test_a_process_that_is_killed_at_any_step_leaves_a_session_that_counts
     proof: Proof,
     place: str,
 ) -> None:
+    """In each place where it counts: on two boards, one in two windows, each with an index."""
     ada = accounts.new("Ada", 1)
+    said: dict[str, Any] = {"tags": {"track": "kills"}}
     name, fault, message, arrives = PLACES[place]
+    await boards.apply(leaderboard_settings, LASTING.encode())
     async with victim(stack, start_process, leaderboard_settings, mysql_proxy) as (service, proxies):
         async with httpx.AsyncClient(base_url=service.url, timeout=30) as client:
-            await submit(client, ada, 5)
+            await submit(client, ada, 5, **said)
             await eventually(lambda: _is_empty(mysql))
+            for window in "all", "century":
+                await eventually(partial(_is_indexed, other, window), 20)
             proxy = proxies[name]
             proxy.strike(fault, message, after=STORES if message is COMMIT else b"")
-            asking = asyncio.create_task(send(client, ada, 7, "key"))
+            asking = asyncio.create_task(send(client, ada, 4, "key", **said))
             async with asyncio.timeout(20):
                 await proxy.struck.wait()
             if message is FORGETS:
@@ -167,10 +181,10 @@ async def test_a_process_that_is_killed_at_any_step_leaves_a_session_that_counts
         if not arrives:
             for each in proxies.values():
                 each.cut()
-        repeated = await submit(other, ada, 7, "key")
-    assert repeated["total_score"] == 12
-    assert rows(mysql, "SELECT COUNT(*), SUM(score) FROM game_sessions") == [(2, 12)]
-    assert rows(mysql, "SELECT score, sessions, version FROM standings") == [(12, 2, 2)]
+        repeated = await submit(other, ada, 4, "key", **said)
+    assert [each["score"] for each in repeated["standings"]] == [4, 4, 9]
+    assert rows(mysql, "SELECT COUNT(*), SUM(score) FROM game_sessions") == [(2, 9)]
+    assert rows(mysql, "SELECT score, sessions, version FROM standings ORDER BY score") == [(4, 2, 2), (4, 2, 2), (9, 2, 2)]
     proof.did("processes killed at an exact step")
     proof.find("sessions counted twice")
     await proof.whole(leaderboard_settings)
@@ -210,3 +224,7 @@ async def test_a_process_that_is_killed_while_its_session_is_stored_and_not_coun
 
 async def _is_empty(connection: Any) -> bool:
     return rows(connection, "SELECT COUNT(*) FROM outbox") == [(0,)]
+
+
+async def _is_indexed(client: httpx.AsyncClient, window: str) -> bool:
+    return (await get(client, f"boards/lasting/top?window={window}"))["generation"] is not None
