@@ -273,12 +273,11 @@ class Machine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         try:
-            error = sys.exception()
-            if error is None:
+            if sys.exception() is None:
                 self.end()
-            else:
-                self.errors.append(error)
         finally:
+            if isinstance(error := sys.exception(), Exception):  # whether of a step or of the end
+                self.errors.append(error)
             self.subject.close()
 
     def end(self) -> None:
