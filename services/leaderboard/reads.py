@@ -93,11 +93,11 @@ class Reads:
         """A player's score, how many are ahead of it, and how many are ranked. Raises PlayerNotFound."""
 
         async def load(connection: AsyncConnection) -> tuple[Position | None, int]:
-            total_players = await queries.count_players(connection, place.at)
             found = await queries.list_scores(connection, place.at, [user_id])
             if not found:
-                return None, total_players
-            ahead = await queries.count_ahead(connection, place.at, place.direction.sort(found[0].score))
+                return None, await queries.count_players(connection, place.at)
+            sort = place.direction.sort(found[0].score)
+            ahead, total_players = await queries.count_ahead_and_all(connection, place.at, sort)
             return Position(found[0], ahead), total_players
 
         answer = await self._index.rank(place, user_id)

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 
-from sqlalchemy import ColumnElement, Row, func, select
+from sqlalchemy import ColumnElement, Row, case, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.leaderboard.models import Player, SessionExtra, Standing
@@ -23,6 +23,14 @@ async def list_scores(connection: AsyncConnection, at: Place, user_ids: Collecti
 async def count_ahead(connection: AsyncConnection, at: Place, sort: int) -> int:
     """How many players are strictly ahead of a score that is ordered by ``sort``."""
     return await count(connection, *at_place(at), Standing.sort < sort)
+
+
+async def count_ahead_and_all(connection: AsyncConnection, at: Place, sort: int) -> tuple[int, int]:
+    """How many players are strictly ahead of a score that is ordered by ``sort``, and how many are ranked: in one pass."""
+    ahead = func.count(case((Standing.sort < sort, 1)))
+    ranked = select(ahead, func.count()).where(*at_place(at), Standing.sort.is_not(None))
+    found = (await connection.execute(ranked)).one()
+    return found[0], found[1]
 
 
 async def count_players(connection: AsyncConnection, at: Place) -> int:
