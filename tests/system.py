@@ -46,7 +46,7 @@ async def serving(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-async def eventually(condition: Callable[[], Awaitable[bool]], seconds: float = 5) -> None:
+async def eventually(condition: Callable[[], Awaitable[bool]], seconds: float = 20) -> None:
     """Return when ``condition`` holds; TimeoutError after ``seconds``. For what has no event that a test could await."""
     async with asyncio.timeout(seconds):
         while not await condition():  # noqa: ASYNC110 - see above
