@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from services.local.ports import LOOPBACK, free_port
+from services.local.ports import LOOPBACK
 from services.local.stack import Stack
 from services.local.web import Gateway
+from tests.gateways import gateway_before
 from tests.security.wire import HOST, exchange, get
 from tests.system import resident
 
@@ -33,11 +34,8 @@ MOST = 160
 @pytest.fixture
 def gateway(stack: Stack, tmp_path: Path) -> Iterator[Gateway]:
     """One of the test's own, whose memory nobody has used before."""
-    backends = {"AUTH_URL": stack.auth.url, "LEADERBOARD_URL": stack.leaderboard.url, "FRONTEND_URL": stack.page.url}
-    own = Gateway(tmp_path, address=LOOPBACK, port=free_port(), backends=backends)
-    own.start()
-    yield own
-    own.stop()
+    with gateway_before(stack, tmp_path) as own:
+        yield own
 
 
 def frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
