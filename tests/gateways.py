@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from services.local.gateway import GatewaySettings
 from services.local.ports import LOOPBACK, free_port
 from services.local.stack import Stack
 from services.local.web import Gateway
@@ -15,6 +16,7 @@ def gateway_before(
     folder: Path,
     kind: type[Gateway] = Gateway,
     *,
+    settings: GatewaySettings | None = None,
     auth_url: str | None = None,
     leaderboard_url: str | None = None,
     page_url: str | None = None,
@@ -25,7 +27,7 @@ def gateway_before(
         "LEADERBOARD_URL": leaderboard_url or stack.leaderboard.url,
         "FRONTEND_URL": page_url or stack.page.url,
     }
-    gateway = kind(folder, address=LOOPBACK, port=free_port(), backends=backends)
+    gateway = kind(folder, address=LOOPBACK, port=free_port(), backends=backends, settings=settings)
     gateway.start()
     try:
         yield gateway

@@ -97,5 +97,10 @@ def load_settings(settings: type[S]) -> S:
     try:
         return settings(_secrets_dir=os.environ.get("SECRETS_DIR") or None)
     except ValidationError as error:
-        faults = "; ".join(f"{'.'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors(include_input=False))
-        raise InvalidSettings(f"cannot start: {faults}") from None
+        raise refused(error) from None
+
+
+def refused(error: ValidationError) -> InvalidSettings:
+    """What is said of settings that are missing or malformed: each by its name."""
+    faults = "; ".join(f"{'.'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors(include_input=False))
+    return InvalidSettings(f"cannot start: {faults}")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from services.local import prerequisites
 from services.local.errors import LocalError
+from services.local.gateway import read_gateway_settings
 from services.local.ports import EVERYWHERE, LOOPBACK, require_free
 from services.local.secrets import SECRETS, ensure_env_file
 from services.local.stack import PLACES, Stack
@@ -43,6 +44,7 @@ def _run(folder: Path, env_file: Path, progress: Progress, *, reload: bool) -> N
     settings = {**ensure_env_file(env_file), **os.environ}  # as with compose, the environment goes before the file
     address = settings.get("BIND_ADDRESS") or LOOPBACK
     port = _port(settings)
+    around = read_gateway_settings(settings)
     require_free(port, address, command)
     prerequisites.require(prerequisites.TO_RUN, progress.step)
     stack = Stack(
@@ -52,6 +54,7 @@ def _run(folder: Path, env_file: Path, progress: Progress, *, reload: bool) -> N
         port=port,
         redis_memory=_redis_memory(settings),
         environment=_service_settings(settings, reload=reload),
+        around=around,
         reload=reload,
         report=progress.step,
     )

@@ -6,6 +6,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from services.local.gateway import GatewaySettings
 from services.local.mysql import ADMIN, MySqlServer
 from services.local.ports import LOOPBACK, free_port
 from services.local.processes import Process, stop_together, without_secrets
@@ -35,7 +36,8 @@ class Stack:
     """One system in one data folder. A context manager: started on entry, all of it stopped on exit.
 
     ``secrets`` holds what ``.env`` holds (see secrets.py); ``environment`` overrides settings of the migration and of both
-    services. With more than one leaderboard process the gateway sends requests to the first: the others have their own ``url``.
+    services; ``around`` says what is around the gateway. With more than one leaderboard process the gateway sends requests to
+    the first: the others have their own ``url``.
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class Stack:
         mysql_server: type[MySqlServer] = MySqlServer,
         redis_server: type[RedisServer] = RedisServer,
         environment: Mapping[str, str] | None = None,
+        around: GatewaySettings | None = None,
         reload: bool = False,
         report: Callable[[str], None] = lambda step: None,
     ) -> None:
@@ -57,6 +60,7 @@ class Stack:
         self.logs = self.folder / "logs"
         self._secrets = dict(secrets)
         self._settings = {**(environment or {}), **({"RELOAD": "1"} if reload else {})}
+        self._around = around or GatewaySettings()
         self._report = report
         self._lock = Lock(self.folder)
         self._started: list[Process] = []
@@ -90,6 +94,7 @@ class Stack:
             port=port or free_port(),
             log=self.log_of("gateway"),
             backends={"AUTH_URL": self.auth.url, "LEADERBOARD_URL": self.leaderboard.url, "FRONTEND_URL": self.page.url},
+            settings=self._around,
         )
 
     # Where everything is.
@@ -227,5 +232,6 @@ class Stack:
             "MYSQL_DATABASE": self.database,
             "REDIS_URL": self.redis.service_url,
             **self._settings,
+            "FORWARDED_ALLOW_IPS": self._around.believed(LOOPBACK),
             **{name.upper(): self._secrets[name.upper()] for name in CONSUMERS[consumer]},
         }

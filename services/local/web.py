@@ -13,6 +13,7 @@ import yaml
 
 from services.local import ROOT
 from services.local.errors import LocalError, MissingPrerequisite
+from services.local.gateway import GatewaySettings
 from services.local.ports import EVERYWHERE, LOOPBACK, free_port
 from services.local.processes import Process, without_secrets
 from services.local.programs import find_from_environment
@@ -56,7 +57,7 @@ class Service(Process):
         return [sys.executable, "-m", self._module]
 
     def environment(self) -> Mapping[str, str]:
-        return {**self._environment, "LISTEN_HOST": LOOPBACK, "LISTEN_PORT": str(self.port), "FORWARDED_ALLOW_IPS": LOOPBACK}
+        return {"FORWARDED_ALLOW_IPS": LOOPBACK, **self._environment, "LISTEN_HOST": LOOPBACK, "LISTEN_PORT": str(self.port)}
 
     def is_ready(self) -> bool:
         """Whether its own readiness check says so."""
@@ -68,12 +69,22 @@ class Gateway(Process):
 
     start_seconds = 30.0
 
-    def __init__(self, folder: Path, *, address: str, port: int, backends: Mapping[str, str], log: Path | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        address: str,
+        port: int,
+        backends: Mapping[str, str],
+        settings: GatewaySettings | None = None,
+        log: Path | None = None,
+    ) -> None:
         super().__init__("gateway", log or folder / "gateway.log")
         self.folder = folder
         self.address = address
         self.port = port
         self._backends = backends
+        self._settings = settings or GatewaySettings()
 
     @property
     def url(self) -> str:
@@ -84,7 +95,8 @@ class Gateway(Process):
     def prepare(self) -> None:
         """Write the static configuration for this machine."""
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        configuration: dict[str, Any] = yaml.safe_load((ROOT / "gateway" / "traefik.yaml").read_text(encoding="utf-8"))
+        text = (ROOT / "gateway" / "traefik.yaml").read_text(encoding="utf-8")
+        configuration: dict[str, Any] = yaml.safe_load(self._settings.static(text))
         entry_points = configuration.get("entryPoints", {})
         if PUBLISHED_ENTRY_POINT not in entry_points:
             raise LocalError(f"gateway/traefik.yaml has no entry point named {PUBLISHED_ENTRY_POINT}")
@@ -100,7 +112,7 @@ class Gateway(Process):
         return [_from_environment("traefik"), f"--configFile={self.configuration_file}"]
 
     def environment(self) -> Mapping[str, str]:
-        return {**without_secrets(os.environ), **self._backends}
+        return {**without_secrets(os.environ), **self._settings.environment(), **self._backends}
 
     def is_ready(self) -> bool:
         """Whether it routes: the page is behind its last rule, so that comes once every file was read."""

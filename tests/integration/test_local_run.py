@@ -204,6 +204,31 @@ def test_a_memory_that_is_no_size_is_said_in_one_line_before_anything_starts(sta
     assert not runner.folder.joinpath("redis").exists()
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("TRUSTED_PROXIES", "proxy.example", "TRUSTED_PROXIES: 'proxy.example' is no address"),
+        ("PROXIES", "1", "PROXIES: where there are proxies in front, TRUSTED_PROXIES must name their addresses"),
+    ],
+)
+def test_what_cannot_be_around_the_gateway_is_said_in_one_line_before_anything_starts(
+    start: Start, name: str, value: str, said: str
+) -> None:
+    runner = start(**{name: value})
+    assert runner.process.wait(60) == 1
+    assert runner.errors.startswith(f"cannot start: {said}")
+    assert runner.errors.count("\n") == 1
+    assert not runner.folder.joinpath("mysql").exists()
+
+
+def test_what_is_around_the_gateway_can_be_said_in_the_environment_and_in_the_file(start: Start, tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("TRUSTED_PROXIES=127.0.0.1\n", encoding="utf-8")
+    runner = start(tmp_path, PROXIES="1").wait_running()
+    answer = httpx.get(f"{runner.url}/api/leaderboard/top", headers={"X-Forwarded-Proto": "https"})
+    assert "strict-transport-security" in answer.headers
+    assert runner.end(signal.SIGINT) == 0
+
+
 def test_ctrl_c_stops_everything_and_leaves_no_process(start: Start) -> None:
     runner = start().wait_running()
     pids = runner.pids()

@@ -2,17 +2,18 @@
 
 import ssl
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from http.client import HTTPSConnection
-from pathlib import Path
 
 import httpx
 import pytest
 import yaml
 
-from services.local.ports import LOOPBACK, free_port
+from services.local.gateway import GatewaySettings
+from services.local.ports import LOOPBACK
 from services.local.stack import Stack
 from services.local.web import PUBLISHED_ENTRY_POINT, Gateway
+from tests.gateways import gateway_before
 from tests.security.wire import HOST, exchange, get
 from tests.system import PASSWORD, bearer
 
@@ -49,37 +50,18 @@ class TlsGateway(Gateway):
             connection.close()
 
 
-class ProxiedGateway(Gateway):
-    """The gateway as it is configured, and told of the one proxy in front of it: this test."""
-
-    def prepare(self) -> None:
-        super().prepare()
-        configuration = yaml.safe_load(self.configuration_file.read_text(encoding="utf-8"))
-        configuration["entryPoints"][PUBLISHED_ENTRY_POINT]["forwardedHeaders"] = {"trustedIPs": [LOOPBACK]}
-        self.configuration_file.write_text(yaml.safe_dump(configuration), encoding="utf-8")
-
-    def environment(self) -> Mapping[str, str]:
-        return {**super().environment(), "PROXIES": "1"}
-
-
-def running(kind: type[Gateway], stack: Stack, folder: Path) -> Iterator[str]:
-    backends = {"AUTH_URL": stack.auth.url, "LEADERBOARD_URL": stack.leaderboard.url, "FRONTEND_URL": stack.page.url}
-    gateway = kind(folder, address=LOOPBACK, port=free_port(), backends=backends)
-    gateway.start()
-    try:
-        yield gateway.url
-    finally:
-        gateway.stop()
-
-
 @pytest.fixture(scope="module")
 def tls_url(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    yield from running(TlsGateway, stack, tmp_path_factory.mktemp("tls"))
+    with gateway_before(stack, tmp_path_factory.mktemp("tls"), TlsGateway) as gateway:
+        yield gateway.url
 
 
 @pytest.fixture(scope="module")
 def proxied_url(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    yield from running(ProxiedGateway, stack, tmp_path_factory.mktemp("proxied"))
+    """Of a gateway that is told of the one proxy in front of it: this test."""
+    settings = GatewaySettings(trusted_proxies=LOOPBACK)
+    with gateway_before(stack, tmp_path_factory.mktemp("proxied"), settings=settings) as gateway:
+        yield gateway.url
 
 
 async def test_browsers_are_told_to_stay_with_tls_for_a_year_hosts_below_included(tls_url: str, gateway_url: str) -> None:

@@ -10,6 +10,7 @@ from services.auth.settings import AuthSettings
 from services.common.settings import ServiceSettings
 from services.leaderboard.settings import LeaderboardSettings
 from services.local import ROOT
+from services.local.gateway import GatewaySettings
 
 # What compose.yaml itself decides: where things are, which accounts there are, and that code does not change.
 DECIDED = {"redis_user", "mysql_port", "mysql_database", "auth_mysql_user", "leaderboard_mysql_user", "redis_cluster", "reload"}
@@ -28,6 +29,15 @@ def test_every_setting_can_be_set(compose: Any, service: str, settings: type[Ser
     }
     assert known - told.keys() == {name.upper() for name in DECIDED} & known
     assert told.keys() - known == {"SECRETS_DIR"}
+
+
+def test_what_is_around_the_gateway_is_looked_at_before_it_starts_and_told_to_it(compose: Any) -> None:
+    checked, gateway = compose["services"]["gateway-settings"], compose["services"]["gateway"]
+    assert checked["environment"].keys() == {name.upper() for name in GatewaySettings.model_fields}
+    assert checked["environment"].items() <= gateway["environment"].items()
+    assert gateway["depends_on"]["gateway-settings"] == {"condition": "service_completed_successfully"}
+    assert gateway["command"] == [f"--configFile={checked['command'][-1]}"]
+    assert gateway["command"][0] in gateway["healthcheck"]["test"]
 
 
 def _parts(field: Any) -> tuple[Any, ...]:

@@ -3,14 +3,14 @@
 import re
 
 import pytest
-from pydantic import SecretStr
+from pydantic import BaseModel, SecretStr
 from pydantic_core import PydanticUndefined
-from pydantic_settings import BaseSettings
 
 from migrations.settings import MigrationSettings
 from services.auth.settings import AuthSettings
 from services.leaderboard.settings import LeaderboardSettings
 from services.local import ROOT
+from services.local.gateway import GatewaySettings
 from services.local.secrets import SECRETS
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -18,7 +18,8 @@ ROWS = {
     name: (default.strip("`"), owners)
     for name, default, owners in re.findall(r"^\| `([A-Z0-9_]+)` \| (.+?) \| (.+?) \|", README, re.MULTILINE)
 }
-SETTINGS: dict[str, type[BaseSettings]] = {
+SETTINGS: dict[str, type[BaseModel]] = {
+    "gateway": GatewaySettings,
     "auth": AuthSettings,
     "leaderboard": LeaderboardSettings,
     "migration": MigrationSettings,

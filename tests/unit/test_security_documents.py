@@ -9,6 +9,7 @@ from services.auth.audit.events import Event
 from services.auth.settings import AuthSettings
 from services.leaderboard.settings import LeaderboardSettings
 from services.local import ROOT
+from services.local.gateway import GatewaySettings
 
 DOCUMENTS = {name: (ROOT / "docs" / name).read_text(encoding="utf-8") for name in ("security.md", "asvs.md")}
 TESTS = {
@@ -104,7 +105,9 @@ def test_every_path_and_every_link_leads_somewhere(name: str) -> None:
 
 def test_settings_and_events_are_called_by_their_names() -> None:
     text = DOCUMENTS["security.md"]
-    known = {name.upper() for settings in (AuthSettings, LeaderboardSettings) for name in settings.model_fields}
+    known = {
+        name.upper() for settings in (AuthSettings, LeaderboardSettings, GatewaySettings) for name in settings.model_fields
+    }
     named = {
         word for word in re.findall(r"`([A-Z]+(?:_[A-Z]+)+)(?:=[^`]*)?`", text) if word not in {"SERVICE_NAMES", "BIND_ADDRESS"}
     }
