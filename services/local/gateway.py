@@ -1,12 +1,13 @@
-"""What the gateway is told beside its files: the proxies in front of it.
+"""What the gateway is told beside its files: the other origins that may ask, and the proxies in front of it.
 
-``python -m services.local.gateway FROM TO`` checks them, as the environment names them, and writes the static configuration
+``python -m services.local.gateway FROM TO`` checks both, as the environment names them, and writes the static configuration
 that Traefik is to read: that file takes no variables, and beside it Traefik looks at no argument. compose.yaml runs it before
 the gateway. It needs nothing but what the services' image has.
 """
 
 import json
 import os
+import re
 import sys
 from collections.abc import Mapping
 from ipaddress import ip_network
@@ -18,11 +19,30 @@ from pydantic_core import PydanticCustomError
 
 from services.common.settings import refused
 
+ANY = "*"
+# An origin as browsers write it (RFC 6454, section 6.2). `null` is that of a file, and of a sandboxed frame.
+_ORIGIN = re.compile(r"null|file://|[a-z][a-z0-9+.-]*://(?:[a-z0-9_-]+(?:\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
+_DEFAULT_PORTS = ("http", ":80"), ("https", ":443")
 _NO_PROXIES = "trustedIPs: []"
 
 
 def _parts(text: str) -> list[str]:
     return [part.strip() for part in text.split(",")]
+
+
+def _origins(text: str) -> str:
+    """A list of origins as it came, each part without blanks. Raises what pydantic tells as a fault."""
+    parts = _parts(text)
+    for origin in parts:
+        if not _is_origin(origin) and parts != [ANY]:
+            form = "{origin} is no origin. Browsers write one as https://game.example, http://localhost:5173 or null; * is all"
+            raise PydanticCustomError("origin", form, {"origin": repr(origin)})
+    return ",".join(parts)
+
+
+def _is_origin(text: str) -> bool:
+    usual = any(text.startswith(scheme + "://") and text.endswith(port) for scheme, port in _DEFAULT_PORTS)
+    return _ORIGIN.fullmatch(text) is not None and not usual
 
 
 def _networks(text: str) -> str:
@@ -44,6 +64,9 @@ def _networks(text: str) -> str:
 class GatewaySettings(BaseModel):
     """What an operator says of what is around the gateway."""
 
+    allowed_origins: Annotated[str, AfterValidator(_origins)] | None = Field(
+        None, description="comma-separated origins whose pages may use the API, or * for all"
+    )
     trusted_proxies: Annotated[str, AfterValidator(_networks)] | None = Field(
         None, description="comma-separated addresses or networks of the proxies in front of the gateway"
     )
@@ -68,7 +91,7 @@ class GatewaySettings(BaseModel):
 
     def environment(self) -> dict[str, str]:
         """What the files in gateway/dynamic read."""
-        return {"PROXIES": str(self.depth)}
+        return {"ALLOWED_ORIGINS": self.allowed_origins or "", "PROXIES": str(self.depth)}
 
     def believed(self, gateway: str) -> str:
         """FORWARDED_ALLOW_IPS of the services behind it: the client is the last in X-Forwarded-For that is none of these."""

@@ -207,6 +207,7 @@ def test_a_memory_that_is_no_size_is_said_in_one_line_before_anything_starts(sta
 @pytest.mark.parametrize(
     ("name", "value", "said"),
     [
+        ("ALLOWED_ORIGINS", "https://game.example/", "ALLOWED_ORIGINS: 'https://game.example/' is no origin"),
         ("TRUSTED_PROXIES", "proxy.example", "TRUSTED_PROXIES: 'proxy.example' is no address"),
         ("PROXIES", "1", "PROXIES: where there are proxies in front, TRUSTED_PROXIES must name their addresses"),
     ],
@@ -222,9 +223,12 @@ def test_what_cannot_be_around_the_gateway_is_said_in_one_line_before_anything_s
 
 
 def test_what_is_around_the_gateway_can_be_said_in_the_environment_and_in_the_file(start: Start, tmp_path: Path) -> None:
-    (tmp_path / ".env").write_text("TRUSTED_PROXIES=127.0.0.1\n", encoding="utf-8")
-    runner = start(tmp_path, PROXIES="1").wait_running()
-    answer = httpx.get(f"{runner.url}/api/leaderboard/top", headers={"X-Forwarded-Proto": "https"})
+    (tmp_path / ".env").write_text("ALLOWED_ORIGINS=https://game.example\n", encoding="utf-8")
+    runner = start(tmp_path, TRUSTED_PROXIES="127.0.0.1").wait_running()
+    with httpx.Client(base_url=runner.url) as client:
+        told = {"Origin": "https://game.example", "X-Forwarded-Proto": "https"}
+        answer = client.get("/api/leaderboard/top", headers=told)
+    assert answer.headers["access-control-allow-origin"] == "https://game.example"
     assert "strict-transport-security" in answer.headers
     assert runner.end(signal.SIGINT) == 0
 

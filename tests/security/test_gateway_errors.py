@@ -1,4 +1,4 @@
-"""What the gateway answers by itself: problems, as the services tell them."""
+"""What the gateway answers by itself: problems, as the services tell them, with what browsers of other origins need."""
 
 import shutil
 import socket
@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from services.local import ROOT
+from services.local.gateway import GatewaySettings
 from services.local.ports import LOOPBACK, free_port
 from services.local.stack import Stack
 from services.local.web import Gateway
@@ -18,6 +19,8 @@ from tests.gateways import gateway_before
 from tests.security.wire import CLOSE, HOST, exchange
 from tests.system import assert_problem
 
+GAME = "https://game.example"
+SETTINGS = GatewaySettings(allowed_origins=GAME)
 RETRY_AFTER = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 7\r\nContent-Length: 5\r\nConnection: close\r\n\r\nlater"
 
 
@@ -88,7 +91,9 @@ def broken_url(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     gone = f"http://{LOOPBACK}:{free_port()}"
     folder = tmp_path_factory.mktemp("broken")
     try:
-        with gateway_before(stack, folder, ImpatientGateway, auth_url=gone, leaderboard_url=silent.url) as gateway:
+        with gateway_before(
+            stack, folder, ImpatientGateway, settings=SETTINGS, auth_url=gone, leaderboard_url=silent.url
+        ) as gateway:
             yield gateway.url
     finally:
         silent.close()
@@ -99,16 +104,24 @@ def refusing_url(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iter
     """A gateway without an auth service, and whose leaderboard service wants to be asked later."""
     later = Upstream(RETRY_AFTER)
     try:
-        with gateway_before(stack, tmp_path_factory.mktemp("refusing"), EmptyGateway, leaderboard_url=later.url) as gateway:
+        with gateway_before(
+            stack, tmp_path_factory.mktemp("refusing"), EmptyGateway, settings=SETTINGS, leaderboard_url=later.url
+        ) as gateway:
             yield gateway.url
     finally:
         later.close()
 
 
-async def ask(url: str, method: str, path: str, **headers: str) -> httpx.Response:
-    async with httpx.AsyncClient(base_url=url, headers=headers) as client:
-        answer = await client.request(method, path)
+def assert_readable(answer: httpx.Response) -> None:
+    assert answer.headers["access-control-allow-origin"] == GAME
+    assert answer.headers["vary"].endswith("Origin")
     assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+async def ask(url: str, method: str, path: str, **headers: str) -> httpx.Response:
+    async with httpx.AsyncClient(base_url=url, headers={"Origin": GAME, **headers}) as client:
+        answer = await client.request(method, path)
+    assert_readable(answer)
     return answer
 
 
@@ -134,7 +147,7 @@ async def test_whoever_tells_the_problem_is_not_told_the_clients_secrets(stack: 
     page = Upstream(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\nConnection: close\r\n\r\ntold")
     gone = f"http://{LOOPBACK}:{free_port()}"
     try:
-        with gateway_before(stack, tmp_path, auth_url=gone, page_url=page.url) as gateway:
+        with gateway_before(stack, tmp_path, settings=SETTINGS, auth_url=gone, page_url=page.url) as gateway:
             answer = await ask(gateway.url, "GET", "/auth/me", Authorization="Bearer secret", Cookie="refresh_token=secret")
     finally:
         page.close()
@@ -151,11 +164,12 @@ async def test_a_refused_path_is_told_as_a_problem(broken_url: str) -> None:
 
 def test_so_is_a_body_that_is_too_large_with_a_length_and_without(broken_url: str) -> None:
     """The services are not asked: none of them answers here."""
-    head = b"POST /auth/login HTTP/1.1\r\n" + HOST + CLOSE
+    head = b"POST /auth/login HTTP/1.1\r\nOrigin: " + GAME.encode() + b"\r\n" + HOST + CLOSE
     chunked = b"Transfer-Encoding: chunked\r\n\r\n" + b"40001\r\n" + b"a" * 0x40001 + b"\r\n0\r\n\r\n"
     for message in (head + b"Content-Length: 262145\r\n\r\n[", head + chunked):
         answer = exchange(broken_url, message)
         assert answer.statuses == [413]
+        assert b"access-control-allow-origin: " + GAME.encode() in answer.head
         assert b"content-type: application/problem+json" in answer.head
         assert b'"urn:problem:body-too-large"' in answer.data
 
@@ -175,7 +189,7 @@ async def test_a_service_that_asks_to_be_asked_later_is_passed_on_with_when(refu
     assert (answer.status_code, answer.headers["retry-after"], answer.text) == (503, "7", "later")
 
 
-async def test_a_service_that_is_nowhere_is_unavailable(refusing_url: str) -> None:
+async def test_a_service_that_is_nowhere_is_told_to_other_origins_too(refusing_url: str) -> None:
     assert (await ask(refusing_url, "GET", "/auth/me")).status_code == 503
 
 

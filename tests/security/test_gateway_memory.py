@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from services.local.gateway import GatewaySettings
 from services.local.ports import LOOPBACK
 from services.local.stack import Stack
 from services.local.web import Gateway
@@ -21,6 +22,7 @@ pytestmark = pytest.mark.skipif(
     sys.platform != "linux", reason="reads /proc and asks from other addresses of the loopback network"
 )
 
+GAME = "https://game.example"
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 HEADERS, SETTINGS = 1, 4
 END_STREAM, END_HEADERS = 1, 4
@@ -34,7 +36,7 @@ MOST = 160
 @pytest.fixture
 def gateway(stack: Stack, tmp_path: Path) -> Iterator[Gateway]:
     """One of the test's own, whose memory nobody has used before."""
-    with gateway_before(stack, tmp_path) as own:
+    with gateway_before(stack, tmp_path, settings=GatewaySettings(allowed_origins=GAME)) as own:
         yield own
 
 
@@ -87,7 +89,9 @@ def test_an_address_has_500_requests_in_flight_on_whatever_routes_and_others_go_
             connection.sendall(b"POST " + paths[number % 4] + b" HTTP/1.1\r\n" + HOST + b"Content-Length: 9\r\n\r\n")
         time.sleep(1)  # see above
         for path in paths:
-            assert exchange(gateway.url, get(path), source="127.0.3.1").statuses == [429]
+            refused = exchange(gateway.url, get(path, b"Origin: " + GAME.encode()), source="127.0.3.1")
+            assert refused.statuses == [429]
+            assert b"access-control-allow-origin: " + GAME.encode() in refused.head, "its page may read that too"
         assert exchange(gateway.url, get(b"/auth/health/live"), source="127.0.3.2").statuses == [200]
     deadline = time.monotonic() + 10
     while exchange(gateway.url, get(b"/"), source="127.0.3.1").statuses == [429]:

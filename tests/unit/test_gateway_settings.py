@@ -14,9 +14,61 @@ from services.local.gateway import read_gateway_settings
 STATIC = ROOT / "gateway" / "traefik.yaml"
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "*",
+        "null",
+        "file://",
+        "https://game.example",
+        "http://localhost:5173",
+        "http://[::1]:5173",
+        "https://my_game.example:8443",
+        "capacitor://localhost",
+        "chrome-extension://abcdefgh",
+        "https://xn--bcher-kva.example",
+    ],
+)
+def test_an_origin_is_taken_as_browsers_write_it(text: str) -> None:
+    assert read_gateway_settings({"ALLOWED_ORIGINS": text}).environment()["ALLOWED_ORIGINS"] == text
+
+
 def test_several_are_a_list_and_blanks_between_them_mean_nothing() -> None:
-    settings = read_gateway_settings({"TRUSTED_PROXIES": "10.0.0.5, fd00::/8"})
+    settings = read_gateway_settings({"ALLOWED_ORIGINS": "https://one.example , null", "TRUSTED_PROXIES": "10.0.0.5, fd00::/8"})
+    assert settings.environment()["ALLOWED_ORIGINS"] == "https://one.example,null"
     assert settings.believed("127.0.0.1") == "127.0.0.1,10.0.0.5,fd00::/8"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "game.example",
+        "https://game.example/",
+        "https://game.example/play",
+        "https://*.game.example",
+        "https://game.example:*",
+        "https://Game.example",
+        "HTTPS://game.example",
+        "https://game.example:443",
+        "http://game.example:80",
+        "https://user@game.example",
+        "https://bücher.example",
+        "https://game.example'",
+        "https://one.example https://two.example",
+        "https://one.example,",
+        " ",
+        "*,https://game.example",
+        "Null",
+        "https://",
+    ],
+)
+def test_what_no_browser_would_write_is_refused_in_a_line_that_names_it(text: str) -> None:
+    with pytest.raises(InvalidSettings) as refusal:
+        read_gateway_settings({"ALLOWED_ORIGINS": text})
+    said = str(refusal.value)
+    assert said.startswith("cannot start: ALLOWED_ORIGINS: ")
+    assert "is no origin. Browsers write one as https://game.example" in said
+    assert "\n" not in said
 
 
 @pytest.mark.parametrize(
@@ -70,8 +122,8 @@ def test_the_static_configuration_is_written_with_the_proxies_that_are_trusted(t
 
 
 def test_none_is_written_where_the_settings_are_not_valid(tmp_path: Path) -> None:
-    refused = write(tmp_path / "traefik.yaml", TRUSTED_PROXIES="proxy.example")
+    refused = write(tmp_path / "traefik.yaml", ALLOWED_ORIGINS="https://game.example/")
     assert refused.returncode == 1
-    assert refused.stderr.startswith("cannot start: TRUSTED_PROXIES: 'proxy.example' is no address")
+    assert refused.stderr.startswith("cannot start: ALLOWED_ORIGINS: 'https://game.example/' is no origin")
     assert refused.stderr.count("\n") == 1
     assert not (tmp_path / "traefik.yaml").exists()

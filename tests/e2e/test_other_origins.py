@@ -1,0 +1,173 @@
+"""Games that are served from elsewhere, in a real browser: what they read where their origin is allowed, and elsewhere."""
+
+import socket
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+from playwright.async_api import Browser, Frame, Page
+
+from services.local.gateway import GatewaySettings
+from services.local.stack import Stack
+from tests.e2e.conftest import PATIENCE_MS
+from tests.e2e.visitor import new_name
+from tests.gateways import gateway_before
+from tests.system import PASSWORD, bearer, sign_up
+
+ASK = """async ([url, options]) => {
+    try {
+        const answer = await fetch(url, options);
+        return {status: answer.status, text: await answer.text(), ...Object.fromEntries(answer.headers)};
+    } catch (error) {
+        return {error: error.name};
+    }
+}"""
+UNREADABLE = {"error": "TypeError"}
+
+
+class Game(BaseHTTPRequestHandler):
+    """Serves a page with nothing in it."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.end_headers()
+        self.wfile.write(b"<!doctype html><title>A game</title>")
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture(scope="module")
+def game_origin() -> Iterator[str]:
+    """Another port, and another site, than the gateway's."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), Game) as server:
+        serving = Thread(target=server.serve_forever)
+        serving.start()
+        yield f"http://localhost:{server.server_port}"
+        server.shutdown()
+        serving.join()
+
+
+@pytest.fixture(scope="module")
+def open_url(stack: Stack, game_origin: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A gateway that knows the game, and none but the game."""
+    settings = GatewaySettings(allowed_origins=game_origin)
+    with gateway_before(stack, tmp_path_factory.mktemp("open"), settings=settings) as gateway:
+        yield gateway.url
+
+
+@pytest.fixture(scope="module")
+def nobodys_url(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A gateway that knows pages whose origin is nobody's, and no others."""
+    settings = GatewaySettings(allowed_origins="null")
+    with gateway_before(stack, tmp_path_factory.mktemp("nobodys"), settings=settings) as gateway:
+        yield gateway.url
+
+
+@pytest.fixture
+async def game(browser: Browser, game_origin: str) -> AsyncIterator[Page]:
+    """The game's page."""
+    context = await browser.new_context()
+    context.set_default_timeout(PATIENCE_MS)
+    page = await context.new_page()
+    await page.goto(game_origin)
+    yield page
+    await context.close()
+
+
+async def ask(page: Page | Frame, url: str, method: str = "GET", **options: Any) -> dict[str, Any]:
+    """What a script of that page gets of an answer."""
+    answer: dict[str, Any] = await page.evaluate(ASK, [url, {"method": method, **options}])
+    return answer
+
+
+@pytest.fixture
+async def token(gateway_url: str) -> dict[str, str]:
+    """A player's Authorization header."""
+    async with httpx.AsyncClient(base_url=gateway_url) as client:
+        return bearer(await sign_up(client, new_name()))
+
+
+async def test_a_game_whose_origin_is_allowed_plays_and_reads(game: Page, open_url: str, token: dict[str, str]) -> None:
+    told = {**token, "Content-Type": "application/json", "Idempotency-Key": "one"}
+    submitting = {"headers": told, "body": '{"score": 7}'}
+    first = await ask(game, f"{open_url}/api/leaderboard/submit", "POST", **submitting)
+    again = await ask(game, f"{open_url}/api/leaderboard/submit", "POST", **submitting)
+    assert (first["status"], again["status"], again["idempotent-replayed"]) == (201, 201, "true")
+    assert first["x-request-id"]
+    top = await ask(game, f"{open_url}/api/leaderboard/top")
+    assert top["status"] == 200
+    kept = await ask(game, f"{open_url}/api/leaderboard/top", headers={"If-None-Match": top["etag"]}, cache="no-store")
+    assert kept["status"] == 304
+    renamed = await ask(game, f"{open_url}/api/leaderboard/me", "PUT", headers=token)
+    assert renamed["status"] == 200
+    ended = await ask(game, f"{open_url}/auth/sessions", "DELETE", headers=token)
+    assert ended["status"] == 204
+
+
+async def test_it_reads_what_is_refused_too_by_the_services_and_by_the_gateway(game: Page, open_url: str) -> None:
+    for path, status in (("/auth/nothing", 404), ("/api/leaderboard/rank/me", 401), ("/api/leaderboard/top?limit=x", 422)):
+        answer = await ask(game, open_url + path)
+        assert (answer["status"], answer["content-type"]) == (status, "application/problem+json")
+    refused = await ask(game, f"{open_url}/api/leaderboard/rank%2Fme")
+    assert (refused["status"], refused["content-type"]) == (400, "application/problem+json")
+    large = await ask(game, f"{open_url}/api/leaderboard/submit", "POST", body="a" * 300_000)
+    assert (large["status"], large["content-type"]) == (413, "application/problem+json")
+
+
+async def test_it_reads_that_it_asks_too_much(game: Page, open_url: str) -> None:
+    address = urlsplit(open_url).hostname, urlsplit(open_url).port
+    with ExitStack() as connections:
+        for _ in range(100):  # requests that the gateway waits for, which are as many as an address may have there
+            connection = connections.enter_context(socket.create_connection(address, timeout=PATIENCE_MS / 1000))
+            connection.sendall(b"POST /auth/login HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n")
+        statuses: list[int] = []
+        while 429 not in statuses:
+            assert len(statuses) < 100, statuses
+            statuses.append((await ask(game, f"{open_url}/auth/login", "POST"))["status"])
+
+
+async def test_it_reads_nothing_with_cookies_and_loads_nothing_unread(game: Page, open_url: str) -> None:
+    assert await ask(game, f"{open_url}/api/leaderboard/top", credentials="include") == UNREADABLE
+    assert await ask(game, f"{open_url}/api/leaderboard/top", mode="no-cors") == UNREADABLE
+
+
+async def test_one_whose_origin_is_not_allowed_reads_nothing_and_writes_nothing(
+    game: Page, gateway_url: str, nobodys_url: str, token: dict[str, str]
+) -> None:
+    submitting = {"headers": {**token, "Content-Type": "application/json"}, "body": '{"score": 7}'}
+    for url in (gateway_url, nobodys_url):
+        for path in ("/api/leaderboard/top", "/auth/nothing", "/api/leaderboard/%2F", "/"):
+            assert await ask(game, url + path) == UNREADABLE
+        assert await ask(game, f"{url}/api/leaderboard/submit", "POST", **submitting) == UNREADABLE
+        credentials = f'{{"username": "{new_name()}", "password": "{PASSWORD}"}}'
+        json = {"Content-Type": "application/json"}
+        assert await ask(game, f"{url}/auth/register", "POST", headers=json, body=credentials) == UNREADABLE
+    async with httpx.AsyncClient(base_url=gateway_url, headers=token) as client:
+        assert (await client.get("/api/leaderboard/sessions/me")).json()["sessions"] == []
+
+
+async def test_a_file_and_a_sandboxed_frame_read_where_null_is_allowed_and_nowhere_else(
+    game: Page, tmp_path: Path, open_url: str, nobodys_url: str, gateway_url: str
+) -> None:
+    await game.evaluate("""() => new Promise(resolve => {
+        const frame = document.createElement('iframe');
+        document.body.append(Object.assign(frame, {sandbox: 'allow-scripts', srcdoc: '<p>', onload: resolve}));
+    })""")
+    [_, sandboxed] = game.frames
+    (tmp_path / "game.html").write_text("<!doctype html><title>A game</title>", encoding="utf-8")
+    file = await game.context.new_page()
+    await file.goto((tmp_path / "game.html").as_uri())
+    for page in (sandboxed, file):
+        assert await page.evaluate("self.origin") == "null"
+        assert (await ask(page, f"{nobodys_url}/api/leaderboard/top"))["status"] == 200
+        assert (await ask(page, f"{nobodys_url}/auth/me", headers=bearer("none")))["status"] == 401
+        for url in (open_url, gateway_url):
+            assert await ask(page, f"{url}/api/leaderboard/top") == UNREADABLE
