@@ -21,7 +21,7 @@ from services.auth.passwords.verification import PasswordCheck
 from services.auth.sessions import families
 from services.auth.sessions.callers import LANES, Callers
 from services.auth.sessions.families import Lifetimes
-from services.auth.sessions.tokens import AccessTokenIssuer
+from services.auth.sessions.tokens import AccessTokenIssuer, Successors
 from services.auth.settings import AuthSettings
 from services.auth.signing import AuthService
 from services.common.http.web import build_app
@@ -62,6 +62,8 @@ def create_app(settings: AuthSettings | None = None, clock: Callable[[], datetim
             check,
             issuer,
             device_cookies,
+            Successors(keys),
+            repeat=timedelta(seconds=settings.refresh_repeat_seconds),
             lifetimes=Lifetimes(
                 idle=timedelta(seconds=settings.refresh_token_seconds), absolute=timedelta(seconds=settings.session_seconds)
             ),

@@ -18,6 +18,13 @@ class AuthSettings(ServiceSettings):
     refresh_token_seconds: int = Field(
         2_592_000, ge=60, description="lifetime of a refresh token that is not used, in seconds; with it ends its session"
     )
+    refresh_repeat_seconds: int = Field(
+        30,
+        ge=0,
+        le=600,
+        description="seconds in which a refresh token may be sent again, as when the answer was lost: while its successor is "
+        "not used, that is the answer; later, a used token ends its session",
+    )
     session_seconds: int = Field(
         7_776_000, ge=60, description="lifetime of a session, in seconds, however much it is used: then one signs in anew"
     )

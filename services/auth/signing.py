@@ -1,9 +1,8 @@
 """The use cases of signing up, in and out."""
 
-import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -19,8 +18,8 @@ from services.auth.passwords.device_cookies import DeviceCookie, DeviceCookies
 from services.auth.passwords.hashing import Passwords
 from services.auth.passwords.verification import PasswordCheck
 from services.auth.sessions import families
-from services.auth.sessions.families import Lifetimes
-from services.auth.sessions.tokens import AccessTokenIssuer, new_refresh_token, refresh_token_hash
+from services.auth.sessions.families import Lifetimes, UsedToken
+from services.auth.sessions.tokens import AccessTokenIssuer, Successors, new_refresh_token, refresh_token_hash
 from services.common.http.problems import FieldError, InvalidRequest
 from services.common.mysql.database import Database
 
@@ -52,8 +51,10 @@ class AuthService:
         check: PasswordCheck,
         issuer: AccessTokenIssuer,
         devices: DeviceCookies,
+        successors: Successors,
         *,
         lifetimes: Lifetimes,
+        repeat: timedelta,
         sessions_per_user: int,
         password_min_length: int,
         clock: Callable[[], datetime],
@@ -63,7 +64,9 @@ class AuthService:
         self._check = check
         self._issuer = issuer
         self._devices = devices
+        self._successors = successors
         self._lifetimes = lifetimes
+        self._repeat = repeat
         self._sessions_per_user = sessions_per_user
         self._password_min_length = password_min_length
         self._clock = clock
@@ -119,12 +122,16 @@ class AuthService:
         raise InvalidCredentials("The username or the password is wrong.")
 
     async def refresh(self, token: str | None, client: Client) -> SignedIn:
-        """Rotate a refresh token. Raises InvalidRefreshToken; a token that was used before ends its session."""
+        """Rotate a refresh token. Raises InvalidRefreshToken; a token that was used before ends its session.
+
+        Answers get lost, and browsers repeat requests by themselves: a token that is sent again soon, while its successor is
+        not used, is answered with that one again.
+        """
         if token is None:
             raise InvalidRefreshToken("You are signed out. Sign in to go on.")
-        token_hash = refresh_token_hash(token)
-        signed_in = await self._database.transaction(lambda connection: self._rotate(connection, token_hash, client))
+        signed_in = await self._database.transaction(lambda connection: self._rotate(connection, token, client))
         if signed_in is None:
+            token_hash = refresh_token_hash(token)
             # A transaction of its own, committed before the refusal, which must not undo it.
             await self._database.transaction(lambda connection: self._end_reused(connection, token_hash, client))
             raise InvalidRefreshToken("Your session has ended. Sign in again.")
@@ -171,19 +178,30 @@ class AuthService:
                 connection, user.user_id, client, now, self._lifetimes, self._sessions_per_user
             )
             await events.record(connection, Event.LOGGED_IN, client, user_id=user.user_id, now=now, session_id=str(session_id))
-            signed_in = await self._sign_in(connection, user, session_id, now, expires_at, authenticated_at=now)
+            token = new_refresh_token()
+            await families.add_token(connection, session_id, refresh_token_hash(token), now, expires_at)
+            signed_in = self._signed_in(UsedToken(user, session_id, expires_at, now), token, now)
             return replace(signed_in, device=self._devices.issue(user.user_id, rehashed or user.password_hash, now))
 
         return await self._database.transaction(begin)
 
-    async def _rotate(self, connection: AsyncConnection, token_hash: bytes, client: Client) -> SignedIn | None:
+    async def _rotate(self, connection: AsyncConnection, token: str, client: Client) -> SignedIn | None:
         now = self._clock()
+        token_hash = refresh_token_hash(token)
         used = await families.use_token(connection, token_hash, client, now, self._lifetimes)
         if used is None:
+            return await self._repeat_answer(connection, token, now)
+        successor = self._successors.next(token)
+        await families.add_token(connection, used.session_id, refresh_token_hash(successor), now, used.expires_at)
+        return self._signed_in(used, successor, now)
+
+    async def _repeat_answer(self, connection: AsyncConnection, token: str, now: datetime) -> SignedIn | None:
+        known = self._successors.known(token)
+        found = await families.find_repeat(connection, refresh_token_hash(token), known, now - self._repeat, now)
+        if found is None:
             return None
-        return await self._sign_in(
-            connection, used.user, used.session_id, now, used.expires_at, authenticated_at=used.authenticated_at
-        )
+        used, successor_hash = found
+        return self._signed_in(used, known[successor_hash], now)
 
     async def _end_reused(self, connection: AsyncConnection, token_hash: bytes, client: Client) -> None:
         now = self._clock()
@@ -192,21 +210,11 @@ class AuthService:
             user_id, session_id = found
             await events.record(connection, Event.REFRESH_REUSED, client, user_id=user_id, now=now, session_id=str(session_id))
 
-    async def _sign_in(
-        self,
-        connection: AsyncConnection,
-        user: UserRecord,
-        session_id: uuid.UUID,
-        now: datetime,
-        expires_at: datetime,
-        *,
-        authenticated_at: datetime,
-    ) -> SignedIn:
-        token = new_refresh_token()
-        await families.add_token(connection, session_id, refresh_token_hash(token), now, expires_at)
+    def _signed_in(self, used: UsedToken, refresh_token: str, now: datetime) -> SignedIn:
+        user = used.user
         return SignedIn(
-            self._issuer.issue(user.user_id, user.username, session_id, now, auth_time=authenticated_at),
+            self._issuer.issue(user.user_id, user.username, used.session_id, now, auth_time=used.authenticated_at),
             int(self._issuer.lifetime.total_seconds()),
-            token,
-            int((expires_at - now).total_seconds()),
+            refresh_token,
+            int((used.expires_at - now).total_seconds()),
         )

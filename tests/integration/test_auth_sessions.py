@@ -81,28 +81,37 @@ async def test_all_other_sessions_end_and_this_one_goes_on(auth: httpx.AsyncClie
     assert (await refresh(auth, here_refresh)).status_code == 200
 
 
-async def test_a_stolen_token_that_is_used_ends_the_session_for_both(auth: httpx.AsyncClient, mysql: Any) -> None:
+async def test_a_stolen_token_that_is_used_ends_the_session_for_both(
+    timed_auth: httpx.AsyncClient, clock: Clock, mysql: Any
+) -> None:
     """Whoever comes second finds the session ended: the thief with the token's copy, or its owner after the thief."""
-    await register(auth)
-    _, stolen = await sign_in(auth)
-    renewed = await refresh(auth, stolen)
+    await register(timed_auth)
+    _, stolen = await sign_in(timed_auth)
+    renewed = await refresh(timed_auth, stolen)
     owner = bearer(renewed.json()["access_token"])
-    assert_problem(await refresh(auth, stolen), 401, "invalid-refresh-token")
-    assert_problem(await refresh(auth, renewed.cookies["refresh_token"]), 401, "invalid-refresh-token")
-    assert_problem(await auth.get("/auth/me", headers=owner), 401, "unauthenticated")
+    clock.advance(minutes=10)
+    assert_problem(await refresh(timed_auth, stolen), 401, "invalid-refresh-token")
+    assert_problem(await refresh(timed_auth, renewed.cookies["refresh_token"]), 401, "invalid-refresh-token")
+    assert_problem(await timed_auth.get("/auth/me", headers=owner), 401, "unauthenticated")
     assert count(mysql, "SELECT COUNT(*) FROM refresh_families") == 0
 
 
-async def test_a_thief_and_the_owner_at_once_never_both_go_on(auth: httpx.AsyncClient, auth_settings: AuthSettings) -> None:
-    """Two processes, each with one copy of the token: one is renewed, and the other's use ends what it was renewed to."""
-    await register(auth)
-    async with serving(create_app(auth_settings)) as elsewhere:
+async def test_a_thief_and_the_owner_at_once_do_not_both_go_on_for_long(
+    auth_settings: AuthSettings, clock: Clock, mysql: object
+) -> None:
+    """Two processes, each with one copy of the token: both are given the same successor, and of it too one is first."""
+    async with serving(create_app(auth_settings, clock)) as here, serving(create_app(auth_settings, clock)) as elsewhere:
+        await register(here)
         for _ in range(10):
-            _, token = await sign_in(auth)
-            answers = await asyncio.gather(refresh(auth, token), refresh(elsewhere, token))
-            assert sorted(answer.status_code for answer in answers) == [200, 401]
-            [renewed] = [answer for answer in answers if answer.status_code == 200]
-            assert_problem(await refresh(auth, renewed.cookies["refresh_token"]), 401, "invalid-refresh-token")
+            _, token = await sign_in(here)
+            answers = await asyncio.gather(refresh(here, token), refresh(elsewhere, token))
+            assert [answer.status_code for answer in answers] == [200, 200]
+            [successor] = {answer.cookies["refresh_token"] for answer in answers}
+            clock.advance(minutes=14)
+            first = await refresh(elsewhere, successor)
+            clock.advance(minutes=1)
+            assert_problem(await refresh(here, successor), 401, "invalid-refresh-token")
+            assert_problem(await refresh(elsewhere, first.cookies["refresh_token"]), 401, "invalid-refresh-token")
 
 
 async def test_of_the_21st_login_the_session_that_was_used_longest_ago_ends(

@@ -78,8 +78,8 @@ async def use_everything(client: httpx.AsyncClient, stack: Stack, used: Secrets,
     renewed = await send("POST", "/auth/refresh", headers={"Cookie": f"{COOKIE}={cookie}"})
     used.token(renewed)
     after = used.cookie(renewed)
-    await send("POST", "/auth/refresh", headers={"Cookie": f"{COOKIE}={cookie}"})  # used twice
-    await send("POST", "/auth/refresh", headers={"Cookie": f"{COOKIE}={after}"})
+    used.cookie(await send("POST", "/auth/refresh", headers={"Cookie": f"{COOKIE}={after}"}))
+    await send("POST", "/auth/refresh", headers={"Cookie": f"{COOKIE}={cookie}"})  # used before
     await send("POST", "/auth/logout", headers={"Cookie": f"{COOKIE}={after}"})
     again = await send("POST", "/auth/login", json=account)
     me = bearer(used.token(again))

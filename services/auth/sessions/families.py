@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import delete, func, insert, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.orm import aliased
 
 from services.auth.accounts.users import USER_COLUMNS, UserRecord
 from services.auth.audit.clients import Client
@@ -43,7 +44,7 @@ class AccountRecord:
 
 @dataclass(frozen=True, slots=True)
 class UsedToken:
-    """What became of a refresh token's one use: whose session goes on, until when, and when its password was given last."""
+    """What became of a refresh token's use: whose session goes on, until when, and when its password was given last."""
 
     user: UserRecord
     session_id: uuid.UUID
@@ -128,6 +129,32 @@ async def use_token(
     )
     row = (await connection.execute(statement)).one()
     return UsedToken(UserRecord(*row[3:]), uuid.UUID(bytes=row[0]), row[1], row[2])
+
+
+async def find_repeat(
+    connection: AsyncConnection, token_hash: bytes, successors: Collection[bytes], used_after: datetime, now: datetime
+) -> tuple[UsedToken, bytes] | None:
+    """What became of a token that was used after ``used_after``, and its successor's hash, while that one is not used.
+
+    ``successors``: the hashes that it may have. None when the token was used earlier, or its session has ended.
+    """
+    used, successor = aliased(RefreshToken), aliased(RefreshToken)
+    statement = (
+        select(successor.token_hash, RefreshFamily.id, RefreshFamily.expires_at, RefreshFamily.authenticated_at, *USER_COLUMNS)
+        .select_from(used)
+        .join(successor, successor.family_id == used.family_id)
+        .join(RefreshFamily, RefreshFamily.id == used.family_id)
+        .join(User, User.id == RefreshFamily.user_id)
+        .where(
+            used.token_hash == token_hash,
+            used.used_at > used_after,
+            successor.token_hash.in_(successors),
+            successor.used_at.is_(None),
+            RefreshFamily.expires_at > now,
+        )
+    )
+    row = (await connection.execute(statement)).one_or_none()
+    return (UsedToken(UserRecord(*row[4:]), uuid.UUID(bytes=row[1]), row[2], row[3]), row[0]) if row else None
 
 
 async def note_password(connection: AsyncConnection, session_id: uuid.UUID, now: datetime) -> None:
