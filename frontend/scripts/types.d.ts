@@ -46,6 +46,7 @@ export interface Credentials {
 /** A place where the person is signed in: a family of refresh tokens. Times are RFC 3339. */
 export interface Device {
   session_id: string;
+  kind: "browser" | "app";
   created_at: string;
   last_used_at: string;
   address: string;

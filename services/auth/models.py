@@ -70,6 +70,7 @@ class RefreshFamily(AuthBase):
     ends_at: Mapped[datetime] = mapped_column(UTCDateTime, comment="over then, however much it is used")
     address: Mapped[str] = mapped_column(String(45), comment="where it was used last; empty: not known")
     user_agent: Mapped[str] = mapped_column(String(256))
+    kind: Mapped[str] = mapped_column(String(16), comment="browser, or app")
     authenticated_at: Mapped[datetime] = mapped_column(UTCDateTime, comment="when its password was given last")
 
 

@@ -32,7 +32,8 @@ class AuthSettings(ServiceSettings):
         20,
         ge=1,
         le=1000,
-        description="sessions a user has at once, at most; one more login ends the one that was used longest ago",
+        description="sessions of one kind (browsers', apps') that a user has at once, at most; one more login ends the one of "
+        "them that was used longest ago",
     )
 
     # Defaults: OWASP's Argon2id recommendation. A stored hash with other parameters is replaced at the next login.

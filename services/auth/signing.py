@@ -18,7 +18,7 @@ from services.auth.passwords.device_cookies import DeviceCookie, DeviceCookies
 from services.auth.passwords.hashing import Passwords
 from services.auth.passwords.verification import PasswordCheck
 from services.auth.sessions import families
-from services.auth.sessions.families import Lifetimes, UsedToken
+from services.auth.sessions.families import Kind, Lifetimes, UsedToken
 from services.auth.sessions.tokens import AccessTokenIssuer, Successors, new_refresh_token, refresh_token_hash
 from services.common.http.problems import FieldError, InvalidRequest
 from services.common.mysql.database import Database
@@ -99,7 +99,9 @@ class AuthService:
 
         return await self._database.transaction(add), name.display
 
-    async def login(self, username: str, password: str, client: Client, device_cookie: str | None = None) -> SignedIn:
+    async def login(
+        self, username: str, password: str, client: Client, kind: Kind, device_cookie: str | None = None
+    ) -> SignedIn:
         """Begin a session. Raises InvalidCredentials, TooManyFailures or PasswordQueueFull.
 
         ``device_cookie``: what an earlier login gave this browser, if there was one.
@@ -116,7 +118,7 @@ class AuthService:
                 break
             stale = self._passwords.needs_rehash(user.password_hash)
             rehashed = await self._passwords.hash(normal, client) if stale else None
-            signed_in = await self._begin(user, rehashed, client)
+            signed_in = await self._begin(user, rehashed, client, kind)
             if signed_in is not None:
                 return signed_in
         raise InvalidCredentials("The username or the password is wrong.")
@@ -164,7 +166,7 @@ class AuthService:
         async with self._database.reading() as connection:
             return await users.find_user_by_name(connection, canonical)
 
-    async def _begin(self, checked: UserRecord, rehashed: str | None, client: Client) -> SignedIn | None:
+    async def _begin(self, checked: UserRecord, rehashed: str | None, client: Client, kind: Kind) -> SignedIn | None:
         """Begin a session of the user whose password was right; None when it has changed since, or the user is gone."""
 
         async def begin(connection: AsyncConnection) -> SignedIn | None:
@@ -175,7 +177,7 @@ class AuthService:
                 await users.set_password_hash(connection, user.user_id, user.password_hash, rehashed)
             now = self._clock()
             session_id, expires_at = await families.begin_family(
-                connection, user.user_id, client, now, self._lifetimes, self._sessions_per_user
+                connection, user.user_id, kind, client, now, self._lifetimes, self._sessions_per_user
             )
             await events.record(connection, Event.LOGGED_IN, client, user_id=user.user_id, now=now, session_id=str(session_id))
             token = new_refresh_token()

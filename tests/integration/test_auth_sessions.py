@@ -32,8 +32,8 @@ async def test_a_person_sees_where_they_are_signed_in(auth: httpx.AsyncClient) -
         ("phone", False),
     ]
     for each in listed:
-        assert each.keys() == {"session_id", "created_at", "last_used_at", "address", "user_agent", "current"}
-        assert each["address"] == "127.0.0.1"
+        assert each.keys() == {"session_id", "kind", "created_at", "last_used_at", "address", "user_agent", "current"}
+        assert (each["kind"], each["address"]) == ("browser", "127.0.0.1")
         assert each["created_at"] == each["last_used_at"]
     await refresh(auth, phone_token, headers={"User-Agent": "phone, updated"})
     used, _ = await sessions(auth, phone)

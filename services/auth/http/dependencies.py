@@ -1,6 +1,7 @@
 """What the auth service's routes are handed."""
 
 import uuid
+from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import APIRouter, Cookie, Depends, Path, Request, Response
@@ -21,8 +22,18 @@ from services.auth.http.cookies import (
     is_secure,
     require_own_page,
 )
-from services.auth.http.schemas import Confirmation, Credentials, Deletion, NewAccount, NewPassword, NewUsername, PasswordForm
+from services.auth.http.schemas import (
+    Confirmation,
+    Deletion,
+    LoginCredentials,
+    NewAccount,
+    NewPassword,
+    NewUsername,
+    PasswordForm,
+    SessionToken,
+)
 from services.auth.sessions.callers import Callers
+from services.auth.sessions.families import Kind
 from services.auth.signing import AuthService
 from services.common.http.authentication import authenticated
 from services.common.http.problems import UnsupportedMediaType, documented
@@ -61,15 +72,17 @@ async def _guard(request: Request, response: Response) -> None:
     response.headers["Cache-Control"] = "no-store"
 
 
-async def own_page(request: Request) -> None:
-    """Dependency of what hands out the cookie or takes it back. Raises CrossSiteRequest.
+def require_page_of_cookies(request: Request, kind: Kind) -> None:
+    """Refuse another site's request for what hands out the cookie or takes it back. Raises CrossSiteRequest.
 
     It need not carry one: another site's form could sign a visitor in as somebody else, who would read what they do, or out.
+    A session without a cookie is nothing that a browser adds to a request, so whoever has its token may be anywhere.
     """
-    require_own_page(request)
+    if kind is Kind.BROWSER:
+        require_own_page(request)
 
 
-async def _refresh_token(
+async def _refresh_cookie(
     request: Request,
     secure: Annotated[
         str | None,
@@ -80,6 +93,24 @@ async def _refresh_token(
     ] = None,
 ) -> str | None:
     return secure if is_secure(request) else plain
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """The refresh token that a request carries, if it has one: by its kind of session in the cookie, or in the body."""
+
+    token: str | None
+    kind: Kind
+
+
+async def _carried(request: Request, cookie: Annotated[str | None, Depends(_refresh_cookie)]) -> Carried:
+    """What is in the body, where there is one: then no cookie is looked at. Raises UnsupportedMediaType or InvalidRequest."""
+    body = await request.body()
+    if not body:
+        return Carried(cookie, Kind.BROWSER)
+    if content_type(request) != JSON:
+        raise UnsupportedMediaType(f"Send the body as {JSON}.")
+    return Carried(parse_json(SessionToken, body).refresh_token, Kind.APP)
 
 
 async def _device_cookie(
@@ -103,18 +134,18 @@ async def _client(request: Request) -> Client:
     return Client.of(request.client.host if request.client else None, request.headers.get("user-agent", ""))
 
 
-async def _read_login(request: Request) -> Credentials:
+async def _read_login(request: Request) -> LoginCredentials:
     """JSON, or the OAuth2 password form. Raises UnsupportedMediaType or InvalidRequest."""
     match content_type(request):
         case media_type if media_type == JSON:
-            return parse_json(Credentials, await request.body())
+            return parse_json(LoginCredentials, await request.body())
         case media_type if media_type == FORM:
             async with request.form(max_fields=16, max_files=0) as form:
                 try:
                     sent = PasswordForm.model_validate({name: value for name, value in form.items() if value})
                 except ValidationError as error:
                     raise invalid(error) from None
-            return Credentials(username=sent.username, password=sent.password)
+            return LoginCredentials(username=sent.username, password=sent.password)
         case _:
             raise UnsupportedMediaType(f"Send the body as {JSON} or {FORM}.")
 
@@ -128,8 +159,8 @@ PasswordChange = Annotated[NewPassword, Depends(json_body(NewPassword))]
 UsernameChange = Annotated[NewUsername, Depends(json_body(NewUsername))]
 Confirming = Annotated[Confirmation, Depends(json_body(Confirmation))]
 DeletionRequest = Annotated[Deletion, Depends(json_body(Deletion))]
-Login = Annotated[Credentials, Depends(_read_login)]
-RefreshToken = Annotated[str | None, Depends(_refresh_token)]
+Login = Annotated[LoginCredentials, Depends(_read_login)]
+RefreshToken = Annotated[Carried, Depends(_carried)]
 KnownDevice = Annotated[str | None, Depends(_device_cookie)]
 OwnAccount = Annotated[AccountService, Depends(_account)]
 Exports = Annotated[AccountExports, Depends(_exports)]

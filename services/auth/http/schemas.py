@@ -5,10 +5,11 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic.json_schema import SkipJsonSchema
 
 from services.auth.accounts import usernames
 from services.auth.passwords import rules
-from services.auth.sessions.families import SessionRecord
+from services.auth.sessions.families import Kind, SessionRecord
 
 
 class Credentials(BaseModel):
@@ -18,6 +19,24 @@ class Credentials(BaseModel):
 
     username: str = Field(max_length=256, description="case and width make no difference", examples=["Ada"])
     password: str = Field(max_length=1024, examples=["correct horse battery"])
+
+
+class LoginCredentials(Credentials):
+    """A username and a password, and who keeps the refresh token of the session that begins."""
+
+    session: Literal["cookie", "token"] = Field(
+        "cookie",
+        description="`cookie`: the refresh token is set as a cookie, for a page of this origin. `token`: it is in the answer, "
+        "and no cookie is set; it is sent back in the body of `/auth/refresh` and `/auth/logout`",
+    )
+
+
+class SessionToken(BaseModel):
+    """The refresh token of a session that has it in no cookie."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    refresh_token: str = Field(max_length=256)
 
 
 _NewName = Annotated[
@@ -96,11 +115,21 @@ class Registered(BaseModel):
 
 
 class AccessToken(BaseModel):
-    """RFC 6749, section 5.1. The refresh token travels in a cookie."""
+    """RFC 6749, section 5.1."""
 
     access_token: str
     token_type: Literal["Bearer"] = "Bearer"  # noqa: S105 - the type's name
     expires_in: int = Field(description="seconds until the access token expires")
+
+
+class Tokens(AccessToken):
+    """The same, with the refresh token of a session that has it in no cookie."""
+
+    refresh_token: str | SkipJsonSchema[None] = Field(
+        None,
+        description="takes the place of the one that was sent; not there where it is in the cookie",
+        json_schema_extra=lambda schema: schema.pop("default", None),
+    )
 
 
 class Account(BaseModel):
@@ -113,6 +142,7 @@ class Session(BaseModel):
     """A login that goes on: a browser, a game, a device."""
 
     session_id: uuid.UUID
+    kind: Kind = Field(description="a browser keeps its refresh token in a cookie, an app keeps it itself")
     created_at: datetime = Field(description="when its login was")
     last_used_at: datetime = Field(description="when it was renewed last")
     address: str = Field(description="where that came from; empty: not known", examples=["203.0.113.7"])
@@ -124,6 +154,7 @@ class Session(BaseModel):
         """A session as its owner is shown it, who asks in the session ``current``."""
         return cls(
             session_id=record.session_id,
+            kind=record.kind,
             created_at=record.created_at,
             last_used_at=record.last_used_at,
             address=record.address,

@@ -4,6 +4,7 @@ import uuid
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 
 from sqlalchemy import delete, func, insert, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -13,6 +14,15 @@ from services.auth.accounts.users import USER_COLUMNS, UserRecord
 from services.auth.audit.clients import Client
 from services.auth.models import RefreshFamily, RefreshToken, User
 from services.common.mysql.database import UTCDateTime
+
+
+class Kind(StrEnum):
+    """Who keeps a session's refresh token."""
+
+    BROWSER = "browser"
+    """A browser, in a cookie that no script can read."""
+    APP = "app"
+    """The client itself, which is sent it in bodies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +36,7 @@ class Lifetimes:
 @dataclass(frozen=True, slots=True)
 class SessionRecord:
     session_id: uuid.UUID
+    kind: Kind
     created_at: datetime
     last_used_at: datetime
     expires_at: datetime
@@ -53,17 +64,18 @@ class UsedToken:
 
 
 async def begin_family(
-    connection: AsyncConnection, user_id: int, client: Client, now: datetime, lifetimes: Lifetimes, most: int
+    connection: AsyncConnection, user_id: int, kind: Kind, client: Client, now: datetime, lifetimes: Lifetimes, most: int
 ) -> tuple[uuid.UUID, datetime]:
     """Store a session that begins now, with its password; gives its id and when it expires.
 
-    Of more than ``most``, the ones that were used longest ago end. The caller holds the user's row, so that two logins at
-    once count one after the other.
+    Of more than ``most`` of its kind, the ones that were used longest ago end: an app that signs in again and again ends no
+    browser's session. The caller holds the user's row, so that two logins at once count one after the other.
     """
     mine = RefreshFamily.user_id == user_id
     await connection.execute(delete(RefreshFamily).where(mine, RefreshFamily.expires_at <= now))
     by_use = RefreshFamily.last_used_at.desc(), RefreshFamily.created_at.desc(), RefreshFamily.id
-    surplus = select(RefreshFamily.id).where(mine).order_by(*by_use).offset(most - 1).limit(1000)
+    alike = RefreshFamily.kind == kind
+    surplus = select(RefreshFamily.id).where(mine, alike).order_by(*by_use).offset(most - 1).limit(1000)
     if ids := (await connection.scalars(surplus)).all():
         await connection.execute(delete(RefreshFamily).where(RefreshFamily.id.in_(ids)))
     session_id = uuid.uuid4()
@@ -79,6 +91,7 @@ async def begin_family(
             ends_at=ends_at,
             address=client.address,
             user_agent=client.user_agent,
+            kind=kind,
             authenticated_at=now,
         )
     )
@@ -216,6 +229,7 @@ async def list_families(connection: AsyncConnection, user_id: int, now: datetime
     statement = (
         select(
             RefreshFamily.id,
+            RefreshFamily.kind,
             RefreshFamily.created_at,
             RefreshFamily.last_used_at,
             RefreshFamily.expires_at,
@@ -225,7 +239,7 @@ async def list_families(connection: AsyncConnection, user_id: int, now: datetime
         .where(RefreshFamily.user_id == user_id, RefreshFamily.expires_at > now)
         .order_by(RefreshFamily.last_used_at.desc(), RefreshFamily.created_at.desc(), RefreshFamily.id)
     )
-    return [SessionRecord(uuid.UUID(bytes=row[0]), *row[1:]) for row in await connection.execute(statement)]
+    return [SessionRecord(uuid.UUID(bytes=row[0]), Kind(row[1]), *row[2:]) for row in await connection.execute(statement)]
 
 
 async def find_user_of(connection: AsyncConnection, user_id: int, session_id: uuid.UUID, now: datetime) -> UserRecord | None:

@@ -78,7 +78,7 @@ DECIMAL = BeforeValidator(_decimal)
 """Marks an integer in a path or a query: pydantic alone would read " 1", "+1", "1_0" and "1.0" too. Stands after its bounds."""
 
 
-def body_schema(models: Mapping[str, type[BaseModel]]) -> dict[str, Any]:
+def body_schema(models: Mapping[str, type[BaseModel]], *, required: bool = True) -> dict[str, Any]:
     """The OpenAPI ``requestBody`` of a route that reads one of ``models``, by media type."""
     content = {media_type: {"schema": model.model_json_schema()} for media_type, model in models.items()}
-    return {"requestBody": {"required": True, "content": content}}
+    return {"requestBody": {"required": required, "content": content}}
