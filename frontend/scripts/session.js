@@ -14,6 +14,10 @@ const CHANNEL = "session";
 /** When a refresh began that has not been heard of since. A time, never a token. */
 const UNSETTLED_KEY = "session-refresh-began";
 const UNSETTLED_MS = 2_000;
+/** That this browser was asked for a session from before there were marks. */
+const SOUGHT_KEY = "session-sought";
+/** The cookie that stands beside the refresh cookie, over TLS and without it: it says that there is one, and nothing else. */
+const MARKS = ["__Host-signed_in", `signed_in_${location.port || "80"}`];
 /** A token this near its end could expire on the way. */
 const MARGIN_MS = 10_000;
 
@@ -32,7 +36,7 @@ export class SessionEnded extends Error {
  */
 export class Session extends EventTarget {
   /** @type {SessionStatus} */
-  status = "restoring";
+  status = isMarked() ? "restoring" : "signed-out";
   /** @type {User | null} */
   user = null;
   /** How the last session ended. @type {SessionEnding} */
@@ -54,6 +58,22 @@ export class Session extends EventTarget {
     await exclusively(async () => {
       const token = keep(await api.login(credentials));
       this.#begin(token, await api.me(token.value));
+    });
+  }
+
+  /**
+   * Looks, once in this browser, for a session that began before there were marks: whoever has one need not sign in again.
+   */
+  async seek() {
+    if (this.status !== "signed-out" || noted(SOUGHT_KEY) !== null) return;
+    await exclusively(async () => {
+      try {
+        const token = keep(await api.refresh());
+        this.#begin(token, await api.me(token.value));
+      } catch (error) {
+        if (!(error instanceof api.Refused)) throw error;
+      }
+      note(SOUGHT_KEY, "1");
     });
   }
 
@@ -139,22 +159,32 @@ export class Session extends EventTarget {
     return this.#refreshing;
   }
 
+  /** The token that another tab has told of. Throws when it told that the session is over. */
+  #renewed() {
+    if (this.status === "signed-out") throw new SessionEnded();
+    return usable(this.#token) ? this.#token : null;
+  }
+
   /** @returns {Promise<Token>} */
   async #refresh() {
-    // Another tab may have done it, or signed out, while this one waited for its turn.
-    if (this.status === "signed-out") throw new SessionEnded();
-    if (usable(this.#token)) return this.#token;
-    await settled();
+    // Another tab may have done it, or signed out, while this one waited: for its turn, or where there are no turns for that tab.
+    let renewed = this.#renewed();
+    if (!renewed) {
+      await settled();
+      renewed = this.#renewed();
+    }
+    if (renewed) return renewed;
     try {
       note(UNSETTLED_KEY, String(Date.now()));
       const token = keep(await api.refresh());
-      note(UNSETTLED_KEY, null);
       const user = this.user ?? (await api.me(token.value));
       this.#begin(token, user);
+      note(UNSETTLED_KEY, null);
       return token;
     } catch (error) {
       if (!(error instanceof api.Refused && error.status === 401)) throw error;
       note(UNSETTLED_KEY, null);
+      unmark();
       this.#finish(this.status === "signed-in" ? "expired" : "left");
       throw new SessionEnded();
     }
@@ -225,7 +255,7 @@ const keep = (answer) => ({ value: answer.access_token, expiresAt: Date.now() + 
 const usable = (token) => token !== null && Date.now() < token.expiresAt - MARGIN_MS;
 
 /**
- * One tab at a time: each refresh uses up the cookie that all tabs share, and using it twice ends the session.
+ * One tab at a time: each refresh uses up the cookie that all tabs share, and using it again later ends the session.
  * Browsers keep the Web Locks API from pages that came over plain HTTP from elsewhere than this machine.
  *
  * @template T
@@ -237,13 +267,27 @@ async function exclusively(work) {
 }
 
 /**
- * A page that was reloaded in the middle of a refresh has let go of the lock while its request went on. Its answer
- * brings a new cookie; until then the old one, already used, is the wrong one to send.
+ * A page that was reloaded in the middle of a refresh has let go of the lock while its request went on, and where there are no
+ * locks other tabs do not wait for it. Its answer brings a new cookie; until then the old one, already used, is the wrong one
+ * to send.
  */
 async function settled() {
   const began = Number(noted(UNSETTLED_KEY));
   const left = began + UNSETTLED_MS - Date.now();
-  if (left > 0 && left <= UNSETTLED_MS) await new Promise((resolve) => setTimeout(resolve, left));
+  if (left <= 0 || left > UNSETTLED_MS) return;
+  const signal = AbortSignal.timeout(left);
+  await new Promise((resolve) => {
+    signal.addEventListener("abort", resolve);
+    addEventListener("storage", ({ key }) => key === UNSETTLED_KEY && noted(UNSETTLED_KEY) === null && resolve(null), { signal });
+  });
+}
+
+const isMarked = () => document.cookie.split("; ").some((cookie) => MARKS.includes(cookie.split("=")[0] ?? ""));
+
+/** The refresh cookie is good for nothing any more: nobody need ask again. */
+function unmark() {
+  const secure = location.protocol === "https:" ? "; Secure" : "";
+  for (const name of MARKS) document.cookie = `${name}=; Path=/; Max-Age=0${secure}`;
 }
 
 /**

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from services.auth.app import create_app
 from services.auth.settings import AuthSettings
 from services.common.tokens import KeyRing
-from tests.signing_in import Clock, count, login, refresh, register
+from tests.signing_in import COOKIE, Clock, count, login, refresh, register
 from tests.system import PASSWORD, Accounts, assert_problem, bearer, serving, sign_up
 
 
@@ -166,10 +166,10 @@ async def test_refreshing_rotates_the_cookie(auth: httpx.AsyncClient) -> None:
     answer = await login(auth)
     cookie = answer.headers["set-cookie"]
     assert {part.strip().lower() for part in cookie.split(";")[1:]} >= {"httponly", "samesite=strict", "path=/auth"}
-    first = answer.cookies["refresh_token"]
+    first = answer.cookies[COOKIE]
     renewed = await refresh(auth, first)
     assert renewed.status_code == 200
-    second = renewed.cookies["refresh_token"]
+    second = renewed.cookies[COOKIE]
     assert second != first
     assert (await auth.get("/auth/me", headers=bearer(renewed.json()["access_token"]))).status_code == 200
     assert (await refresh(auth, second)).status_code == 200
@@ -179,9 +179,9 @@ async def test_a_refresh_token_used_again_later_ends_its_family_and_no_other(
     timed_auth: httpx.AsyncClient, clock: Clock
 ) -> None:
     await register(timed_auth, "Ada")
-    stolen = (await login(timed_auth)).cookies["refresh_token"]
-    other = (await login(timed_auth)).cookies["refresh_token"]
-    successor = (await refresh(timed_auth, stolen)).cookies["refresh_token"]
+    stolen = (await login(timed_auth)).cookies[COOKIE]
+    other = (await login(timed_auth)).cookies[COOKIE]
+    successor = (await refresh(timed_auth, stolen)).cookies[COOKIE]
     clock.advance(seconds=31)
     assert_problem(await refresh(timed_auth, stolen), 401, "invalid-refresh-token")
     assert_problem(await refresh(timed_auth, successor), 401, "invalid-refresh-token")
@@ -195,10 +195,10 @@ async def test_an_unknown_refresh_token_is_refused(auth: httpx.AsyncClient, toke
 
 async def test_logout_ends_the_family_and_clears_the_cookie(auth: httpx.AsyncClient) -> None:
     await register(auth, "Ada")
-    first = (await login(auth)).cookies["refresh_token"]
-    second = (await refresh(auth, first)).cookies["refresh_token"]
+    first = (await login(auth)).cookies[COOKIE]
+    second = (await refresh(auth, first)).cookies[COOKIE]
     auth.cookies.clear()
-    answer = await auth.post("/auth/logout", headers={"Cookie": f"refresh_token={second}"})
+    answer = await auth.post("/auth/logout", headers={"Cookie": f"{COOKIE}={second}"})
     assert (answer.status_code, answer.content) == (204, b"")
     assert "max-age=0" in answer.headers["set-cookie"].lower()
     assert_problem(await refresh(auth, second), 401)
@@ -207,7 +207,7 @@ async def test_logout_ends_the_family_and_clears_the_cookie(auth: httpx.AsyncCli
 
 async def test_an_expired_session_is_refused_and_forgotten_at_the_next_login(auth: httpx.AsyncClient, mysql: Any) -> None:
     await register(auth, "Ada")
-    token = (await login(auth)).cookies["refresh_token"]
+    token = (await login(auth)).cookies[COOKIE]
     with mysql.cursor() as cursor:
         cursor.execute("UPDATE refresh_families SET expires_at = UTC_TIMESTAMP(6) - INTERVAL 1 SECOND")
     assert_problem(await refresh(auth, token), 401)
@@ -217,7 +217,7 @@ async def test_an_expired_session_is_refused_and_forgotten_at_the_next_login(aut
 
 async def test_nothing_secret_is_stored_as_it_is(auth: httpx.AsyncClient, mysql: Any) -> None:
     await register(auth, "Ada")
-    token = (await login(auth)).cookies["refresh_token"]
+    token = (await login(auth)).cookies[COOKIE]
     with mysql.cursor() as cursor:
         cursor.execute("SELECT password_hash FROM users")
         assert cursor.fetchone()[0].startswith("$argon2id$v=19$")

@@ -12,7 +12,7 @@ import pytest
 
 from services.local.stack import Stack
 from tests.playing import API
-from tests.signing_in import COOKIE
+from tests.signing_in import refresh_token
 from tests.system import bearer, gateway_log_is_whole
 
 
@@ -36,7 +36,7 @@ class Secrets:
         return token
 
     def cookie(self, answer: httpx.Response) -> str:
-        return self.keep("refresh token", answer.cookies[COOKIE])
+        return self.keep("refresh token", refresh_token(answer))
 
 
 @pytest.fixture
@@ -51,6 +51,7 @@ async def use_everything(client: httpx.AsyncClient, stack: Stack, used: Secrets,
     used.keep("password typed where the name belongs", typed_as_name)
     account = {"username": name, "password": password}
     statuses = []
+    cookie_name = f"refresh_token_{client.base_url.port}"
 
     async def send(method: str, path: str, **options: Any) -> httpx.Response:
         client.cookies.clear()
@@ -75,12 +76,12 @@ async def use_everything(client: httpx.AsyncClient, stack: Stack, used: Secrets,
     await send("GET", "/auth/me", params={"access_token": token})
     await send("POST", f"{API}/submit", json={"score": 1}, headers=bearer(token))
     await send("GET", f"{API}/rank/me", params={"access_token": token})
-    renewed = await send("POST", "/auth/refresh", headers={"Cookie": f"{COOKIE}={cookie}"})
+    renewed = await send("POST", "/auth/refresh", headers={"Cookie": f"{cookie_name}={cookie}"})
     used.token(renewed)
     after = used.cookie(renewed)
-    used.cookie(await send("POST", "/auth/refresh", headers={"Cookie": f"{COOKIE}={after}"}))
-    await send("POST", "/auth/refresh", headers={"Cookie": f"{COOKIE}={cookie}"})  # used before
-    await send("POST", "/auth/logout", headers={"Cookie": f"{COOKIE}={after}"})
+    used.cookie(await send("POST", "/auth/refresh", headers={"Cookie": f"{cookie_name}={after}"}))
+    await send("POST", "/auth/refresh", headers={"Cookie": f"{cookie_name}={cookie}"})  # used before
+    await send("POST", "/auth/logout", headers={"Cookie": f"{cookie_name}={after}"})
     again = await send("POST", "/auth/login", json=account)
     me = bearer(used.token(again))
     used.cookie(again)

@@ -4,7 +4,7 @@ import uuid
 from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import APIRouter, Cookie, Depends, Path, Request, Response
+from fastapi import APIRouter, Depends, Path, Request, Response
 from pydantic import ValidationError
 
 from services.auth.account import AccountService
@@ -13,13 +13,10 @@ from services.auth.devices import SessionService
 from services.auth.errors import CrossSiteRequest
 from services.auth.exports import AccountExports
 from services.auth.http.cookies import (
-    PLAIN_DEVICE_NAME,
-    PLAIN_NAME,
     PREFIX,
-    SECURE_DEVICE_NAME,
-    SECURE_NAME,
     carries_refresh_cookie,
-    is_secure,
+    find_device_cookie,
+    find_refresh_token,
     require_own_page,
 )
 from services.auth.http.schemas import (
@@ -41,7 +38,6 @@ from services.common.http.requests import JSON, content_type, invalid, json_body
 from services.common.tokens import Principal
 
 FORM = "application/x-www-form-urlencoded"
-_MAX_REFRESH_TOKEN = 256
 
 
 # Async, like all of these: FastAPI runs what is not in a thread, which costs more than most requests.
@@ -82,19 +78,6 @@ def require_page_of_cookies(request: Request, kind: Kind) -> None:
         require_own_page(request)
 
 
-async def _refresh_cookie(
-    request: Request,
-    secure: Annotated[
-        str | None,
-        Cookie(alias=SECURE_NAME, max_length=_MAX_REFRESH_TOKEN, description="over https: set by login and refresh, HttpOnly"),
-    ] = None,
-    plain: Annotated[
-        str | None, Cookie(alias=PLAIN_NAME, max_length=_MAX_REFRESH_TOKEN, description="over http: the same, for development")
-    ] = None,
-) -> str | None:
-    return secure if is_secure(request) else plain
-
-
 @dataclass(frozen=True, slots=True)
 class Carried:
     """The refresh token that a request carries, if it has one: by its kind of session in the cookie, or in the body."""
@@ -103,25 +86,18 @@ class Carried:
     kind: Kind
 
 
-async def _carried(request: Request, cookie: Annotated[str | None, Depends(_refresh_cookie)]) -> Carried:
+async def _carried(request: Request) -> Carried:
     """What is in the body, where there is one: then no cookie is looked at. Raises UnsupportedMediaType or InvalidRequest."""
     body = await request.body()
     if not body:
-        return Carried(cookie, Kind.BROWSER)
+        return Carried(find_refresh_token(request), Kind.BROWSER)
     if content_type(request) != JSON:
         raise UnsupportedMediaType(f"Send the body as {JSON}.")
     return Carried(parse_json(SessionToken, body).refresh_token, Kind.APP)
 
 
-async def _device_cookie(
-    request: Request,
-    secure: Annotated[
-        str | None,
-        Cookie(alias=SECURE_DEVICE_NAME, description="over https: set by login, HttpOnly; one that is not good is ignored"),
-    ] = None,
-    plain: Annotated[str | None, Cookie(alias=PLAIN_DEVICE_NAME, description="over http: the same, for development")] = None,
-) -> str | None:
-    return secure if is_secure(request) else plain
+async def _device_cookie(request: Request) -> str | None:
+    return find_device_cookie(request)
 
 
 async def _callers(request: Request) -> Callers:
