@@ -12,7 +12,7 @@ from services.auth.accounts import kept_names
 from services.auth.audit import events
 from services.auth.devices import SessionService
 from services.auth.exports import AccountExports
-from services.auth.http import account, devices, exports, hot, signing
+from services.auth.http import account, devices, exports, hot, oauth, signing
 from services.auth.http.cookies import PREFIX
 from services.auth.passwords import attempts
 from services.auth.passwords.device_cookies import DeviceCookies
@@ -94,7 +94,7 @@ def create_app(settings: AuthSettings | None = None, clock: Callable[[], datetim
             await database.dispose()
 
     router = APIRouter()
-    for part in (signing.router, account.router, exports.router, devices.router):
+    for part in (signing.router, oauth.router, account.router, exports.router, devices.router):
         router.include_router(part)
     return build_app(
         title="Leaderboard: auth",

@@ -116,7 +116,8 @@ async def test_a_body_that_is_none_of_ours_is_refused_and_the_cookie_with_it(aut
     await register(auth)
     _, cookie = await sign_in(auth)
     carried = {"Cookie": f"{COOKIE}={cookie}"}
-    for body in ({}, {"refresh_token": None}, {"refresh_token": "x" * 257}, {"refresh_token": "x", "more": 1}, []):
+    bodies: list[Any] = [{}, {"refresh_token": None}, {"refresh_token": "x" * 257}, {"refresh_token": "x", "more": 1}, []]
+    for body in bodies:
         assert_problem(await auth.post(path, json=body, headers=carried), 422, "invalid-request")
     assert_problem(await auth.post(path, data={"refresh_token": "x"}, headers=carried), 415, "unsupported-media-type")
     large = b'{"refresh_token": "' + b"x" * 20_000 + b'"}'

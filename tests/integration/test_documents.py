@@ -42,7 +42,7 @@ async def test_authorize_works_with_the_password_form(service: tuple[httpx.Async
     document = (await client.get(f"{prefix}/openapi.json")).json()
     [scheme] = document["components"]["securitySchemes"].values()
     assert scheme["type"] == "oauth2"
-    assert scheme["flows"]["password"]["tokenUrl"] == "/auth/login"
+    assert scheme["flows"]["password"]["tokenUrl"] == "/auth/token"
 
 
 async def test_the_documentation_page_loads_nothing_from_elsewhere(service: tuple[httpx.AsyncClient, str]) -> None:

@@ -4,7 +4,7 @@ import base64
 import json
 import re
 import secrets as random
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any
 
 import httpx
@@ -45,6 +45,24 @@ async def client(gateway_url: str) -> AsyncIterator[httpx.AsyncClient]:
         yield found
 
 
+async def use_a_session_without_a_cookie(
+    send: Callable[..., Awaitable[httpx.Response]], used: Secrets, account: dict[str, str]
+) -> None:
+    """Each thing that a refresh token is sent with in a body."""
+
+    async def granted(path: str, **options: Any) -> str:
+        answer = await send("POST", path, **options)
+        used.token(answer)
+        return used.keep("refresh token", answer.json()["refresh_token"])
+
+    await granted("/auth/token", data=account | {"grant_type": "password"})
+    token = await granted("/auth/login", json=account | {"session": "token"})
+    token = await granted("/auth/refresh", json={"refresh_token": token})
+    token = await granted("/auth/token", data={"grant_type": "refresh_token", "refresh_token": token})
+    await send("POST", "/auth/refresh", json={"refresh_token": token, "more": token})
+    await send("POST", "/auth/logout", json={"refresh_token": token})
+
+
 async def use_everything(client: httpx.AsyncClient, stack: Stack, used: Secrets, name: str) -> None:
     """Each thing that a secret is sent with, done well and badly."""
     password, wrong, typed_as_name = used.password("password"), used.password("wrong password"), f"P{random.token_hex(10)}"
@@ -82,6 +100,7 @@ async def use_everything(client: httpx.AsyncClient, stack: Stack, used: Secrets,
     used.cookie(await send("POST", "/auth/refresh", headers={"Cookie": f"{cookie_name}={after}"}))
     await send("POST", "/auth/refresh", headers={"Cookie": f"{cookie_name}={cookie}"})  # used before
     await send("POST", "/auth/logout", headers={"Cookie": f"{cookie_name}={after}"})
+    await use_a_session_without_a_cookie(send, used, account)
     again = await send("POST", "/auth/login", json=account)
     me = bearer(used.token(again))
     used.cookie(again)

@@ -5,7 +5,6 @@ from fastapi import Request, Response
 from services.auth.errors import InvalidCredentials, InvalidRefreshToken, PasswordQueueFull, TooManyFailures, UsernameTaken
 from services.auth.http.cookies import clear_refresh_cookie, set_device_cookie, set_refresh_cookie
 from services.auth.http.dependencies import (
-    FORM,
     KnownDevice,
     Login,
     RefreshToken,
@@ -15,7 +14,7 @@ from services.auth.http.dependencies import (
     new_router,
     require_page_of_cookies,
 )
-from services.auth.http.schemas import LoginCredentials, NewAccount, PasswordForm, Registered, SessionToken, Tokens
+from services.auth.http.schemas import LoginCredentials, NewAccount, Registered, SessionToken, Tokens
 from services.auth.sessions.families import Kind
 from services.auth.signing import SignedIn
 from services.common.http.problems import BodyTooLarge, InvalidRequest, ServiceUnavailable, UnsupportedMediaType, documented
@@ -66,7 +65,7 @@ async def register(account: Registration, service: Service, sender: Sender) -> R
         PasswordQueueFull,
         ServiceUnavailable,
     ),
-    openapi_extra=body_schema({JSON: LoginCredentials, FORM: PasswordForm}),
+    openapi_extra=body_schema({JSON: LoginCredentials}),
 )
 async def login(
     credentials: Login, service: Service, sender: Sender, device: KnownDevice, request: Request, response: Response

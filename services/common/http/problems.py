@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 import structlog
@@ -46,14 +47,19 @@ class ProblemDetails(BaseModel):
     status: int
     detail: str = Field(description="what happened this time, for a person")
     errors: list[FieldError] | None = Field(None, description="what is wrong with the request, each with its place")
+    error: str | None = Field(None, description="OAuth2's code (RFC 6749, section 5.2), from its token endpoint")
 
 
 class Problem(Exception):
-    """An answer that is not what was asked for. Subclasses set the status, the type and the title."""
+    """An answer that is not what was asked for. Subclasses set the status, the type and the title.
+
+    ``extensions``: members beside those of every problem (RFC 9457, section 3.2).
+    """
 
     status: ClassVar[int] = 500
     type: ClassVar[str] = "urn:problem:internal-error"
     title: ClassVar[str] = "Internal error"
+    extensions: ClassVar[Mapping[str, str]] = MappingProxyType({})
 
     def __init__(
         self,
@@ -203,6 +209,7 @@ def render(problem: Problem) -> JSONResponse:
         "title": problem.title,
         "status": problem.status,
         "detail": _printable(problem.detail),
+        **problem.extensions,
     }
     if problem.errors:
         content["errors"] = [
