@@ -152,12 +152,22 @@ def documented(*problems: type[Problem]) -> dict[int | str, dict[str, Any]]:
     return {
         status: {
             "description": "; ".join(f"{problem.title} (`{problem.type}`)" for problem in group),
-            "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDetails"}}},
+            "content": {
+                MEDIA_TYPE: {
+                    "schema": {"$ref": "#/components/schemas/ProblemDetails"},
+                    "examples": {problem.type.rpartition(":")[2]: {"value": _example(problem)} for problem in group},
+                }
+            },
             **({"headers": {"WWW-Authenticate": {"schema": {"type": "string"}}}} if status == 401 else {}),
             **({"headers": {"Retry-After": {"schema": {"type": "integer"}}}} if status in {429, 503} else {}),
         }
         for status, group in by_status.items()
     }
+
+
+def _example(problem: type[Problem]) -> dict[str, Any]:
+    members = {"type": problem.type, "title": problem.title, "status": problem.status, "detail": f"{problem.title}."}
+    return {**members, **problem.extensions}
 
 
 def field_errors(error: ValidationError | RequestValidationError) -> list[FieldError]:

@@ -22,6 +22,7 @@ from services.common.http.problems import (
 M = TypeVar("M", bound=BaseModel)
 
 JSON = "application/json"
+COMPONENT = "#/components/schemas/{model}"
 _DECIMAL = re.compile(r"-?[0-9]{1,20}")
 
 
@@ -79,6 +80,6 @@ DECIMAL = BeforeValidator(_decimal)
 
 
 def body_schema(models: Mapping[str, type[BaseModel]], *, required: bool = True) -> dict[str, Any]:
-    """The OpenAPI ``requestBody`` of a route that reads one of ``models``, by media type."""
-    content = {media_type: {"schema": model.model_json_schema()} for media_type, model in models.items()}
+    """The OpenAPI ``requestBody`` of a route that reads one of ``models``, by media type. `web` makes components of them."""
+    content = {media_type: {"schema": model.model_json_schema(ref_template=COMPONENT)} for media_type, model in models.items()}
     return {"requestBody": {"required": required, "content": content}}
