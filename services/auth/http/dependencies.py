@@ -111,7 +111,9 @@ async def _client(request: Request) -> Client:
 
 
 async def _read_login(request: Request) -> LoginCredentials:
-    """JSON, or the OAuth2 password form. Raises UnsupportedMediaType or InvalidRequest."""
+    """JSON, or the OAuth2 password form. Raises UnsupportedMediaType, InvalidRequest or CrossSiteRequest."""
+    if content_type(request) != JSON:
+        require_own_page(request)  # a form of another site's needs no leave to be sent, and what it begins is in the cookie
     match content_type(request):
         case media_type if media_type == JSON:
             return parse_json(LoginCredentials, await request.body())
