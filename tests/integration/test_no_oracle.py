@@ -110,7 +110,7 @@ async def test_so_does_what_no_password_can_be(watched: Watched, password: str) 
 async def test_a_device_cookie_of_ones_own_tells_nothing_of_other_names(watched: Watched) -> None:
     await watched.send("/auth/register", "Mallory", PASSWORD)
     _, (_, headers, _) = await watched.login("Mallory", PASSWORD)
-    [cookie] = re.findall(r"device=[^;]+", headers["set-cookie"])
+    [cookie] = re.findall(r"device_80=[^;]+", headers["set-cookie"])
     for number in range(9):
         known, unknown = await watched.login("Ada", cookie=cookie), await watched.login("nobody", cookie=cookie)
         assert known == unknown
