@@ -12,17 +12,20 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def test_the_examples_work_when_pasted(stack: Stack, secrets: Mapping[str, str], tmp_path: Path) -> None:
-    [accounts, boards] = [block for block in blocks(README, "sh") if "curl" in block]
+    [accounts, apps, boards] = [block for block in blocks(README, "sh") if "curl" in block]
     # One goes on where the other ends; the name is this test's.
-    printed = paste((accounts + boards).replace("Ada", "Readme"), stack, secrets, tmp_path)
+    printed = paste((accounts + apps + boards).replace("Ada", "Readme"), stack, secrets, tmp_path)
     registered, submitted, top, mine, first = map(json.loads, printed[:5])
     assert registered["username"] == "Readme"
     assert submitted["total_score"] == 1200
     assert {"rank", "user_id", "username", "total_score"} == set(top["top"][0])
     assert mine == {name: submitted[name] for name in ("user_id", "username", "total_score")} | {"rank": mine["rank"]}
     assert first.get("user_id") == 1 or first["status"] == 404
-    assert printed[5] == "sprint: created"
-    sprinted, week, sprint = map(json.loads, printed[6:])
+    renewed, repeated = map(json.loads, printed[5:7])
+    assert renewed["refresh_token"] == repeated["refresh_token"]
+    assert renewed["access_token"] != repeated["access_token"]
+    assert printed[7] == "sprint: created"
+    sprinted, week, sprint = map(json.loads, printed[8:])
     assert sprinted["total_score"] == 1250
     assert [(each["board"], each["window"]) for each in sprinted["standings"] if each["board"] == "sprint"] == [
         ("sprint", "all"),
