@@ -300,7 +300,8 @@ body.addEventListener("account:open", ({ detail }) => {
   const notice = state.account.mode === "closed" ? null : state.account.notice;
   state.account = { mode: detail.mode, notice, busy: false, failure: null };
   render();
-  if (detail.mode === "sign-in") void patiently(() => session.seek());
+  // A score that waits goes with what is typed here.
+  if (detail.mode === "sign-in" && waitingScore === null) void patiently(() => session.seek());
 });
 body.addEventListener("account:close", () => {
   waitingScore = null;
