@@ -20,6 +20,22 @@ class TooManyNames(Problem):
     title = "The name was changed too often"
 
 
+class NotForGuests(Problem):
+    """What only an account with a password can do."""
+
+    status = 409
+    type = "urn:problem:not-for-guests"
+    title = "A guest has no password"
+
+
+class NotAGuest(Problem):
+    """The account has a name and a password already, for example because the same was asked for a moment ago."""
+
+    status = 409
+    type = "urn:problem:not-a-guest"
+    title = "The account has a password already"
+
+
 class InvalidCredentials(Unauthenticated):
     """The same for a wrong password and for a name that nobody has: which it was is nobody's business."""
 

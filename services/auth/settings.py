@@ -71,5 +71,8 @@ class AuthSettings(ServiceSettings):
         le=3650,
         description="days a name is kept that was given up: its owner may take it back, nobody else has it",
     )
+    guest_days: int = Field(
+        90, ge=1, le=3650, description="days after the end of its session until a guest, whom nobody can reach then, is deleted"
+    )
 
     audit_address_days: int = Field(90, ge=1, description="days the audit log keeps the address that an event came from")

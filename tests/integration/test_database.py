@@ -24,6 +24,7 @@ from tests.histories import connect, migrating, own_history
 TABLES = {
     "auth": {
         "users",
+        "guests",
         "kept_usernames",
         "refresh_families",
         "refresh_tokens",
@@ -199,6 +200,22 @@ def test_sessions_that_go_on_are_browsers_and_none_ends_on_the_way_down(settings
         upgrade(settings)
         cursor.execute("SELECT DISTINCT kind FROM refresh_families")
         assert list(cursor.fetchall()) == [("browser",)]
+
+
+def test_guests_go_down_as_accounts_that_nobody_signs_in_to_and_up_again(settings: MigrationSettings) -> None:
+    upgrade(settings)
+    with migrating(settings) as connection, connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO users (id, username, username_canonical, password_hash, created_at)"
+            " VALUES (7, 'Ada', 'ada', 'a hash', UTC_TIMESTAMP(6)), (8, 'BraveOtter1', 'braveotter1', NULL, UTC_TIMESTAMP(6))"
+        )
+        cursor.execute("INSERT INTO guests (user_id) VALUES (8)")
+        downgrade(settings, "0014")
+        cursor.execute("SELECT id, password_hash FROM users ORDER BY id")
+        assert list(cursor.fetchall()) == [(7, "a hash"), (8, "")]
+        upgrade(settings)
+        cursor.execute("SELECT id, password_hash, unreachable_since FROM users JOIN guests ON user_id = id")
+        assert list(cursor.fetchall()) == [(8, None, None)]
 
 
 def test_notes_that_everything_changed_become_an_epoch_that_no_index_has(settings: MigrationSettings) -> None:

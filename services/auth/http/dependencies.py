@@ -12,6 +12,7 @@ from services.auth.audit.clients import Client
 from services.auth.devices import SessionService
 from services.auth.errors import CrossSiteRequest
 from services.auth.exports import AccountExports
+from services.auth.guests import GuestService
 from services.auth.http.cookies import (
     PREFIX,
     carries_refresh_cookie,
@@ -22,6 +23,7 @@ from services.auth.http.cookies import (
 from services.auth.http.schemas import (
     Confirmation,
     Deletion,
+    GuestSession,
     LoginCredentials,
     NewAccount,
     NewPassword,
@@ -37,6 +39,7 @@ from services.common.http.problems import UnsupportedMediaType, documented
 from services.common.http.requests import JSON, content_type, invalid, json_body, parse_json
 from services.common.tokens import Principal
 
+_read_guest_session = json_body(GuestSession)
 FORM = "application/x-www-form-urlencoded"
 
 
@@ -49,6 +52,11 @@ async def _service(request: Request) -> AuthService:
 async def _account(request: Request) -> AccountService:
     account: AccountService = request.app.state.account
     return account
+
+
+async def _guests(request: Request) -> GuestService:
+    guests: GuestService = request.app.state.guests
+    return guests
 
 
 async def _exports(request: Request) -> AccountExports:
@@ -96,6 +104,13 @@ async def _carried(request: Request) -> Carried:
     return Carried(parse_json(SessionToken, body).refresh_token, Kind.APP)
 
 
+async def _guest_session(request: Request) -> GuestSession:
+    """What is asked for, or what is usual where there is no body. Raises UnsupportedMediaType or InvalidRequest."""
+    if not await request.body():
+        return GuestSession()
+    return await _read_guest_session(request)
+
+
 async def _device_cookie(request: Request) -> str | None:
     return find_device_cookie(request)
 
@@ -140,6 +155,9 @@ DeletionRequest = Annotated[Deletion, Depends(json_body(Deletion))]
 Login = Annotated[LoginCredentials, Depends(_read_login)]
 RefreshToken = Annotated[Carried, Depends(_carried)]
 KnownDevice = Annotated[str | None, Depends(_device_cookie)]
+Guests = Annotated[GuestService, Depends(_guests)]
+GuestsSession = Annotated[GuestSession, Depends(_guest_session)]
+ChosenCredentials = Annotated[NewAccount, Depends(json_body(NewAccount))]
 OwnAccount = Annotated[AccountService, Depends(_account)]
 Exports = Annotated[AccountExports, Depends(_exports)]
 Sessions = Annotated[SessionService, Depends(_sessions)]

@@ -72,7 +72,7 @@ async def token(
     try:
         match grant:
             case TokenRequest(grant_type="password", username=str(username), password=str(password)):
-                signed_in = await service.login(username, password, sender, Kind.APP)
+                signed_in, _ = await service.login(username, password, sender, Kind.APP)
             case _:
                 signed_in = await service.refresh(grant.refresh_token, sender)
     except (InvalidCredentials, InvalidRefreshToken) as error:

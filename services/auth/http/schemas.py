@@ -15,7 +15,7 @@ from services.auth.sessions.families import Kind, SessionRecord
 _TIME = "2026-02-01T12:00:00Z"
 _ACCESS_TOKEN: dict[str, JsonValue] = {"access_token": "eyJhbGciOi…", "token_type": "Bearer", "expires_in": 900}
 _REFRESH_TOKEN = "bqTEQ4Ci7C3n2lyGRm1ZyPVVN1gW2DuqSOZ1cCu4yTo"  # noqa: S105 - nobody's
-_ACCOUNT: dict[str, JsonValue] = {"user_id": 7, "username": "Ada", "created_at": _TIME}
+_ACCOUNT: dict[str, JsonValue] = {"user_id": 7, "username": "Ada", "created_at": _TIME, "guest": False}
 _SESSION: dict[str, JsonValue] = {
     "session_id": "4fecf4bc-efdc-46b1-a4d1-ea3c6e69f58f",
     "kind": "browser",
@@ -41,14 +41,27 @@ class Credentials(BaseModel):
     password: str = Field(max_length=1024, examples=["correct horse battery"])
 
 
+_Keeper = Annotated[
+    Literal["cookie", "token"],
+    Field(
+        description="`cookie`: the refresh token is set as a cookie, for a page of this origin. `token`: it is in the answer, "
+        "and no cookie is set; it is sent back in the body of `/auth/refresh` and `/auth/logout`",
+    ),
+]
+
+
 class LoginCredentials(Credentials):
     """A username and a password, and who keeps the refresh token of the session that begins."""
 
-    session: Literal["cookie", "token"] = Field(
-        "cookie",
-        description="`cookie`: the refresh token is set as a cookie, for a page of this origin. `token`: it is in the answer, "
-        "and no cookie is set; it is sent back in the body of `/auth/refresh` and `/auth/logout`",
-    )
+    session: _Keeper = "cookie"
+
+
+class GuestSession(BaseModel):
+    """Who keeps the refresh token of a guest's session."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    session: _Keeper = "cookie"
 
 
 class SessionToken(BaseModel):
@@ -105,20 +118,24 @@ class NewUsername(BaseModel):
     username: _NewName
 
 
-class Deletion(BaseModel):
-    """The password, without which nobody deletes an account."""
-
+class _PasswordAgain(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid")
 
-    password: str = Field(max_length=1024, examples=["correct horse battery"])
+    password: str | SkipJsonSchema[None] = Field(
+        None,
+        max_length=1024,
+        description="a guest has none, and leaves it out",
+        examples=["correct horse battery"],
+        json_schema_extra=_without_default,
+    )
 
 
-class Confirmation(BaseModel):
+class Deletion(_PasswordAgain):
+    """The password, without which nobody deletes an account that has one."""
+
+
+class Confirmation(_PasswordAgain):
     """The password, typed again in a session that goes on."""
-
-    model_config = ConfigDict(strict=True, extra="forbid")
-
-    password: str = Field(max_length=1024, examples=["correct horse battery"])
 
 
 class PasswordForm(BaseModel):
@@ -173,6 +190,15 @@ class Tokens(AccessToken):
     )
 
 
+class NewGuest(Tokens):
+    """A guest's account, and the tokens of its session."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"user_id": 7, "username": "BraveOtter4821", **_ACCESS_TOKEN}]})
+
+    user_id: int
+    username: str = Field(description="made up: two words and a number")
+
+
 class GrantedTokens(AccessToken):
     """The same from the token endpoint, which sets no cookie."""
 
@@ -187,6 +213,7 @@ class Account(BaseModel):
     user_id: int
     username: str
     created_at: datetime
+    guest: bool = Field(description="whether it has no password yet")
 
 
 class Session(BaseModel):

@@ -3,7 +3,7 @@
 from fastapi import Request, Response
 
 from services.auth.errors import InvalidCredentials, InvalidRefreshToken, PasswordQueueFull, TooManyFailures, UsernameTaken
-from services.auth.http.cookies import clear_refresh_cookie, set_device_cookie, set_refresh_cookie
+from services.auth.http.cookies import clear_refresh_cookie
 from services.auth.http.dependencies import (
     KnownDevice,
     Login,
@@ -14,25 +14,13 @@ from services.auth.http.dependencies import (
     new_router,
     require_page_of_cookies,
 )
+from services.auth.http.handing_out import hand_out, kind_of
 from services.auth.http.schemas import LoginCredentials, NewAccount, Registered, SessionToken, Tokens
 from services.auth.sessions.families import Kind
-from services.auth.signing import SignedIn
 from services.common.http.problems import BodyTooLarge, InvalidRequest, ServiceUnavailable, UnsupportedMediaType, documented
 from services.common.http.requests import JSON, body_schema
 
 router = new_router("accounts")
-
-
-def _answer(request: Request, response: Response, signed_in: SignedIn, kind: Kind) -> Tokens:
-    """The tokens. Of a browser's session the refresh token is in a cookie, and nowhere else."""
-    tokens = Tokens(access_token=signed_in.access_token, expires_in=signed_in.expires_in)
-    if kind is Kind.APP:
-        tokens.refresh_token = signed_in.refresh_token
-        return tokens
-    set_refresh_cookie(request, response, signed_in.refresh_token, signed_in.refresh_expires_in)
-    if signed_in.device is not None:
-        set_device_cookie(request, response, signed_in.device)
-    return tokens
 
 
 @router.post(
@@ -70,11 +58,11 @@ async def register(account: Registration, service: Service, sender: Sender) -> R
 async def login(
     credentials: Login, service: Service, sender: Sender, device: KnownDevice, request: Request, response: Response
 ) -> Tokens:
-    kind = Kind.APP if credentials.session == "token" else Kind.BROWSER
+    kind = kind_of(credentials.session)
     require_page_of_cookies(request, kind)
     known = device if kind is Kind.BROWSER else None
-    signed_in = await service.login(credentials.username, credentials.password, sender, kind, known)
-    return _answer(request, response, signed_in, kind)
+    signed_in, own_device = await service.login(credentials.username, credentials.password, sender, kind, known)
+    return hand_out(request, response, signed_in, kind, own_device)
 
 
 @router.post(
@@ -88,7 +76,7 @@ async def login(
     openapi_extra=body_schema({JSON: SessionToken}, required=False),
 )
 async def refresh(service: Service, sender: Sender, request: Request, response: Response, carried: RefreshToken) -> Tokens:
-    return _answer(request, response, await service.refresh(carried.token, sender), carried.kind)
+    return hand_out(request, response, await service.refresh(carried.token, sender), carried.kind)
 
 
 @router.post(

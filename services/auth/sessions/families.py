@@ -51,6 +51,7 @@ class AccountRecord:
     user_id: int
     username: str
     created_at: datetime
+    guest: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +201,12 @@ async def end_family(connection: AsyncConnection, user_id: int, session_id: uuid
     return ended.rowcount == 1
 
 
+async def find_kind(connection: AsyncConnection, session_id: uuid.UUID) -> Kind | None:
+    """Of which kind a session is, if it is there."""
+    kind = await connection.scalar(select(RefreshFamily.kind).where(RefreshFamily.id == session_id.bytes))
+    return None if kind is None else Kind(kind)
+
+
 async def end_other_families(connection: AsyncConnection, user_id: int, session_id: uuid.UUID, now: datetime) -> int:
     """End every live session of a user but one; gives how many they were. What is over already is left to upkeep."""
     ended = await connection.execute(
@@ -258,11 +265,11 @@ async def list_accounts(
 ) -> dict[bytes, AccountRecord]:
     """Whose those of these sessions are that are live, by session."""
     statement = (
-        select(RefreshFamily.id, User.id, User.username, User.created_at)
+        select(RefreshFamily.id, User.id, User.username, User.created_at, User.password_hash.is_(None))
         .join(User, User.id == RefreshFamily.user_id)
         .where(RefreshFamily.id.in_(session_ids), RefreshFamily.expires_at > now)
     )
-    return {row[0]: AccountRecord(*row[1:]) for row in await connection.execute(statement)}
+    return {row[0]: AccountRecord(*row[1:4], guest=bool(row[4])) for row in await connection.execute(statement)}
 
 
 async def forget_families(connection: AsyncConnection, now: datetime, limit: int) -> int:
