@@ -28,7 +28,7 @@ async def test_register_login_and_who_i_am(auth: httpx.AsyncClient) -> None:
     assert (body["token_type"], body["expires_in"]) == ("Bearer", 900)
     assert answer.headers["cache-control"] == "no-store"
     me = await auth.get("/auth/me", headers=bearer(body["access_token"]))
-    assert me.json().keys() == {"user_id", "username", "created_at"}
+    assert me.json().keys() == {"user_id", "username", "created_at", "guest"}
     assert (me.json()["user_id"], me.json()["username"]) == (registered.json()["user_id"], "Ada")
     created = datetime.fromisoformat(me.json()["created_at"])
     assert abs(datetime.now(UTC) - created) < timedelta(minutes=1)
@@ -87,7 +87,7 @@ async def test_a_wrong_password_and_an_unknown_name_are_answered_alike(auth: htt
     [
         ("ab", PASSWORD, ["#/username"]),
         ("a" * 33, PASSWORD, ["#/username"]),
-        ("white space", PASSWORD, ["#/username"]),
+        ("white  space", PASSWORD, ["#/username"]),
         ("nul\x00nul", PASSWORD, ["#/username"]),
         ("rtl\u202egnp", PASSWORD, ["#/username"]),
         ("zero\u200bwidth", PASSWORD, ["#/username"]),
@@ -126,7 +126,7 @@ async def test_a_bad_name_or_password_is_refused_with_its_place(
         b'{"username": "Ada", "password": "\\udc00 horse battery"}',
         b'{"username": "Ada", "password": "correct horse battery", "admin": true}',
         b'{"username": NaN, "password": "correct horse battery"}',
-        b"\xff\xfe",
+        b"\xff",
         b"[" * 5_000,
     ],
 )

@@ -90,7 +90,7 @@ def test_renewing_a_session_has_a_bucket_of_its_own(gateway_url: str) -> None:
     """A school opens the page at once, and each page asks."""
 
     def ask(path: bytes) -> bytes:
-        return b"POST " + path + b" HTTP/1.1\r\n" + HOST + JSON + b"Content-Length: 2\r\n\r\n[]"
+        return b"POST " + path + b" HTTP/1.1\r\n" + HOST + JSON + b"Content-Length: 0\r\n\r\n"
 
     exchange(gateway_url, ask(b"/auth/login") * 200 + get(b"/"), source="127.0.0.21")
     statuses = exchange(gateway_url, ask(b"/auth/refresh") * 300 + get(b"/"), source="127.0.0.21").statuses

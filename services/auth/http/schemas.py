@@ -76,8 +76,8 @@ _NewName = Annotated[
     str,
     Field(
         max_length=256,
-        description="3 to 32 letters, digits and `_ - .` that RFC 8265 (UsernameCaseMapped) allows together, "
-        "counted in Unicode's form NFC; case and width make no other name",
+        description="3 to 32 letters, digits, `_ - .` and single spaces between words that RFC 8265 (UsernameCaseMapped) "
+        "allows together, counted in Unicode's form NFC; case and width make no other name",
         examples=["Ada"],
         json_schema_extra={"minLength": usernames.MIN_LENGTH, "maxLength": usernames.MAX_LENGTH},
     ),
