@@ -259,7 +259,10 @@ async def _on_http(_: Request, error: Exception) -> JSONResponse:
     # RFC 9457, section 4.2.1: a status that needs no explanation.
     phrase = HTTPStatus(error.status_code).phrase
     content = {"type": "about:blank", "title": phrase, "status": error.status_code, "detail": f"{phrase}."}
-    return JSONResponse(content, error.status_code, UNCACHED | dict(error.headers or {}), media_type=MEDIA_TYPE)
+    headers = dict(error.headers or {})
+    if "GET" in (allowed := headers.get("Allow", "").split(", ")):
+        headers["Allow"] = ", ".join([*allowed, "HEAD"])  # the framework does not know of heads.py
+    return JSONResponse(content, error.status_code, UNCACHED | headers, media_type=MEDIA_TYPE)
 
 
 async def _on_disconnect(_: Request, _error: Exception) -> Response:

@@ -19,6 +19,7 @@ from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 from starlette.types import ASGIApp, Lifespan, Message, Receive, Scope, Send
 
 from services.common.http import problems
+from services.common.http.heads import Heads
 from services.common.http.requests import COMPONENT
 from services.common.http.screening import Screening
 from services.common.http.shortcuts import Shortcut, Shortcuts
@@ -141,6 +142,7 @@ def build_app(
     def around(stack: ASGIApp) -> ASGIApp:
         if shortcuts is not None:
             stack = Shortcuts(stack, shortcuts, metrics, request_ids)
+        stack = Heads(stack)
         if settings.connection_requests:
             stack = ConnectionRecycling(stack, settings.connection_requests)
         return stack
