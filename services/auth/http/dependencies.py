@@ -36,10 +36,9 @@ from services.auth.sessions.families import Kind
 from services.auth.signing import AuthService
 from services.common.http.authentication import authenticated
 from services.common.http.problems import UnsupportedMediaType, documented
-from services.common.http.requests import JSON, content_type, invalid, json_body, parse_json
+from services.common.http.requests import JSON, content_type, invalid, json_body, read_json, require_plain
 from services.common.tokens import Principal
 
-_read_guest_session = json_body(GuestSession)
 FORM = "application/x-www-form-urlencoded"
 
 
@@ -96,19 +95,14 @@ class Carried:
 
 async def _carried(request: Request) -> Carried:
     """What is in the body, where there is one: then no cookie is looked at. Raises UnsupportedMediaType or InvalidRequest."""
-    body = await request.body()
-    if not body:
+    if not await request.body():
         return Carried(find_refresh_token(request), Kind.BROWSER)
-    if content_type(request) != JSON:
-        raise UnsupportedMediaType(f"Send the body as {JSON}.")
-    return Carried(parse_json(SessionToken, body).refresh_token, Kind.APP)
+    return Carried((await read_json(request, SessionToken)).refresh_token, Kind.APP)
 
 
 async def _guest_session(request: Request) -> GuestSession:
     """What is asked for, or what is usual where there is no body. Raises UnsupportedMediaType or InvalidRequest."""
-    if not await request.body():
-        return GuestSession()
-    return await _read_guest_session(request)
+    return await read_json(request, GuestSession) if await request.body() else GuestSession()
 
 
 async def _device_cookie(request: Request) -> str | None:
@@ -131,8 +125,9 @@ async def _read_login(request: Request) -> LoginCredentials:
         require_own_page(request)  # a form of another site's needs no leave to be sent, and what it begins is in the cookie
     match content_type(request):
         case media_type if media_type == JSON:
-            return parse_json(LoginCredentials, await request.body())
+            return await read_json(request, LoginCredentials)
         case media_type if media_type == FORM:
+            require_plain(request)
             async with request.form(max_fields=16, max_files=0) as form:
                 try:
                     sent = PasswordForm.model_validate({name: value for name, value in form.items() if value})

@@ -18,8 +18,8 @@ from services.auth.http.dependencies import FORM, Sender, Service, new_router
 from services.auth.http.schemas import GrantedTokens, TokenRequest
 from services.auth.sessions.families import Kind
 from services.common.http.authentication import TOKEN_URL
-from services.common.http.problems import BodyTooLarge, ServiceUnavailable, documented
-from services.common.http.requests import body_schema, content_type, invalid
+from services.common.http.problems import BodyTooLarge, ServiceUnavailable, UnsupportedMediaType, documented
+from services.common.http.requests import body_schema, content_type, invalid, require_plain
 
 router = new_router("accounts")
 
@@ -31,6 +31,10 @@ async def _read_grant(request: Request) -> TokenRequest:
     """Raises InvalidTokenRequest or UnsupportedGrantType."""
     if content_type(request) != FORM:
         raise InvalidTokenRequest(f"Send the body as {FORM}.")
+    try:
+        require_plain(request)
+    except UnsupportedMediaType as error:
+        raise InvalidTokenRequest(error.detail) from None
     async with request.form(max_fields=16, max_files=0) as form:
         # RFC 6749, section 3.2: what has no value is not there, what is not known is ignored, and nothing is there twice.
         sent = [(name, value) for name, value in form.multi_items() if value]

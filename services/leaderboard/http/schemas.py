@@ -66,7 +66,10 @@ class ScoreSubmission(BaseModel):
 
     model_config = ConfigDict(strict=True, extra="forbid")
 
-    score: Value = Field(description="what the session scored; each board has bounds of its own", examples=[1200])
+    score: Value = Field(
+        description="what the session scored, a whole number, of which 1200.0 is one; each board has bounds of its own",
+        examples=[1200],
+    )
     metrics: Annotated[dict[MetricName, Value], Field(max_length=8), AfterValidator(_not_ours)] = Field(
         default_factory=dict, description="values beside the score, by which boards may rank", examples=[{"laps": 3}]
     )
