@@ -32,7 +32,7 @@ export class SessionEnded extends Error {
 /**
  * Begins with the session that the refresh cookie stands for, if there is one; the first call in the person's name finds
  * out. Fires "change" when somebody signs in or out, here or in another tab, and "rename" when who is signed in has a new
- * name.
+ * name, or is a guest no more.
  */
 export class Session extends EventTarget {
   /** @type {SessionStatus} */
@@ -59,6 +59,35 @@ export class Session extends EventTarget {
       const token = keep(await api.login(credentials));
       this.#begin(token, await api.me(token.value));
     });
+  }
+
+  /** Makes an account that only this browser knows. */
+  async playAsGuest() {
+    await exclusively(async () => {
+      const token = keep(await api.playAsGuest());
+      this.#begin(token, await api.me(token.value));
+    });
+  }
+
+  /**
+   * Gives a guest's account a name and a password; a new session takes the place of this one.
+   *
+   * @param {Credentials} credentials
+   */
+  async keepGuest(credentials) {
+    await this.authorized((token) =>
+      // One tab at a time, as for another name: a refresh beside this would bring back the session that has ended.
+      exclusively(async () => {
+        if (!this.user) throw new SessionEnded();
+        try {
+          const kept = keep(await api.keepGuest(token, credentials));
+          this.#begin(kept, { ...this.user, username: credentials.username.normalize("NFC"), guest: false });
+        } catch (error) {
+          if (!(error instanceof api.Refused && error.type === "urn:problem:not-a-guest" && this.#token)) throw error;
+          this.#begin(this.#token, await api.me(token)); // kept already, and the answer was lost
+        }
+      }),
+    );
   }
 
   /**
@@ -103,7 +132,7 @@ export class Session extends EventTarget {
   /**
    * Gives the password again: the token that is used from now on says that it was given now.
    *
-   * @param {string} password
+   * @param {string | null} password null for a guest, who has none
    */
   async confirm(password) {
     await this.authorized((token) =>
@@ -118,7 +147,7 @@ export class Session extends EventTarget {
   /**
    * Deletes the account, and with it every session.
    *
-   * @param {string} password
+   * @param {string | null} password null for a guest, who has none
    */
   async deleteAccount(password) {
     await this.authorized((token) =>
@@ -205,7 +234,7 @@ export class Session extends EventTarget {
    */
   #adopt(token, user) {
     const known = this.status === "signed-in" && this.user?.user_id === user.user_id;
-    const renamed = known && this.user?.username !== user.username;
+    const renamed = known && (this.user?.username !== user.username || this.user.guest !== user.guest);
     this.#token = token;
     this.user = user;
     this.status = "signed-in";
