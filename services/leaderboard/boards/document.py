@@ -68,7 +68,10 @@ def _as_text(value: object) -> object:
 
 
 def _whole(value: object) -> object:
-    """1200 for 1200.0: to JSON Schema both are integers, and there are clients that know no others than the second."""
+    """1200 for 1200.0: to JSON Schema both are integers, and there are clients that know no others than the second.
+
+    A number with a fraction is read as a double, as nearly every reader of JSON does (RFC 8259, section 6).
+    """
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
