@@ -40,6 +40,7 @@ _EMPTIED = (
     "refresh_families",
     "refresh_tokens",
     "export_leases",
+    "guests",
     "audit_addresses",
     "audit_events",
     "password_attempts",

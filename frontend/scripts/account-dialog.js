@@ -9,15 +9,17 @@ import { emit, part, setText } from "./dom.js";
  * @property {string | null} notice why the dialog is here, when the person did not ask for it
  * @property {boolean} busy
  * @property {Failure | null} failure
+ * @property {string} [username] that of the guest who keeps the account
  */
 
 const WORDS = {
   "sign-in": { title: "Welcome back", question: "New here?", other: "Create an account" },
   "sign-up": { title: "Create your account", question: "Have an account already?", other: "Sign in instead" },
+  keep: { title: "Keep this account", question: "Nothing to keep?", other: "Sign out for good" },
 };
 
 /**
- * Signing in and signing up.
+ * Signing in and signing up, and what a guest does instead.
  *
  * @param {HTMLElement} root
  */
@@ -31,9 +33,14 @@ export function createAccountDialog(root) {
       action: "Create account",
       busyAction: "Creating account…",
     }),
+    keep: createCredentialsForm(part(root, "keep", HTMLFormElement), {
+      action: "Keep this account",
+      busyAction: "Keeping it…",
+    }),
   };
   const switchText = part(root, "switch-text", HTMLElement);
   const switchButton = part(root, "switch", HTMLButtonElement);
+  const guestWay = part(root, "guest-way", HTMLElement);
   /** @type {AccountMode} */
   let mode = "closed";
 
@@ -45,8 +52,10 @@ export function createAccountDialog(root) {
     if (mode !== "closed") emit(root, "account:submit", { mode, credentials: detail });
   });
   switchButton.addEventListener("click", () => {
-    emit(root, "account:open", { mode: mode === "sign-in" ? "sign-up" : "sign-in" });
+    if (mode === "keep") emit(root, "account:sign-out", { sure: true });
+    else emit(root, "account:open", { mode: mode === "sign-in" ? "sign-up" : "sign-in" });
   });
+  part(guestWay, "guest", HTMLButtonElement).addEventListener("click", () => emit(root, "account:guest", null));
 
   return {
     /** @param {AccountDialogData} data */
@@ -68,8 +77,10 @@ export function createAccountDialog(root) {
       setText(title, WORDS[mode].title);
       setText(switchText, WORDS[mode].question);
       setText(switchButton, WORDS[mode].other);
+      guestWay.hidden = mode === "keep";
       if (turned) {
-        if (before !== "closed") forms[mode].setUsername(forms[before].username);
+        if (mode === "keep") forms.keep.setUsername(data.username ?? "");
+        else if (before !== "closed") forms[mode].setUsername(forms[before].username);
         if (!root.open) root.showModal();
         forms[mode].focus();
       }

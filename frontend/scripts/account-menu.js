@@ -17,7 +17,7 @@ export function createAccountMenu(root) {
 
   signIn.addEventListener("click", () => emit(root, "account:open", { mode: "sign-in" }));
   userBox.addEventListener("click", () => emit(root, "settings:open", null));
-  signOut.addEventListener("click", () => emit(root, "account:sign-out", null));
+  signOut.addEventListener("click", () => emit(root, "account:sign-out", { sure: false }));
 
   return {
     /** @param {{ status: SessionStatus, user: User | null }} data */

@@ -142,7 +142,7 @@ export class Account extends EventTarget {
   /**
    * Erases what the board has of the person, then the account: without an account nobody could ask for the rest.
    *
-   * @param {string} password
+   * @param {string | null} password null for a guest, who has none
    * @returns {Promise<boolean>} whether the account is gone
    */
   async delete(password) {

@@ -117,6 +117,16 @@ export const register = (credentials) => request("POST", "/auth/register", { bod
  */
 export const login = (credentials) => request("POST", "/auth/login", { body: credentials });
 
+/** @returns {Promise<AccessToken>} that of a new account, which has no password */
+export const playAsGuest = () => request("POST", "/auth/guest", { body: {} });
+
+/**
+ * @param {string} token
+ * @param {Credentials} credentials
+ * @returns {Promise<AccessToken>} one of a new session, which takes the place of the guest's
+ */
+export const keepGuest = (token, credentials) => request("POST", "/auth/me/credentials", { token, body: credentials });
+
 /**
  * Outlives the page (keepalive): a page closed in the middle must not lose the cookie that replaces the one it used up.
  *
@@ -137,10 +147,10 @@ export const me = (token) => request("GET", "/auth/me", { token });
  * Gives the password again in the session that goes on.
  *
  * @param {string} token
- * @param {string} password
+ * @param {string | null} password null for a guest, who has none
  * @returns {Promise<AccessToken>} one that says that the password was given now
  */
-export const confirmPassword = (token, password) => request("POST", "/auth/confirm", { token, body: { password } });
+export const confirmPassword = (token, password) => request("POST", "/auth/confirm", { token, body: again(password) });
 
 /**
  * @param {string} token
@@ -177,10 +187,13 @@ export const rename = (token, username) => request("PUT", "/auth/me/username", {
 
 /**
  * @param {string} token
- * @param {string} password
+ * @param {string | null} password null for a guest, who has none
  * @returns {Promise<null>}
  */
-export const deleteAccount = (token, password) => request("POST", "/auth/me/deletion", { token, body: { password } });
+export const deleteAccount = (token, password) => request("POST", "/auth/me/deletion", { token, body: again(password) });
+
+/** @param {string | null} password */
+const again = (password) => (password === null ? {} : { password });
 
 /**
  * @param {string} token

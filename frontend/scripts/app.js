@@ -8,7 +8,7 @@ import { BoardPages, pageCount } from "./board-pages.js";
 import { createBoard } from "./board.js";
 import { createConnectionBanner } from "./connection-banner.js";
 import { component, setText } from "./dom.js";
-import { explain, inForm } from "./failures.js";
+import { explain, inField, inForm } from "./failures.js";
 import { count, number, place } from "./format.js";
 import { createGame } from "./game.js";
 import { Poller } from "./poller.js";
@@ -19,10 +19,13 @@ import { createStandingCard } from "./standing-card.js";
 import { Submission } from "./submission.js";
 
 /** @import { AccountDialogData } from "./account-dialog.js" */
-/** @import { Credentials, Standing } from "./types.d.ts" */
+/** @import { Credentials, CredentialsMode, Standing } from "./types.d.ts" */
 
 /** @type {AccountDialogData} */
 const ACCOUNT_CLOSED = { mode: "closed", notice: null, busy: false, failure: null };
+
+/** Who keeps a guest's account has no other to sign in to. */
+const NAME_IS_TAKEN = { "urn:problem:username-taken": inField("username", "That name is taken, or was until lately.") };
 
 const session = new Session();
 const account = new Account(session);
@@ -69,7 +72,8 @@ function render() {
   const { status, user, ending } = session;
   menu.update({ status, user });
   banner.update({ failure: state.connection, signOutFailed: state.signOutFailed });
-  card.update({ status, ending, standing: state.standing, players: pages.shown?.total_players ?? null });
+  const players = pages.shown?.total_players ?? null;
+  card.update({ status, ending, guest: user?.guest ?? false, standing: state.standing, players });
   scoreForm.update(submission.progress);
   board.update({
     shown: pages.shown,
@@ -161,7 +165,17 @@ function askToSignIn(score) {
   const notice = expired
     ? `Your session has ended. Sign in again and your ${count(score, "point")} will be added.`
     : `Your ${count(score, "point")} will go on the board as soon as you are in.`;
-  state.account = { mode: expired ? "sign-in" : "sign-up", notice, busy: false, failure: null };
+  openAccount(expired ? "sign-in" : "sign-up", notice);
+}
+
+/**
+ * Of a guest, what is asked for is the name and the password to keep the account with.
+ *
+ * @param {CredentialsMode} mode
+ * @param {string | null} notice
+ */
+function openAccount(mode, notice) {
+  state.account = { mode, notice, busy: false, failure: null, username: session.user?.username ?? "" };
   render();
 }
 
@@ -190,6 +204,27 @@ async function enter(mode, credentials) {
     render();
     return;
   }
+  await welcome(`Signed in as ${session.user?.username}`);
+}
+
+async function playAsGuest() {
+  if (state.account.busy) return;
+  state.account = { ...state.account, busy: true, failure: null };
+  render();
+  try {
+    await session.playAsGuest();
+  } catch (error) {
+    // Where it was asked for outside of the dialog, the dialog has the other ways in.
+    const mode = state.account.mode === "closed" ? "sign-up" : state.account.mode;
+    state.account = { ...state.account, mode, busy: false, failure: explain(error) };
+    render();
+    return;
+  }
+  await welcome(`You play as ${session.user?.username}`);
+}
+
+/** @param {string} greeting */
+async function welcome(greeting) {
   const score = waitingScore;
   waitingScore = null;
   dialog.clear();
@@ -197,9 +232,45 @@ async function enter(mode, credentials) {
   render();
   card.focus();
   goToPassword();
-  announce(`Signed in as ${session.user?.username}`);
+  announce(greeting);
   if (score === null) poller.now();
   else await submission.send(score, false);
+}
+
+/** @param {Credentials} credentials */
+async function keepAccount(credentials) {
+  state.account = { ...state.account, busy: true, failure: null };
+  render();
+  try {
+    await session.keepGuest(credentials);
+  } catch (error) {
+    if (error instanceof SessionEnded) {
+      // Its answer may have been lost: then the account is kept, and whoever has the password signs in.
+      openAccount("sign-in", "Your session has ended. If you have chosen a password already, sign in with it.");
+    } else {
+      state.account = { ...state.account, busy: false, failure: explain(error, NAME_IS_TAKEN) };
+      render();
+    }
+    return;
+  }
+  dialog.clear();
+  state.account = ACCOUNT_CLOSED;
+  render();
+  card.focus();
+  announce(`This account is yours, ${session.user?.username}`);
+  await showNewName();
+}
+
+/** Signing out is the end of a guest's account, so a guest is asked first. @param {boolean} sure */
+async function leave(sure) {
+  if (session.user?.guest && !sure) {
+    openAccount("keep", "Once you sign out, nobody can come back to this guest. Keep the account, and you can.");
+    return;
+  }
+  dialog.clear();
+  state.account = ACCOUNT_CLOSED;
+  render();
+  await signOut();
 }
 
 async function signOut() {
@@ -229,19 +300,24 @@ function followHash() {
 /** Brings whoever came for it to the change of the password: through signing in, if need be. */
 function goToPassword() {
   if (!cameForPassword || session.status === "restoring") return;
-  if (session.status === "signed-in") {
+  if (session.user?.guest) {
+    cameForPassword = false;
+    openAccount("keep", null);
+  } else if (session.status === "signed-in") {
     cameForPassword = false;
     account.show();
     account.turnTo("password");
   } else {
-    state.account = { mode: "sign-in", notice: "Sign in to change your password.", busy: false, failure: null };
-    render();
+    openAccount("sign-in", "Sign in to change your password.");
   }
 }
 
 /** @param {string} username */
 async function rename(username) {
-  if (!(await account.rename(username))) return;
+  if (await account.rename(username)) await showNewName();
+}
+
+async function showNewName() {
   renamed = true;
   await patiently(async () => {
     await loadStanding();
@@ -249,7 +325,7 @@ async function rename(username) {
   });
 }
 
-/** @param {string} password */
+/** @param {string | null} password */
 async function deleteAccount(password) {
   if (await account.delete(password)) {
     card.focus();
@@ -291,15 +367,15 @@ submission.addEventListener("sign-in", (event) => askToSignIn(/** @type {CustomE
 account.addEventListener("ended", (event) => {
   const notice = /** @type {CustomEvent<string>} */ (event).detail;
   account.close();
-  state.account = { mode: "sign-in", notice, busy: false, failure: null };
-  render();
+  openAccount("sign-in", notice);
 });
 
 body.addEventListener("account:open", ({ detail }) => {
   // Turning from one form to the other keeps the reason why they are open.
   const notice = state.account.mode === "closed" ? null : state.account.notice;
-  state.account = { mode: detail.mode, notice, busy: false, failure: null };
-  render();
+  openAccount(detail.mode, notice);
+  // A score that waits goes with what is typed here.
+  if (detail.mode === "sign-in" && waitingScore === null) void patiently(() => session.seek());
 });
 body.addEventListener("account:close", () => {
   waitingScore = null;
@@ -307,8 +383,12 @@ body.addEventListener("account:close", () => {
   state.account = ACCOUNT_CLOSED;
   render();
 });
-body.addEventListener("account:submit", ({ detail }) => void enter(detail.mode, detail.credentials));
-body.addEventListener("account:sign-out", () => void signOut());
+body.addEventListener("account:submit", ({ detail: { mode, credentials } }) => {
+  if (mode === "keep") void keepAccount(credentials);
+  else void enter(mode, credentials);
+});
+body.addEventListener("account:guest", () => void playAsGuest());
+body.addEventListener("account:sign-out", ({ detail }) => void leave(detail.sure));
 body.addEventListener("settings:open", () => account.show());
 body.addEventListener("settings:close", () => account.close());
 body.addEventListener("settings:turn", ({ detail }) => account.turnTo(detail.section));

@@ -14,7 +14,7 @@ export function createConnectionBanner(root) {
   let signOut = false;
 
   retry.addEventListener("click", () => {
-    if (signOut) emit(root, "account:sign-out", null);
+    if (signOut) emit(root, "account:sign-out", { sure: true });
     else emit(root, "connection:retry", null);
   });
 

@@ -14,6 +14,10 @@ const CHANNEL = "session";
 /** When a refresh began that has not been heard of since. A time, never a token. */
 const UNSETTLED_KEY = "session-refresh-began";
 const UNSETTLED_MS = 2_000;
+/** That this browser was asked for a session from before there were marks. */
+const SOUGHT_KEY = "session-sought";
+/** The cookie that stands beside the refresh cookie, over TLS and without it: it says that there is one, and nothing else. */
+const MARKS = ["__Host-signed_in", `signed_in_${location.port || "80"}`];
 /** A token this near its end could expire on the way. */
 const MARGIN_MS = 10_000;
 
@@ -28,11 +32,11 @@ export class SessionEnded extends Error {
 /**
  * Begins with the session that the refresh cookie stands for, if there is one; the first call in the person's name finds
  * out. Fires "change" when somebody signs in or out, here or in another tab, and "rename" when who is signed in has a new
- * name.
+ * name, or is a guest no more.
  */
 export class Session extends EventTarget {
   /** @type {SessionStatus} */
-  status = "restoring";
+  status = isMarked() ? "restoring" : "signed-out";
   /** @type {User | null} */
   user = null;
   /** How the last session ended. @type {SessionEnding} */
@@ -54,6 +58,51 @@ export class Session extends EventTarget {
     await exclusively(async () => {
       const token = keep(await api.login(credentials));
       this.#begin(token, await api.me(token.value));
+    });
+  }
+
+  /** Makes an account that only this browser knows. */
+  async playAsGuest() {
+    await exclusively(async () => {
+      const token = keep(await api.playAsGuest());
+      this.#begin(token, await api.me(token.value));
+    });
+  }
+
+  /**
+   * Gives a guest's account a name and a password; a new session takes the place of this one.
+   *
+   * @param {Credentials} credentials
+   */
+  async keepGuest(credentials) {
+    await this.authorized((token) =>
+      // One tab at a time, as for another name: a refresh beside this would bring back the session that has ended.
+      exclusively(async () => {
+        if (!this.user) throw new SessionEnded();
+        try {
+          const kept = keep(await api.keepGuest(token, credentials));
+          this.#begin(kept, { ...this.user, username: credentials.username.normalize("NFC"), guest: false });
+        } catch (error) {
+          if (!(error instanceof api.Refused && error.type === "urn:problem:not-a-guest" && this.#token)) throw error;
+          this.#begin(this.#token, await api.me(token)); // kept already, and the answer was lost
+        }
+      }),
+    );
+  }
+
+  /**
+   * Looks, once in this browser, for a session that began before there were marks: whoever has one need not sign in again.
+   */
+  async seek() {
+    if (this.status !== "signed-out" || noted(SOUGHT_KEY) !== null) return;
+    await exclusively(async () => {
+      try {
+        const token = keep(await api.refresh());
+        this.#begin(token, await api.me(token.value));
+      } catch (error) {
+        if (!(error instanceof api.Refused)) throw error;
+      }
+      note(SOUGHT_KEY, "1");
     });
   }
 
@@ -83,7 +132,7 @@ export class Session extends EventTarget {
   /**
    * Gives the password again: the token that is used from now on says that it was given now.
    *
-   * @param {string} password
+   * @param {string | null} password null for a guest, who has none
    */
   async confirm(password) {
     await this.authorized((token) =>
@@ -98,7 +147,7 @@ export class Session extends EventTarget {
   /**
    * Deletes the account, and with it every session.
    *
-   * @param {string} password
+   * @param {string | null} password null for a guest, who has none
    */
   async deleteAccount(password) {
     await this.authorized((token) =>
@@ -139,22 +188,32 @@ export class Session extends EventTarget {
     return this.#refreshing;
   }
 
+  /** The token that another tab has told of. Throws when it told that the session is over. */
+  #renewed() {
+    if (this.status === "signed-out") throw new SessionEnded();
+    return usable(this.#token) ? this.#token : null;
+  }
+
   /** @returns {Promise<Token>} */
   async #refresh() {
-    // Another tab may have done it, or signed out, while this one waited for its turn.
-    if (this.status === "signed-out") throw new SessionEnded();
-    if (usable(this.#token)) return this.#token;
-    await settled();
+    // Another tab may have done it, or signed out, while this one waited: for its turn, or where there are no turns for that tab.
+    let renewed = this.#renewed();
+    if (!renewed) {
+      await settled();
+      renewed = this.#renewed();
+    }
+    if (renewed) return renewed;
     try {
       note(UNSETTLED_KEY, String(Date.now()));
       const token = keep(await api.refresh());
-      note(UNSETTLED_KEY, null);
       const user = this.user ?? (await api.me(token.value));
       this.#begin(token, user);
+      note(UNSETTLED_KEY, null);
       return token;
     } catch (error) {
       if (!(error instanceof api.Refused && error.status === 401)) throw error;
       note(UNSETTLED_KEY, null);
+      unmark();
       this.#finish(this.status === "signed-in" ? "expired" : "left");
       throw new SessionEnded();
     }
@@ -175,7 +234,7 @@ export class Session extends EventTarget {
    */
   #adopt(token, user) {
     const known = this.status === "signed-in" && this.user?.user_id === user.user_id;
-    const renamed = known && this.user?.username !== user.username;
+    const renamed = known && (this.user?.username !== user.username || this.user.guest !== user.guest);
     this.#token = token;
     this.user = user;
     this.status = "signed-in";
@@ -225,7 +284,7 @@ const keep = (answer) => ({ value: answer.access_token, expiresAt: Date.now() + 
 const usable = (token) => token !== null && Date.now() < token.expiresAt - MARGIN_MS;
 
 /**
- * One tab at a time: each refresh uses up the cookie that all tabs share, and using it twice ends the session.
+ * One tab at a time: each refresh uses up the cookie that all tabs share, and using it again later ends the session.
  * Browsers keep the Web Locks API from pages that came over plain HTTP from elsewhere than this machine.
  *
  * @template T
@@ -237,13 +296,27 @@ async function exclusively(work) {
 }
 
 /**
- * A page that was reloaded in the middle of a refresh has let go of the lock while its request went on. Its answer
- * brings a new cookie; until then the old one, already used, is the wrong one to send.
+ * A page that was reloaded in the middle of a refresh has let go of the lock while its request went on, and where there are no
+ * locks other tabs do not wait for it. Its answer brings a new cookie; until then the old one, already used, is the wrong one
+ * to send.
  */
 async function settled() {
   const began = Number(noted(UNSETTLED_KEY));
   const left = began + UNSETTLED_MS - Date.now();
-  if (left > 0 && left <= UNSETTLED_MS) await new Promise((resolve) => setTimeout(resolve, left));
+  if (left <= 0 || left > UNSETTLED_MS) return;
+  const signal = AbortSignal.timeout(left);
+  await new Promise((resolve) => {
+    signal.addEventListener("abort", resolve);
+    addEventListener("storage", ({ key }) => key === UNSETTLED_KEY && noted(UNSETTLED_KEY) === null && resolve(null), { signal });
+  });
+}
+
+const isMarked = () => document.cookie.split("; ").some((cookie) => MARKS.includes(cookie.split("=")[0] ?? ""));
+
+/** The refresh cookie is good for nothing any more: nobody need ask again. */
+function unmark() {
+  const secure = location.protocol === "https:" ? "; Secure" : "";
+  for (const name of MARKS) document.cookie = `${name}=; Path=/; Max-Age=0${secure}`;
 }
 
 /**

@@ -44,7 +44,8 @@ export function createSettingsDialog(root) {
     update({ open: wanted, section, user, devices: known, progress }) {
       open = wanted;
       setText(username, user?.username ?? "");
-      for (const each of sections) each.update(each.name === section);
+      const guest = user?.guest ?? false;
+      for (const each of sections) each.update(each.name === section, guest && each.name === "password");
       if (unfolded !== section) {
         // What was typed into a section is forgotten with it, passwords above all.
         for (const [name, form] of Object.entries(clearing)) if (name === unfolded) form.clear();
@@ -52,7 +53,7 @@ export function createSettingsDialog(root) {
       }
       nameForm.update(progress.name, user?.username ?? "");
       passwordForm.update(progress.password, user?.username ?? "");
-      deletionForm.update(progress.deletion, user?.username ?? "");
+      deletionForm.update(progress.deletion, user?.username ?? "", guest);
       devices.update({ ...progress.devices, devices: known });
       downloads.update(progress.data);
 
@@ -73,8 +74,12 @@ function createSection(root) {
   return {
     name,
 
-    /** @param {boolean} unfolded */
-    update(unfolded) {
+    /**
+     * @param {boolean} unfolded
+     * @param {boolean} missing whether the account has nothing of the kind
+     */
+    update(unfolded, missing) {
+      root.hidden = missing;
       const turned = body.hidden === unfolded;
       toggle.setAttribute("aria-expanded", String(unfolded));
       body.hidden = !unfolded;
@@ -147,13 +152,14 @@ function createPasswordForm(root) {
 /** @param {HTMLFormElement} root */
 function createDeletionForm(root) {
   const account = one(root, "[name='username']", HTMLInputElement);
+  const field = one(root, "[data-field='password']", HTMLElement);
   const form = createForm(root, {
     fields: /** @type {const} */ (["password"]),
     action: "Delete my account",
     busyAction: "Deleting…",
     send({ password }) {
-      if (!password) return inField("password", "Enter your password, so that nobody else can do this.");
-      emit(root, "settings:delete", { password });
+      if (!field.hidden && !password) return inField("password", "Enter your password, so that nobody else can do this.");
+      emit(root, "settings:delete", { password: field.hidden ? null : password });
       return null;
     },
   });
@@ -165,9 +171,11 @@ function createDeletionForm(root) {
     /**
      * @param {Progress} progress
      * @param {string} username for password managers
+     * @param {boolean} guest whether there is no password to be asked for
      */
-    update(progress, username) {
+    update(progress, username, guest) {
       account.defaultValue = username;
+      field.hidden = guest;
       form.update(progress);
     },
   };

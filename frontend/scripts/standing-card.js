@@ -7,6 +7,7 @@ import { count, number, ordinalSuffix, topShare } from "./format.js";
  * @typedef {object} StandingCardData
  * @property {SessionStatus} status
  * @property {SessionEnding} ending how the session before ended
+ * @property {boolean} guest
  * @property {Standing | null} standing null until it is known
  * @property {number | null} players null until it is known
  */
@@ -54,15 +55,18 @@ export function createStandingCard(root) {
   const of = part(root, "of", HTMLElement);
   const total = part(root, "total", HTMLElement);
   const jump = part(root, "jump", HTMLButtonElement);
+  const guestBox = part(root, "guest-box", HTMLElement);
 
   let words = INVITATIONS.left;
 
   enter.addEventListener("click", () => emit(root, "account:open", { mode: words.mode }));
+  part(invite, "guest", HTMLButtonElement).addEventListener("click", () => emit(root, "account:guest", null));
   jump.addEventListener("click", () => emit(root, "board:jump", null));
+  part(guestBox, "keep", HTMLButtonElement).addEventListener("click", () => emit(root, "account:open", { mode: "keep" }));
 
   return {
     /** @param {StandingCardData} data */
-    update({ status, ending, standing, players }) {
+    update({ status, ending, guest, standing, players }) {
       wait.hidden = status !== "restoring";
       invite.hidden = status !== "signed-out";
       box.hidden = status !== "signed-in";
@@ -78,6 +82,7 @@ export function createStandingCard(root) {
       setText(of, standing === null ? "" : position(place, players));
       setText(total, standing === null ? "–" : number(standing.total_score));
       jump.hidden = place === null;
+      guestBox.hidden = !guest;
     },
 
     focus() {

@@ -3,6 +3,8 @@
 export interface User {
   user_id: number;
   username: string;
+  /** Whether the account has no password yet: nobody can sign in to it. */
+  guest: boolean;
 }
 
 export interface AccessToken {
@@ -46,6 +48,7 @@ export interface Credentials {
 /** A place where the person is signed in: a family of refresh tokens. Times are RFC 3339. */
 export interface Device {
   session_id: string;
+  kind: "browser" | "app";
   created_at: string;
   last_used_at: string;
   address: string;
@@ -73,7 +76,10 @@ export type SessionStatus = "restoring" | "signed-out" | "signed-in";
 /** How the last session ended: by the person's wish, by itself, or with the account. */
 export type SessionEnding = "left" | "expired" | "deleted";
 
-export type AccountMode = "closed" | "sign-in" | "sign-up";
+/** The forms of a name and a password: for who has an account, who makes one, and a guest who keeps theirs. */
+export type CredentialsMode = "sign-in" | "sign-up" | "keep";
+
+export type AccountMode = "closed" | CredentialsMode;
 
 /** The sections of the account's settings. */
 export type SettingsSection = "name" | "password" | "devices" | "data" | "deletion";
@@ -82,10 +88,12 @@ export type SettingsSection = "name" | "password" | "devices" | "data" | "deleti
 export type Export = "account" | "games";
 
 interface ComponentEvents {
-  "account:open": CustomEvent<{ mode: "sign-in" | "sign-up" }>;
+  "account:open": CustomEvent<{ mode: CredentialsMode }>;
   "account:close": CustomEvent<null>;
-  "account:submit": CustomEvent<{ mode: "sign-in" | "sign-up"; credentials: Credentials }>;
-  "account:sign-out": CustomEvent<null>;
+  "account:submit": CustomEvent<{ mode: CredentialsMode; credentials: Credentials }>;
+  "account:guest": CustomEvent<null>;
+  /** `sure`: whether a guest knows that there is no way back. */
+  "account:sign-out": CustomEvent<{ sure: boolean }>;
   "board:page": CustomEvent<{ page: number }>;
   "board:jump": CustomEvent<null>;
   "connection:retry": CustomEvent<null>;
@@ -102,7 +110,8 @@ interface ComponentEvents {
   "settings:end": CustomEvent<{ device: Device }>;
   "settings:end-others": CustomEvent<null>;
   "settings:download": CustomEvent<{ what: Export }>;
-  "settings:delete": CustomEvent<{ password: string }>;
+  /** A guest has no password. */
+  "settings:delete": CustomEvent<{ password: string | null }>;
 }
 
 export type EventName = keyof ComponentEvents;

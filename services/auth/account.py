@@ -7,12 +7,13 @@ from typing import TypeVar
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.auth.accounts import kept_names, reserved_names, users
+from services.auth.accounts.endings import end_account
 from services.auth.accounts.usernames import InvalidUsername, Username
 from services.auth.accounts.users import UserRecord
 from services.auth.audit import events, limits
 from services.auth.audit.clients import Client
 from services.auth.audit.events import Event
-from services.auth.errors import WrongPassword
+from services.auth.errors import NotForGuests, WrongPassword
 from services.auth.passwords import attempts, rules
 from services.auth.passwords.device_cookies import DeviceCookie, DeviceCookies
 from services.auth.passwords.hashing import Passwords
@@ -55,11 +56,11 @@ class AccountService:
         self._name_kept_for = name_kept_for
         self._clock = clock
 
-    async def confirm(self, caller: Principal, password: str, client: Client) -> tuple[str, timedelta]:
+    async def confirm(self, caller: Principal, password: str | None, client: Client) -> tuple[str, timedelta]:
         """An access token for this session that says that its password was given now (RFC 9470), and for how long it is good.
 
-        Tokens that the session is renewed with say it too. Raises WrongPassword, TooManyFailures, TooManyEvents or
-        PasswordQueueFull.
+        Tokens that the session is renewed with say it too. A guest, who has no password, gives none. Raises InvalidRequest,
+        WrongPassword, TooManyFailures, TooManyEvents or PasswordQueueFull.
         """
 
         async def confirm(connection: AsyncConnection, user: UserRecord, now: datetime) -> str:
@@ -74,9 +75,11 @@ class AccountService:
         """Set another password and end every other session: whoever else knew the old one is out.
 
         Gives the device cookie that goes with the new password. Raises InvalidRequest, WrongPassword, TooManyFailures,
-        TooManyEvents or PasswordQueueFull.
+        NotForGuests, TooManyEvents or PasswordQueueFull.
         """
         user = await self._get_user(caller)
+        if user.password_hash is None:
+            raise NotForGuests("A guest has no password to change. Choose a name and a password (POST /auth/me/credentials).")
         try:
             normal = rules.new_password(new, self._password_min_length, [user.username])
         except rules.InvalidPassword as error:
@@ -136,16 +139,14 @@ class AccountService:
         token = self._issuer.issue(caller.user_id, name.display, caller.session_id, now, auth_time=given)
         return token, self._issuer.lifetime
 
-    async def delete(self, caller: Principal, password: str, client: Client) -> None:
+    async def delete(self, caller: Principal, password: str | None, client: Client) -> None:
         """Delete the account and with it every session. Its name is kept for a time, so that nobody poses as who had it.
 
-        Raises WrongPassword, TooManyFailures or PasswordQueueFull.
+        A guest, who has no password, gives none. Raises InvalidRequest, WrongPassword, TooManyFailures or PasswordQueueFull.
         """
 
         async def delete(connection: AsyncConnection, user: UserRecord, now: datetime) -> bool:
-            await kept_names.keep(connection, user, now + self._name_kept_for, owner=None)
-            await users.delete_user(connection, user.user_id)
-            await events.record(connection, Event.ACCOUNT_DELETED, client, user_id=user.user_id, now=now)
+            await end_account(connection, user, client, now, name_kept_until=now + self._name_kept_for)
             return True
 
         await self._with_password(caller, password, client, delete)
@@ -154,8 +155,8 @@ class AccountService:
         async with self._database.reading() as connection:
             return await require_session(connection, caller, self._clock())
 
-    async def _with_password(self, caller: Principal, typed: str, client: Client, change: Change[T]) -> T:
-        """Run ``change`` on the caller's account, whose password ``typed`` is. Raises WrongPassword."""
+    async def _with_password(self, caller: Principal, typed: str | None, client: Client, change: Change[T]) -> T:
+        """Run ``change`` on the caller's account, whose password ``typed`` is. Raises InvalidRequest or WrongPassword."""
         for _ in range(_ATTEMPTS):
             proven = await self._prove(caller, typed, client)
             done = await self._change(caller, proven, change)
@@ -163,9 +164,16 @@ class AccountService:
                 return done
         raise _changed_meanwhile()
 
-    async def _prove(self, caller: Principal, typed: str, client: Client) -> UserRecord:
-        """The caller's account as it was when ``typed`` was found to be its password. Raises WrongPassword."""
+    async def _prove(self, caller: Principal, typed: str | None, client: Client) -> UserRecord:
+        """The caller's account as it was when ``typed`` was found to be its password. Raises InvalidRequest or WrongPassword.
+
+        The token alone speaks for a guest: there is nothing else that only this person has.
+        """
         user = await self._get_user(caller)
+        if user.password_hash is None:
+            return user
+        if typed is None:
+            raise _invalid("Give your password.", "#/password")
         # A count of its own: strangers who guess at the account do not keep its owner from what they do in a session.
         count = attempts.by_session(caller.session_id)
         if await self._check.check(count, user, typed, client, failed=Event.PASSWORD_REFUSED) is None:

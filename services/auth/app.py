@@ -12,16 +12,18 @@ from services.auth.accounts import kept_names
 from services.auth.audit import events
 from services.auth.devices import SessionService
 from services.auth.exports import AccountExports
-from services.auth.http import account, devices, exports, hot, signing
+from services.auth.guests import GuestService, LeftGuests
+from services.auth.http import account, devices, exports, guests, hot, oauth, signing
 from services.auth.http.cookies import PREFIX
 from services.auth.passwords import attempts
 from services.auth.passwords.device_cookies import DeviceCookies
 from services.auth.passwords.hashing import Passwords
 from services.auth.passwords.verification import PasswordCheck
 from services.auth.sessions import families
+from services.auth.sessions.beginning import Beginnings
 from services.auth.sessions.callers import LANES, Callers
 from services.auth.sessions.families import Lifetimes
-from services.auth.sessions.tokens import AccessTokenIssuer
+from services.auth.sessions.tokens import AccessTokenIssuer, Successors
 from services.auth.settings import AuthSettings
 from services.auth.signing import AuthService
 from services.common.http.web import build_app
@@ -55,18 +57,31 @@ def create_app(settings: AuthSettings | None = None, clock: Callable[[], datetim
         check = PasswordCheck(database, passwords, settings, clock)
         lifetime = timedelta(seconds=settings.access_token_seconds)
         issuer = AccessTokenIssuer(keys, settings.jwt_issuer, settings.jwt_audience, lifetime)
+        lifetimes = Lifetimes(
+            idle=timedelta(seconds=settings.refresh_token_seconds), absolute=timedelta(seconds=settings.session_seconds)
+        )
+        beginnings = Beginnings(issuer, lifetimes, settings.sessions_per_user)
+        name_kept_for = timedelta(days=settings.username_kept_days)
         device_cookies = DeviceCookies(keys, timedelta(days=settings.device_cookie_days))
         app.state.service = AuthService(
             database,
             passwords,
             check,
-            issuer,
+            beginnings,
             device_cookies,
-            lifetimes=Lifetimes(
-                idle=timedelta(seconds=settings.refresh_token_seconds), absolute=timedelta(seconds=settings.session_seconds)
-            ),
-            sessions_per_user=settings.sessions_per_user,
+            Successors(keys),
+            repeat=timedelta(seconds=settings.refresh_repeat_seconds),
+            lifetimes=lifetimes,
             password_min_length=settings.password_min_length,
+            clock=clock,
+        )
+        app.state.guests = GuestService(
+            database,
+            passwords,
+            beginnings,
+            device_cookies,
+            password_min_length=settings.password_min_length,
+            name_kept_for=name_kept_for,
             clock=clock,
         )
         app.state.account = AccountService(
@@ -76,7 +91,7 @@ def create_app(settings: AuthSettings | None = None, clock: Callable[[], datetim
             issuer,
             device_cookies,
             password_min_length=settings.password_min_length,
-            name_kept_for=timedelta(days=settings.username_kept_days),
+            name_kept_for=name_kept_for,
             clock=clock,
         )
         app.state.sessions = SessionService(database, clock)
@@ -92,7 +107,7 @@ def create_app(settings: AuthSettings | None = None, clock: Callable[[], datetim
             await database.dispose()
 
     router = APIRouter()
-    for part in (signing.router, account.router, exports.router, devices.router):
+    for part in (signing.router, oauth.router, guests.router, account.router, exports.router, devices.router):
         router.include_router(part)
     return build_app(
         title="Leaderboard: auth",
@@ -109,6 +124,7 @@ def create_app(settings: AuthSettings | None = None, clock: Callable[[], datetim
 def _chores(settings: AuthSettings, keys: KeyRing) -> dict[str, Chore]:
     failure_age = timedelta(hours=settings.password_failures_hours)
     address_age = timedelta(days=settings.audit_address_days)
+    left = LeftGuests(kept_for=timedelta(days=settings.guest_days), name_kept_for=timedelta(days=settings.username_kept_days))
     noted = False
 
     async def note_signing_key(connection: AsyncConnection, now: datetime, _limit: int) -> int:
@@ -130,5 +146,7 @@ def _chores(settings: AuthSettings, keys: KeyRing) -> dict[str, Chore]:
         "forget failed attempts": forget_failures,
         "forget names": kept_names.forget_names,
         "forget sessions": families.forget_families,
+        "note guests who left": left.note,
+        "delete guests who left": left.delete,
         "forget refresh tokens": families.forget_tokens,
     }

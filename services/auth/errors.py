@@ -1,6 +1,7 @@
 """What the auth service refuses, and why."""
 
 import math
+from types import MappingProxyType
 
 from services.common.http.problems import Problem, ServiceUnavailable, Unauthenticated
 
@@ -19,6 +20,22 @@ class TooManyNames(Problem):
     title = "The name was changed too often"
 
 
+class NotForGuests(Problem):
+    """What only an account with a password can do."""
+
+    status = 409
+    type = "urn:problem:not-for-guests"
+    title = "A guest has no password"
+
+
+class NotAGuest(Problem):
+    """The account has a name and a password already, for example because the same was asked for a moment ago."""
+
+    status = 409
+    type = "urn:problem:not-a-guest"
+    title = "The account has a password already"
+
+
 class InvalidCredentials(Unauthenticated):
     """The same for a wrong password and for a name that nobody has: which it was is nobody's business."""
 
@@ -31,6 +48,31 @@ class InvalidRefreshToken(Unauthenticated):
 
     type = "urn:problem:invalid-refresh-token"
     title = "Sign in again"
+
+
+class InvalidTokenRequest(Problem):
+    """Not a 422: RFC 6749, section 5.2 says how the token endpoint refuses."""
+
+    status = 400
+    type = "urn:problem:invalid-token-request"
+    title = "The request for a token is not valid"
+    extensions = MappingProxyType({"error": "invalid_request"})
+
+
+class UnsupportedGrantType(Problem):
+    status = 400
+    type = "urn:problem:unsupported-grant-type"
+    title = "There is no such grant"
+    extensions = MappingProxyType({"error": "unsupported_grant_type"})
+
+
+class InvalidGrant(Problem):
+    """What InvalidCredentials and InvalidRefreshToken are elsewhere."""
+
+    status = 400
+    type = "urn:problem:invalid-grant"
+    title = "The password or the refresh token is not valid"
+    extensions = MappingProxyType({"error": "invalid_grant"})
 
 
 class PasswordQueueFull(ServiceUnavailable):

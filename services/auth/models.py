@@ -23,8 +23,25 @@ class User(AuthBase):
     id: Mapped[int] = mapped_column(UnsignedBigInt, primary_key=True, autoincrement=True)
     username: Mapped[str] = mapped_column(String(32))
     username_canonical: Mapped[str] = mapped_column(String(32))
-    password_hash: Mapped[str] = mapped_column(String(255))
+    password_hash: Mapped[str | None] = mapped_column(String(255), comment="NULL: a guest, who has no password")
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+
+
+class Guest(AuthBase):
+    """What is kept of each account without a password, beside the account itself. Without a session nobody can reach it."""
+
+    __tablename__ = "guests"
+    __table_args__ = (Index("ix_guests_unreachable_since", "unreachable_since"), TABLE_OPTIONS)
+
+    user_id: Mapped[int] = mapped_column(
+        UnsignedBigInt,
+        ForeignKey("users.id", name="fk_guests_user_id", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    )
+    unreachable_since: Mapped[datetime | None] = mapped_column(
+        UTCDateTime, comment="when it was seen that its last session had ended; NULL: it was not"
+    )
 
 
 class KeptUsername(AuthBase):
@@ -70,6 +87,7 @@ class RefreshFamily(AuthBase):
     ends_at: Mapped[datetime] = mapped_column(UTCDateTime, comment="over then, however much it is used")
     address: Mapped[str] = mapped_column(String(45), comment="where it was used last; empty: not known")
     user_agent: Mapped[str] = mapped_column(String(256))
+    kind: Mapped[str] = mapped_column(String(16), comment="browser, or app")
     authenticated_at: Mapped[datetime] = mapped_column(UTCDateTime, comment="when its password was given last")
 
 

@@ -13,7 +13,8 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.auth.accounts import kept_names, users
+from services.auth.accounts import users
+from services.auth.accounts.endings import end_account
 from services.auth.accounts.usernames import InvalidUsername, Username
 from services.auth.accounts.users import UserRecord
 from services.auth.audit import events
@@ -71,9 +72,7 @@ class Operator:
         async def delete(connection: AsyncConnection) -> int:
             user = await _lock(connection, name)
             now = self._clock()
-            await kept_names.keep(connection, user, now + self._name_kept_for, owner=None)
-            await users.delete_user(connection, user.user_id)
-            await events.record(connection, Event.ACCOUNT_DELETED, None, user_id=user.user_id, now=now, by=_BY)
+            await end_account(connection, user, None, now, name_kept_until=now + self._name_kept_for, by=_BY)
             return user.user_id
 
         return await self._database.transaction(delete)

@@ -18,6 +18,13 @@ class AuthSettings(ServiceSettings):
     refresh_token_seconds: int = Field(
         2_592_000, ge=60, description="lifetime of a refresh token that is not used, in seconds; with it ends its session"
     )
+    refresh_repeat_seconds: int = Field(
+        30,
+        ge=0,
+        le=600,
+        description="seconds in which a refresh token may be sent again, as when the answer was lost: while its successor is "
+        "not used, that is the answer; later, a used token ends its session",
+    )
     session_seconds: int = Field(
         7_776_000, ge=60, description="lifetime of a session, in seconds, however much it is used: then one signs in anew"
     )
@@ -25,7 +32,8 @@ class AuthSettings(ServiceSettings):
         20,
         ge=1,
         le=1000,
-        description="sessions a user has at once, at most; one more login ends the one that was used longest ago",
+        description="sessions of one kind (browsers', apps') that a user has at once, at most; one more login ends the one of "
+        "them that was used longest ago",
     )
 
     # Defaults: OWASP's Argon2id recommendation. A stored hash with other parameters is replaced at the next login.
@@ -62,6 +70,9 @@ class AuthSettings(ServiceSettings):
         ge=0,
         le=3650,
         description="days a name is kept that was given up: its owner may take it back, nobody else has it",
+    )
+    guest_days: int = Field(
+        90, ge=1, le=3650, description="days after the end of its session until a guest, whom nobody can reach then, is deleted"
     )
 
     audit_address_days: int = Field(90, ge=1, description="days the audit log keeps the address that an event came from")

@@ -1,45 +1,29 @@
 """The use cases of signing up, in and out."""
 
-import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.auth.accounts import kept_names, reserved_names, users
+from services.auth.accounts import kept_names, users
 from services.auth.accounts.usernames import InvalidUsername, Username
 from services.auth.accounts.users import UserRecord
 from services.auth.audit import events
 from services.auth.audit.clients import Client
 from services.auth.audit.events import Event
 from services.auth.errors import InvalidCredentials, InvalidRefreshToken
-from services.auth.passwords import attempts, rules
+from services.auth.passwords import attempts, credentials
 from services.auth.passwords.device_cookies import DeviceCookie, DeviceCookies
 from services.auth.passwords.hashing import Passwords
 from services.auth.passwords.verification import PasswordCheck
 from services.auth.sessions import families
-from services.auth.sessions.families import Lifetimes
-from services.auth.sessions.tokens import AccessTokenIssuer, new_refresh_token, refresh_token_hash
-from services.common.http.problems import FieldError, InvalidRequest
+from services.auth.sessions.beginning import Beginnings, SignedIn
+from services.auth.sessions.families import Kind, Lifetimes
+from services.auth.sessions.tokens import Successors, refresh_token_hash
 from services.common.mysql.database import Database
 
 # A hash that changed between its check and the login is checked again: another login may only have renewed it.
 _LOGIN_ATTEMPTS = 3
-
-
-@dataclass(frozen=True, slots=True)
-class SignedIn:
-    """What a login or a refresh gives: an access token, and the refresh token that follows the one used.
-
-    A login gives a device cookie as well.
-    """
-
-    access_token: str
-    expires_in: int
-    refresh_token: str
-    refresh_expires_in: int
-    device: DeviceCookie | None = None
 
 
 class AuthService:
@@ -50,40 +34,29 @@ class AuthService:
         database: Database,
         passwords: Passwords,
         check: PasswordCheck,
-        issuer: AccessTokenIssuer,
+        beginnings: Beginnings,
         devices: DeviceCookies,
+        successors: Successors,
         *,
         lifetimes: Lifetimes,
-        sessions_per_user: int,
+        repeat: timedelta,
         password_min_length: int,
         clock: Callable[[], datetime],
     ) -> None:
         self._database = database
         self._passwords = passwords
         self._check = check
-        self._issuer = issuer
+        self._beginnings = beginnings
         self._devices = devices
+        self._successors = successors
         self._lifetimes = lifetimes
-        self._sessions_per_user = sessions_per_user
+        self._repeat = repeat
         self._password_min_length = password_min_length
         self._clock = clock
 
     async def register(self, username: str, password: str, client: Client) -> tuple[int, str]:
         """Make an account; gives its id and its name. Raises InvalidRequest, UsernameTaken or PasswordQueueFull."""
-        errors = []
-        try:
-            name = Username.parse(username)
-        except InvalidUsername as error:
-            errors.append(FieldError(detail=f"{error}", pointer="#/username"))
-        else:
-            if reserved_names.is_reserved(name):
-                errors.append(FieldError(detail=reserved_names.REFUSAL, pointer="#/username"))
-        try:
-            normal = rules.new_password(password, self._password_min_length, [username])
-        except rules.InvalidPassword as error:
-            errors.append(FieldError(detail=f"{error}", pointer="#/password"))
-        if errors:
-            raise InvalidRequest("; ".join(each.detail for each in errors), errors=errors)
+        name, normal = credentials.choose(username, password, self._password_min_length)
         stored = await self._passwords.hash(normal, client)
         now = self._clock()
 
@@ -96,8 +69,10 @@ class AuthService:
 
         return await self._database.transaction(add), name.display
 
-    async def login(self, username: str, password: str, client: Client, device_cookie: str | None = None) -> SignedIn:
-        """Begin a session. Raises InvalidCredentials, TooManyFailures or PasswordQueueFull.
+    async def login(
+        self, username: str, password: str, client: Client, kind: Kind, device_cookie: str | None = None
+    ) -> tuple[SignedIn, DeviceCookie]:
+        """Begin a session; gives a device cookie with it. Raises InvalidCredentials, TooManyFailures or PasswordQueueFull.
 
         ``device_cookie``: what an earlier login gave this browser, if there was one.
         """
@@ -109,22 +84,26 @@ class AuthService:
             user = await self._find_by_name(account)
             count = self._count_of(username if account is None else account, user, device_cookie)
             normal = await self._check.check(count, user, password, client, failed=Event.LOGIN_FAILED)
-            if user is None or normal is None:
+            if user is None or user.password_hash is None or normal is None:
                 break
             stale = self._passwords.needs_rehash(user.password_hash)
             rehashed = await self._passwords.hash(normal, client) if stale else None
-            signed_in = await self._begin(user, rehashed, client)
+            signed_in = await self._begin(user, rehashed, client, kind)
             if signed_in is not None:
                 return signed_in
         raise InvalidCredentials("The username or the password is wrong.")
 
     async def refresh(self, token: str | None, client: Client) -> SignedIn:
-        """Rotate a refresh token. Raises InvalidRefreshToken; a token that was used before ends its session."""
+        """Rotate a refresh token. Raises InvalidRefreshToken; a token that was used before ends its session.
+
+        Answers get lost, and browsers repeat requests by themselves: a token that is sent again soon, while its successor is
+        not used, is answered with that one again.
+        """
         if token is None:
             raise InvalidRefreshToken("You are signed out. Sign in to go on.")
-        token_hash = refresh_token_hash(token)
-        signed_in = await self._database.transaction(lambda connection: self._rotate(connection, token_hash, client))
+        signed_in = await self._database.transaction(lambda connection: self._rotate(connection, token, client))
         if signed_in is None:
+            token_hash = refresh_token_hash(token)
             # A transaction of its own, committed before the refusal, which must not undo it.
             await self._database.transaction(lambda connection: self._end_reused(connection, token_hash, client))
             raise InvalidRefreshToken("Your session has ended. Sign in again.")
@@ -157,33 +136,40 @@ class AuthService:
         async with self._database.reading() as connection:
             return await users.find_user_by_name(connection, canonical)
 
-    async def _begin(self, checked: UserRecord, rehashed: str | None, client: Client) -> SignedIn | None:
+    async def _begin(
+        self, checked: UserRecord, rehashed: str | None, client: Client, kind: Kind
+    ) -> tuple[SignedIn, DeviceCookie] | None:
         """Begin a session of the user whose password was right; None when it has changed since, or the user is gone."""
 
-        async def begin(connection: AsyncConnection) -> SignedIn | None:
+        async def begin(connection: AsyncConnection) -> tuple[SignedIn, DeviceCookie] | None:
             user = await users.lock_user(connection, checked.user_id)
-            if user is None or user.password_hash != checked.password_hash:
+            if user is None or user.password_hash is None or user.password_hash != checked.password_hash:
                 return None
             if rehashed is not None:
                 await users.set_password_hash(connection, user.user_id, user.password_hash, rehashed)
             now = self._clock()
-            session_id, expires_at = await families.begin_family(
-                connection, user.user_id, client, now, self._lifetimes, self._sessions_per_user
-            )
-            await events.record(connection, Event.LOGGED_IN, client, user_id=user.user_id, now=now, session_id=str(session_id))
-            signed_in = await self._sign_in(connection, user, session_id, now, expires_at, authenticated_at=now)
-            return replace(signed_in, device=self._devices.issue(user.user_id, rehashed or user.password_hash, now))
+            signed_in = await self._beginnings.begin(connection, user, kind, client, now)
+            return signed_in, self._devices.issue(user.user_id, rehashed or user.password_hash, now)
 
         return await self._database.transaction(begin)
 
-    async def _rotate(self, connection: AsyncConnection, token_hash: bytes, client: Client) -> SignedIn | None:
+    async def _rotate(self, connection: AsyncConnection, token: str, client: Client) -> SignedIn | None:
         now = self._clock()
+        token_hash = refresh_token_hash(token)
         used = await families.use_token(connection, token_hash, client, now, self._lifetimes)
         if used is None:
+            return await self._repeat_answer(connection, token, now)
+        successor = self._successors.next(token)
+        await families.add_token(connection, used.session_id, refresh_token_hash(successor), now, used.expires_at)
+        return self._beginnings.signed_in(used, successor, now)
+
+    async def _repeat_answer(self, connection: AsyncConnection, token: str, now: datetime) -> SignedIn | None:
+        known = self._successors.known(token)
+        found = await families.find_repeat(connection, refresh_token_hash(token), known, now - self._repeat, now)
+        if found is None:
             return None
-        return await self._sign_in(
-            connection, used.user, used.session_id, now, used.expires_at, authenticated_at=used.authenticated_at
-        )
+        used, successor_hash = found
+        return self._beginnings.signed_in(used, known[successor_hash], now)
 
     async def _end_reused(self, connection: AsyncConnection, token_hash: bytes, client: Client) -> None:
         now = self._clock()
@@ -191,22 +177,3 @@ class AuthService:
         if found and await families.end_family(connection, *found, now):
             user_id, session_id = found
             await events.record(connection, Event.REFRESH_REUSED, client, user_id=user_id, now=now, session_id=str(session_id))
-
-    async def _sign_in(
-        self,
-        connection: AsyncConnection,
-        user: UserRecord,
-        session_id: uuid.UUID,
-        now: datetime,
-        expires_at: datetime,
-        *,
-        authenticated_at: datetime,
-    ) -> SignedIn:
-        token = new_refresh_token()
-        await families.add_token(connection, session_id, refresh_token_hash(token), now, expires_at)
-        return SignedIn(
-            self._issuer.issue(user.user_id, user.username, session_id, now, auth_time=authenticated_at),
-            int(self._issuer.lifetime.total_seconds()),
-            token,
-            int((expires_at - now).total_seconds()),
-        )

@@ -133,6 +133,10 @@ class TokenVerifier:
             )
         except jwt.ExpiredSignatureError:
             raise InvalidToken("The access token has expired.") from None
+        except jwt.ImmatureSignatureError:
+            raise InvalidToken(
+                "The access token is of a time to come: the clock of who issued it is ahead of this one."
+            ) from None
         except (jwt.PyJWTError, ValueError, TypeError, OverflowError):  # UnicodeEncodeError is a ValueError
             raise InvalidToken("The access token is not valid.") from None
         subject, username, session = claims["sub"], claims["name"], claims["sid"]

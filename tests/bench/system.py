@@ -191,8 +191,8 @@ class System:
                 session_id = uuid.uuid4()
                 cursor.execute(
                     "INSERT INTO refresh_families"
-                    " (id, user_id, created_at, last_used_at, expires_at, ends_at, authenticated_at, address, user_agent)"
-                    " VALUES (%s, %s, %s, %s, %s, %s, %s, '', 'bench')",
+                    " (id, user_id, created_at, last_used_at, expires_at, ends_at, authenticated_at, kind, address, user_agent)"
+                    " VALUES (%s, %s, %s, %s, %s, %s, %s, 'app', '', 'bench')",
                     (session_id.bytes, user_id, now, now, now + timedelta(days=1), now + timedelta(days=1), now),
                 )
                 tokens.append(issuer.issue(user_id, username, session_id, now))

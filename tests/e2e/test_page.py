@@ -68,7 +68,7 @@ async def test_a_taken_name_is_said_next_to_the_field(page: Page) -> None:
     ("username", "password", "wrong"),
     [
         ("ab", PASSWORD, "Username"),
-        ("no spaces", PASSWORD, "Username"),
+        ("two  spaces", PASSWORD, "Username"),
         ("", PASSWORD, "Username"),
         (None, "short", "Password"),
     ],

@@ -61,7 +61,7 @@ async def test_what_a_visitor_sees_breaks_no_rule(page: Page, crowd: list[str]) 
 
     await page.get_by_role("button", name="Create account").click()
     await auditor.look("signing up")
-    await dialog(page).get_by_label("Username").filter(visible=True).fill("no spaces")
+    await dialog(page).get_by_label("Username").filter(visible=True).fill("two  spaces")
     password = dialog(page).get_by_role("textbox", name="Password").filter(visible=True)
     await password.fill("horse battery")
     await password.press("Enter")

@@ -4,7 +4,9 @@ import asyncio
 import re
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from urllib.parse import urlsplit
 
+import pytest
 from playwright.async_api import BrowserContext, Page, Request, Route, expect
 
 from services.local.stack import Stack
@@ -87,8 +89,59 @@ async def test_tokens_are_kept_from_storage_and_from_scripts(page: Page) -> None
     assert token not in stored
     assert "eyJ" not in stored
     cookies = {cookie["name"]: cookie for cookie in await page.context.cookies(page.url + "auth/refresh")}
-    assert cookies["refresh_token"]["httpOnly"] is True
-    assert cookies["refresh_token"]["sameSite"] == "Strict"
+    port = urlsplit(page.url).port
+    assert cookies[f"refresh_token_{port}"]["httpOnly"] is True
+    assert cookies[f"refresh_token_{port}"]["sameSite"] == "Strict"
+    assert await page.evaluate("document.cookie") == f"signed_in_{port}=1"
+
+
+async def test_where_nobody_is_signed_in_no_token_is_asked_for(page: Page, stack: Stack) -> None:
+    """Not at a first visit, nor after signing out, nor more than once when the session has ended elsewhere."""
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url) if "/auth/" in request.url else None)
+
+    async def reload() -> None:
+        await page.reload()
+        await expect_signed_out(page)
+        await expect(page.get_by_text("Live", exact=True)).to_be_visible()
+
+    await reload()
+    assert asked == []
+    username = await create_account(page)
+    await expect_signed_in(page, username)
+    await page.get_by_role("button", name="Sign out").click()
+    await expect_signed_out(page)
+    asked.clear()
+    await reload()
+    assert asked == []
+
+    await sign_in(page, username)
+    await expect_signed_in(page, username)
+    with closing(stack.mysql.connect(database="leaderboard", autocommit=True)) as connection, connection.cursor() as cursor:
+        cursor.execute("DELETE f FROM refresh_families f JOIN users u ON u.id = f.user_id WHERE u.username = %s", (username,))
+    asked.clear()
+    await reload()
+    await reload()
+    assert [urlsplit(url).path for url in asked] == ["/auth/refresh"]
+
+
+async def test_a_session_from_before_the_page_was_told_of_it_is_found_when_signing_in(page: Page) -> None:
+    """The refresh cookie has the name that it had then, and there is no other."""
+    username = await create_account(page)
+    await expect_signed_in(page, username)
+    name = f"refresh_token_{urlsplit(page.url).port}"
+    [own] = [cookie for cookie in await page.context.cookies(page.url + "auth/refresh") if cookie["name"] == name]
+    await page.context.clear_cookies()
+    await page.context.add_cookies(
+        [{"name": "refresh_token", "value": own["value"], "domain": own["domain"], "path": "/auth", "httpOnly": True}]
+    )
+    await page.reload()
+    await expect_signed_out(page)
+    await page.get_by_role("banner").get_by_role("button", name="Sign in").click()
+    await expect_signed_in(page, username)
+    await expect(dialog(page)).to_be_hidden()
+    await page.reload()
+    await expect_signed_in(page, username)
 
 
 async def test_tabs_share_who_is_signed_in(page: Page, context: BrowserContext) -> None:
@@ -115,8 +168,13 @@ async def test_an_expired_access_token_is_renewed_unseen(page: Page) -> None:
     assert len(refreshes) == 1
 
 
-async def test_tabs_that_renew_at_once_all_stay_signed_in(page: Page, context: BrowserContext) -> None:
-    """Each renewal uses up the cookie they share, and a cookie used twice would end the session."""
+@pytest.mark.parametrize("locks", [True, False], ids=["with locks", "without locks"])
+async def test_tabs_that_renew_at_once_all_stay_signed_in(page: Page, context: BrowserContext, *, locks: bool) -> None:
+    """Each renewal uses up the cookie they share. Browsers keep locks from pages that come over plain http from elsewhere."""
+    if not locks:
+        await context.add_init_script("Object.defineProperty(Navigator.prototype, 'locks', { value: undefined })")
+        await page.reload()
+        assert await page.evaluate("navigator.locks") is None
     username = await create_account(page)
     await expect_signed_in(page, username)
     tabs = [page, *[await context.new_page() for _ in range(2)]]

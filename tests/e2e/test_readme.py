@@ -12,17 +12,23 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def test_the_examples_work_when_pasted(stack: Stack, secrets: Mapping[str, str], tmp_path: Path) -> None:
-    [accounts, boards] = [block for block in blocks(README, "sh") if "curl" in block]
-    # One goes on where the other ends; the name is this test's.
-    printed = paste((accounts + boards).replace("Ada", "Readme"), stack, secrets, tmp_path)
+    [accounts, apps, guests, boards] = [block for block in blocks(README, "sh") if "curl" in block]
+    # One goes on where the other ends; the names are this test's.
+    pasted = (accounts + apps + guests + boards).replace("Ada", "Readme").replace("Grace", "Readme2")
+    printed = paste(pasted, stack, secrets, tmp_path)
     registered, submitted, top, mine, first = map(json.loads, printed[:5])
     assert registered["username"] == "Readme"
     assert submitted["total_score"] == 1200
     assert {"rank", "user_id", "username", "total_score"} == set(top["top"][0])
     assert mine == {name: submitted[name] for name in ("user_id", "username", "total_score")} | {"rank": mine["rank"]}
     assert first.get("user_id") == 1 or first["status"] == 404
-    assert printed[5] == "sprint: created"
-    sprinted, week, sprint = map(json.loads, printed[6:])
+    renewed, repeated, guest, kept = map(json.loads, printed[5:9])
+    assert renewed["refresh_token"] == repeated["refresh_token"]
+    assert renewed["access_token"] != repeated["access_token"]
+    assert guest["guest"] is True
+    assert kept["refresh_token"]
+    assert printed[9] == "sprint: created"
+    sprinted, week, sprint = map(json.loads, printed[10:])
     assert sprinted["total_score"] == 1250
     assert [(each["board"], each["window"]) for each in sprinted["standings"] if each["board"] == "sprint"] == [
         ("sprint", "all"),

@@ -43,7 +43,7 @@ async def submit_score(page: Page, score: str) -> None:
 
 async def expect_signed_in(page: Page, username: str) -> None:
     await expect(page.get_by_role("banner").get_by_text(username)).to_be_visible()
-    await expect(page.get_by_role("button", name="Sign out")).to_be_visible()
+    await expect(page.get_by_role("button", name="Sign out", exact=True)).to_be_visible()
 
 
 async def expect_signed_out(page: Page) -> None:

@@ -110,7 +110,8 @@ async def test_what_happens_to_an_account_is_in_the_log_in_order(auth: httpx.Asy
     await register(auth)
     assert (await login(auth, "Ada", "wrong horse battery")).status_code == 401
     first = await login(auth)
-    assert (await refresh(auth, first.cookies[COOKIE])).status_code == 200
+    renewed = await refresh(auth, first.cookies[COOKIE])
+    assert (await refresh(auth, renewed.cookies[COOKIE])).status_code == 200
     assert (await refresh(auth, first.cookies[COOKIE])).status_code == 401
     second = await login(auth)
     await auth.post("/auth/logout", headers={"Cookie": f"{COOKIE}={second.cookies[COOKIE]}"})

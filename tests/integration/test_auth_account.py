@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.signing_in import count, login, refresh, register, sign_in
+from tests.signing_in import COOKIE, count, login, refresh, register, sign_in
 from tests.system import PASSWORD, assert_problem, eventually, rows_are_awaited
 
 ANOTHER = "staple battery horse"
@@ -102,11 +102,11 @@ async def test_a_deleted_account_is_gone_at_once_with_every_session(auth: httpx.
     other, other_refresh = await sign_in(auth)
     here, here_refresh = await sign_in(auth)
     answer = await auth.post(
-        "/auth/me/deletion", json={"password": PASSWORD}, headers=here | {"Cookie": f"refresh_token={here_refresh}"}
+        "/auth/me/deletion", json={"password": PASSWORD}, headers=here | {"Cookie": f"{COOKIE}={here_refresh}"}
     )
     assert (answer.status_code, answer.content) == (204, b"")
     cookie = answer.headers["set-cookie"].lower()
-    assert cookie.startswith("refresh_token=")
+    assert cookie.startswith(f"{COOKIE}=")
     assert "max-age=0" in cookie
     assert "path=/auth" in cookie
     for token in (here, other):
@@ -140,7 +140,7 @@ async def test_no_session_outlives_a_deletion_that_a_login_meets(auth: httpx.Asy
     assert deleted.status_code == 204
     assert signed_in.status_code in {200, 401}
     if signed_in.status_code == 200:
-        assert_problem(await refresh(auth, signed_in.cookies["refresh_token"]), 401, "invalid-refresh-token")
+        assert_problem(await refresh(auth, signed_in.cookies[COOKIE]), 401, "invalid-refresh-token")
     assert count(mysql, "SELECT COUNT(*) FROM refresh_families") == 0
 
 

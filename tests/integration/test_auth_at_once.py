@@ -8,7 +8,7 @@ import httpx
 
 from services.auth.app import create_app
 from services.auth.settings import AuthSettings
-from tests.signing_in import count
+from tests.signing_in import COOKIE, count
 from tests.system import PASSWORD, bearer, serving
 
 EXPECTED = {200, 201, 204, 401, 403, 404, 409}
@@ -37,14 +37,14 @@ class Person:
 
     def _keep(self, answer: httpx.Response) -> None:
         if answer.status_code == 200:
-            self.token, self._refresh = bearer(answer.json()["access_token"]), answer.cookies["refresh_token"]
+            self.token, self._refresh = bearer(answer.json()["access_token"]), answer.cookies[COOKIE]
 
     async def login(self) -> None:
         for name in NAMES:
             self._keep(await self.send("POST", "/auth/login", json={"username": name, "password": PASSWORD}))
 
     async def _renew(self) -> None:
-        self._keep(await self.send("POST", "/auth/refresh", headers={"Cookie": f"refresh_token={self._refresh}"}))
+        self._keep(await self.send("POST", "/auth/refresh", headers={"Cookie": f"{COOKIE}={self._refresh}"}))
 
     async def _rename(self) -> None:
         body = {"username": self._random.choice(NAMES)}

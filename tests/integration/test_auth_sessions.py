@@ -9,7 +9,7 @@ import httpx
 from services.auth.app import create_app
 from services.auth.settings import AuthSettings
 from services.common.upkeep import BATCH
-from tests.signing_in import Clock, count, login, refresh, register, sign_in
+from tests.signing_in import COOKIE, Clock, count, login, refresh, register, sign_in
 from tests.system import assert_problem, bearer, eventually, rows_are_awaited, serving
 
 
@@ -32,8 +32,8 @@ async def test_a_person_sees_where_they_are_signed_in(auth: httpx.AsyncClient) -
         ("phone", False),
     ]
     for each in listed:
-        assert each.keys() == {"session_id", "created_at", "last_used_at", "address", "user_agent", "current"}
-        assert each["address"] == "127.0.0.1"
+        assert each.keys() == {"session_id", "kind", "created_at", "last_used_at", "address", "user_agent", "current"}
+        assert (each["kind"], each["address"]) == ("browser", "127.0.0.1")
         assert each["created_at"] == each["last_used_at"]
     await refresh(auth, phone_token, headers={"User-Agent": "phone, updated"})
     used, _ = await sessions(auth, phone)
@@ -81,28 +81,37 @@ async def test_all_other_sessions_end_and_this_one_goes_on(auth: httpx.AsyncClie
     assert (await refresh(auth, here_refresh)).status_code == 200
 
 
-async def test_a_stolen_token_that_is_used_ends_the_session_for_both(auth: httpx.AsyncClient, mysql: Any) -> None:
+async def test_a_stolen_token_that_is_used_ends_the_session_for_both(
+    timed_auth: httpx.AsyncClient, clock: Clock, mysql: Any
+) -> None:
     """Whoever comes second finds the session ended: the thief with the token's copy, or its owner after the thief."""
-    await register(auth)
-    _, stolen = await sign_in(auth)
-    renewed = await refresh(auth, stolen)
+    await register(timed_auth)
+    _, stolen = await sign_in(timed_auth)
+    renewed = await refresh(timed_auth, stolen)
     owner = bearer(renewed.json()["access_token"])
-    assert_problem(await refresh(auth, stolen), 401, "invalid-refresh-token")
-    assert_problem(await refresh(auth, renewed.cookies["refresh_token"]), 401, "invalid-refresh-token")
-    assert_problem(await auth.get("/auth/me", headers=owner), 401, "unauthenticated")
+    clock.advance(minutes=10)
+    assert_problem(await refresh(timed_auth, stolen), 401, "invalid-refresh-token")
+    assert_problem(await refresh(timed_auth, renewed.cookies[COOKIE]), 401, "invalid-refresh-token")
+    assert_problem(await timed_auth.get("/auth/me", headers=owner), 401, "unauthenticated")
     assert count(mysql, "SELECT COUNT(*) FROM refresh_families") == 0
 
 
-async def test_a_thief_and_the_owner_at_once_never_both_go_on(auth: httpx.AsyncClient, auth_settings: AuthSettings) -> None:
-    """Two processes, each with one copy of the token: one is renewed, and the other's use ends what it was renewed to."""
-    await register(auth)
-    async with serving(create_app(auth_settings)) as elsewhere:
+async def test_a_thief_and_the_owner_at_once_do_not_both_go_on_for_long(
+    auth_settings: AuthSettings, clock: Clock, mysql: object
+) -> None:
+    """Two processes, each with one copy of the token: both are given the same successor, and of it too one is first."""
+    async with serving(create_app(auth_settings, clock)) as here, serving(create_app(auth_settings, clock)) as elsewhere:
+        await register(here)
         for _ in range(10):
-            _, token = await sign_in(auth)
-            answers = await asyncio.gather(refresh(auth, token), refresh(elsewhere, token))
-            assert sorted(answer.status_code for answer in answers) == [200, 401]
-            [renewed] = [answer for answer in answers if answer.status_code == 200]
-            assert_problem(await refresh(auth, renewed.cookies["refresh_token"]), 401, "invalid-refresh-token")
+            _, token = await sign_in(here)
+            answers = await asyncio.gather(refresh(here, token), refresh(elsewhere, token))
+            assert [answer.status_code for answer in answers] == [200, 200]
+            [successor] = {answer.cookies[COOKIE] for answer in answers}
+            clock.advance(minutes=14)
+            first = await refresh(elsewhere, successor)
+            clock.advance(minutes=1)
+            assert_problem(await refresh(here, successor), 401, "invalid-refresh-token")
+            assert_problem(await refresh(elsewhere, first.cookies[COOKIE]), 401, "invalid-refresh-token")
 
 
 async def test_of_the_21st_login_the_session_that_was_used_longest_ago_ends(
@@ -120,7 +129,7 @@ async def test_of_the_21st_login_the_session_that_was_used_longest_ago_ends(
     assert len(listed) == 20
     assert "device 1" not in listed
     assert_problem(await refresh(timed_auth, tokens[1]), 401, "invalid-refresh-token")
-    for token in (kept.cookies["refresh_token"], tokens[2], tokens[19]):
+    for token in (kept.cookies[COOKIE], tokens[2], tokens[19]):
         assert (await refresh(timed_auth, token)).status_code == 200
 
 
@@ -141,7 +150,7 @@ async def test_a_session_that_is_not_used_is_over_after_its_idle_lifetime(timed_
     renewed = await refresh(timed_auth, token)
     assert renewed.status_code == 200
     clock.advance(days=30, seconds=1)
-    assert_problem(await refresh(timed_auth, renewed.cookies["refresh_token"]), 401, "invalid-refresh-token")
+    assert_problem(await refresh(timed_auth, renewed.cookies[COOKIE]), 401, "invalid-refresh-token")
 
 
 async def test_a_session_is_over_after_its_absolute_lifetime_however_much_it_is_used(
@@ -153,7 +162,7 @@ async def test_a_session_is_over_after_its_absolute_lifetime_however_much_it_is_
         clock.advance(days=10)
         renewed = await refresh(timed_auth, token)
         assert renewed.status_code == 200
-        token = renewed.cookies["refresh_token"]
+        token = renewed.cookies[COOKIE]
     assert f"Max-Age={10 * 24 * 60 * 60};" in renewed.headers["set-cookie"]  # no longer than the session itself
     clock.advance(days=10)
     assert_problem(await refresh(timed_auth, token), 401, "invalid-refresh-token")
@@ -165,7 +174,7 @@ async def test_what_is_over_is_removed_in_the_background_also_of_users_who_never
     await register(timed_auth)
     gone = (await sign_in(timed_auth))[1]
     for _ in range(3):
-        gone = (await refresh(timed_auth, gone)).cookies["refresh_token"]
+        gone = (await refresh(timed_auth, gone)).cookies[COOKIE]
     user_id = count(mysql, "SELECT id FROM users")
     with mysql.cursor() as cursor:  # more than a batch, of one who never comes back
         cursor.executemany(

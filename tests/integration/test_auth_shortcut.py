@@ -87,9 +87,10 @@ def test_what_is_spelt_otherwise_is_left_to_the_route(changed: dict[str, Any]) -
     st.integers(1, 2**63 - 1),
     st.text(st.characters(exclude_categories=["Cs"]), max_size=32),
     st.datetimes(datetime(1970, 1, 1), datetime(9000, 1, 1), timezones=st.just(UTC)),  # noqa: DTZ001 - Hypothesis wants it so
+    st.booleans(),
 )
-def test_the_answer_is_its_schema_byte_by_byte(user_id: int, username: str, created_at: datetime) -> None:
-    rendered = render(AccountRecord(user_id, username, created_at))
-    account = Account(user_id=user_id, username=username, created_at=created_at)
+def test_the_answer_is_its_schema_byte_by_byte(user_id: int, username: str, created_at: datetime, guest: bool) -> None:
+    rendered = render(AccountRecord(user_id, username, created_at, guest))
+    account = Account(user_id=user_id, username=username, created_at=created_at, guest=guest)
     assert rendered == account.model_dump_json().encode()
-    assert json.loads(rendered).keys() == {"user_id", "username", "created_at"}
+    assert json.loads(rendered).keys() == {"user_id", "username", "created_at", "guest"}

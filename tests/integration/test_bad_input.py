@@ -1,6 +1,7 @@
 """What is not valid gets a clear 4xx, and changes nothing."""
 
 import base64
+import gzip
 import json
 import uuid
 from datetime import UTC, datetime, timedelta
@@ -28,8 +29,11 @@ def stored(connection: Any) -> tuple[int, ...]:
 SCORES = [
     "-1",
     "1.5",
-    "1.0",
-    "1e2",
+    "-1.0",
+    "1e-2",
+    "9007199254740992.0",
+    "1e17",
+    "1000000001.0",
     '"10"',
     "null",
     "true",
@@ -59,7 +63,7 @@ SCORES = [
         b'{"score": "\\ud800"}',
         b'{"\\ud800": 10}',
         b'{"score": 1000000001}',
-        b"\xff\xfe\x00",
+        b"\xff",
         b"[" * 60_000,
     ],
 )
@@ -84,6 +88,79 @@ async def test_another_content_type_is_refused(
     answer = await leaderboard.post(f"{API}/submit", content=b'{"score": 1}', headers=headers)
     assert_problem(answer, 415, "unsupported-media-type")
     assert stored(mysql) == (0, 0, 0, 0)
+
+
+CODED = {
+    "a byte order mark": (b'\xef\xbb\xbf{"score": 1}', {}, "Send the body without a byte order mark."),
+    "UTF-16": ('{"score": 1}'.encode("utf-16"), {}, "Send the body in UTF-8."),
+    "UTF-16 without a mark": ('{"score": 1}'.encode("utf-16-be"), {}, "Send the body in UTF-8."),
+    "UTF-16, little end first": ('{"score": 1}'.encode("utf-16-le"), {}, "Send the body in UTF-8."),
+    "UTF-32": ('{"score": 1}'.encode("utf-32"), {}, "Send the body in UTF-8."),
+    "gzip that says nothing of it": (gzip.compress(b'{"score": 1}'), {}, "Send the body as it is, not compressed."),
+    **{
+        coding: (
+            gzip.compress(b'{"score": 1}'),
+            {"content-encoding": coding},
+            "Send the body as it is, without a Content-Encoding.",
+        )
+        for coding in ("gzip", "GZIP", "br", "gzip, identity")
+    },
+}
+
+
+@pytest.mark.parametrize(("body", "headers", "why"), CODED.values(), ids=CODED)
+async def test_a_body_in_another_encoding_is_refused_with_a_word_why(
+    leaderboard: httpx.AsyncClient,
+    auth: httpx.AsyncClient,
+    accounts: Accounts,
+    mysql: Any,
+    body: bytes,
+    headers: dict[str, str],
+    why: str,
+) -> None:
+    caller = accounts.new()
+    for answer in (
+        await leaderboard.post(f"{API}/submit", content=body, headers=caller | JSON | headers),
+        *[
+            await auth.post(f"/auth/{path}", content=body, headers=JSON | headers)
+            for path in ("login", "register", "refresh", "logout", "guest")
+        ],
+    ):
+        assert_problem(answer, 415, "unsupported-media-type")
+        assert answer.json()["detail"] == why
+        assert answer.headers.get("accept-encoding") == ("identity" if headers else None)
+    assert stored(mysql) == (0, 0, 0, 0)
+
+
+async def test_a_body_that_is_said_to_be_as_it_is_is_read(leaderboard: httpx.AsyncClient, accounts: Accounts) -> None:
+    headers = accounts.new() | JSON | {"content-encoding": "Identity"}
+    assert (await leaderboard.post(f"{API}/submit", content=b'{"score": 1}', headers=headers)).status_code == 201
+
+
+async def test_forms_are_not_compressed_either(auth: httpx.AsyncClient) -> None:
+    form = {"Content-Type": "application/x-www-form-urlencoded", "Content-Encoding": "gzip"}
+    body = gzip.compress(b"grant_type=password&username=Ada&password=x")
+    assert_problem(await auth.post("/auth/login", content=body, headers=form), 415, "unsupported-media-type")
+    answer = await auth.post("/auth/token", content=body, headers=form)
+    assert_problem(answer, 400, "invalid-token-request")
+    assert answer.json()["detail"] == "Send the body as it is, without a Content-Encoding."
+
+
+@pytest.mark.parametrize("written", ["1200", "1200.0", "1.2e3", "12e2", "1200.000"])
+async def test_a_whole_number_is_one_however_it_is_written(
+    leaderboard: httpx.AsyncClient, accounts: Accounts, written: str
+) -> None:
+    headers = accounts.new() | JSON | {"Idempotency-Key": "once"}
+    whole = b'{"score": 1200, "metrics": {"laps": 3}}'
+    first = await leaderboard.post(f"{API}/submit", content=whole, headers=headers)
+    assert first.status_code == 201
+    sent = f'{{"score": {written}, "metrics": {{"laps": 3.0}}}}'.encode()
+    again = await leaderboard.post(f"{API}/submit", content=sent, headers=headers)
+    assert (again.status_code, again.json()["session_id"]) == (201, first.json()["session_id"])
+    assert again.headers["idempotent-replayed"] == "true"
+    other = await leaderboard.post(f"{API}/submit", content=sent, headers=headers | {"Idempotency-Key": "twice"})
+    assert other.json()["total_score"] == 2400
+    assert isinstance(other.json()["total_score"], int)
 
 
 async def test_json_with_a_charset_is_json(leaderboard: httpx.AsyncClient, accounts: Accounts) -> None:

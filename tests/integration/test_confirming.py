@@ -6,7 +6,7 @@ import httpx
 import jwt
 import pytest
 
-from tests.signing_in import Clock, count, login, refresh, register, sign_in
+from tests.signing_in import COOKIE, Clock, count, login, refresh, register, sign_in
 from tests.system import PASSWORD, assert_problem, bearer
 
 ANOTHER = "staple battery horse"
@@ -34,11 +34,11 @@ async def test_a_login_says_when_it_was_and_so_does_each_token_that_follows(
     signed_in = await login(timed_auth)
     began = seconds(clock)
     assert auth_time(signed_in) == began
-    token = signed_in.cookies["refresh_token"]
+    token = signed_in.cookies[COOKIE]
     for _ in range(2):
         clock.advance(hours=1)
         renewed = await refresh(timed_auth, token)
-        token = renewed.cookies["refresh_token"]
+        token = renewed.cookies[COOKIE]
         assert auth_time(renewed) == began
 
 
@@ -46,7 +46,7 @@ async def test_a_confirmed_password_is_told_by_a_new_token_and_by_those_that_fol
     timed_auth: httpx.AsyncClient, clock: Clock, mysql: Any
 ) -> None:
     await register(timed_auth)
-    other = (await login(timed_auth)).cookies["refresh_token"]
+    other = (await login(timed_auth)).cookies[COOKIE]
     began = seconds(clock)
     here, here_refresh = await sign_in(timed_auth)
     clock.advance(minutes=10)

@@ -25,6 +25,7 @@ from tests.system import rows
 TABLES = {
     "auth": {
         "users",
+        "guests",
         "kept_usernames",
         "refresh_families",
         "refresh_tokens",
@@ -174,6 +175,48 @@ def test_of_sessions_that_go_on_it_is_known_that_the_password_was_given_when_the
         assert cursor.fetchone() == (1, 1)
         downgrade(settings, "0007")
         upgrade(settings)
+
+
+def test_sessions_that_go_on_are_browsers_and_none_ends_on_the_way_down(settings: MigrationSettings) -> None:
+    upgrade(settings, "0012")
+    ids = [uuid.uuid4().bytes for _ in range(2)]
+    columns = "id, user_id, created_at, last_used_at, expires_at, ends_at, address, user_agent, authenticated_at"
+    times = ", ".join(["UTC_TIMESTAMP(6)"] * 4)
+    with migrating(settings) as connection, connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO users (id, username, username_canonical, password_hash, created_at)"
+            " VALUES (7, 'Ada', 'ada', '', UTC_TIMESTAMP(6))"
+        )
+        before = f"INSERT INTO refresh_families ({columns}) VALUES (%s, 7, {times}, '', '', UTC_TIMESTAMP(6))"
+        cursor.execute(before, ids[:1])
+        upgrade(settings)
+        cursor.execute("SELECT id, kind FROM refresh_families")
+        assert list(cursor.fetchall()) == [(ids[0], "browser")]
+        cursor.execute(
+            f"INSERT INTO refresh_families ({columns}, kind) VALUES (%s, 7, {times}, '', '', UTC_TIMESTAMP(6), 'app')", ids[1:]
+        )
+        downgrade(settings, "0012")
+        cursor.execute("SELECT id FROM refresh_families")
+        assert {row[0] for row in cursor.fetchall()} == set(ids)
+        upgrade(settings)
+        cursor.execute("SELECT DISTINCT kind FROM refresh_families")
+        assert list(cursor.fetchall()) == [("browser",)]
+
+
+def test_guests_go_down_as_accounts_that_nobody_signs_in_to_and_up_again(settings: MigrationSettings) -> None:
+    upgrade(settings)
+    with migrating(settings) as connection, connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO users (id, username, username_canonical, password_hash, created_at)"
+            " VALUES (7, 'Ada', 'ada', 'a hash', UTC_TIMESTAMP(6)), (8, 'BraveOtter1', 'braveotter1', NULL, UTC_TIMESTAMP(6))"
+        )
+        cursor.execute("INSERT INTO guests (user_id) VALUES (8)")
+        downgrade(settings, "0014")
+        cursor.execute("SELECT id, password_hash FROM users ORDER BY id")
+        assert list(cursor.fetchall()) == [(7, "a hash"), (8, "")]
+        upgrade(settings)
+        cursor.execute("SELECT id, password_hash, unreachable_since FROM users JOIN guests ON user_id = id")
+        assert list(cursor.fetchall()) == [(8, None, None)]
 
 
 def test_notes_that_everything_changed_become_an_epoch_that_no_index_has(settings: MigrationSettings) -> None:

@@ -26,7 +26,7 @@ async def login(
 ) -> httpx.Response:
     """Sign in with no cookie but this."""
     client.cookies.clear()
-    headers = {} if device is None else {"Cookie": f"device={device}"}
+    headers = {} if device is None else {"Cookie": f"device_80={device}"}
     return await client.post("/auth/login", json={"username": username, "password": password}, headers=headers)
 
 
@@ -34,7 +34,7 @@ async def known(client: httpx.AsyncClient, username: str = "Ada", password: str 
     """The cookie of a browser that signs in."""
     answer = await login(client, None, password, username)
     assert answer.status_code == 200
-    return answer.cookies["device"]
+    return answer.cookies["device_80"]
 
 
 async def guess(client: httpx.AsyncClient, times: int, device: str | None = None) -> None:
@@ -86,7 +86,7 @@ async def test_another_password_makes_every_cookie_worthless_but_the_one_that_co
     await guess(auth, 6)
     for device in collected:
         assert_problem(await login(auth, device, NEW), 429, "too-many-failures")
-    assert (await login(auth, changed.cookies["device"], NEW)).status_code == 200
+    assert (await login(auth, changed.cookies["device_80"], NEW)).status_code == 200
 
 
 async def test_it_stays_good_while_the_key_is_rotated_and_the_old_one_is_live(
@@ -101,7 +101,7 @@ async def test_it_stays_good_while_the_key_is_rotated_and_the_old_one_is_live(
             assert (await login(service, device)).status_code == status
 
 
-@pytest.mark.parametrize(("scheme", "name"), [("http", "device"), ("https", "__Secure-device")])
+@pytest.mark.parametrize(("scheme", "name"), [("http", "device_80"), ("https", "__Secure-device")])
 async def test_no_script_and_no_other_site_gets_it(auth: httpx.AsyncClient, scheme: str, name: str) -> None:
     credentials = {"username": "Ada", "password": PASSWORD}
     answer = await auth.post(f"{scheme}://service/auth/login", json=credentials)
@@ -114,9 +114,9 @@ async def test_no_script_and_no_other_site_gets_it(auth: httpx.AsyncClient, sche
 async def test_signing_out_leaves_it_and_deleting_the_account_takes_it_back(auth: httpx.AsyncClient) -> None:
     signed_in = await login(auth)
     signed_out = await auth.post("/auth/logout")
-    assert not any(each.startswith("device=") for each in signed_out.headers.get_list("set-cookie"))
+    assert not any(each.startswith("device_80=") for each in signed_out.headers.get_list("set-cookie"))
     me = bearer((await login(auth)).json()["access_token"])
     deleted = await auth.post("/auth/me/deletion", json={"password": PASSWORD}, headers=me)
     assert deleted.status_code == 204
-    assert any(each.startswith('device="";') for each in deleted.headers.get_list("set-cookie"))
-    assert signed_in.cookies["device"]
+    assert any(each.startswith('device_80="";') for each in deleted.headers.get_list("set-cookie"))
+    assert signed_in.cookies["device_80"]

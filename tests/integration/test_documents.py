@@ -1,5 +1,6 @@
 """The API documents, the documentation pages, health and metrics."""
 
+import json
 import re
 from itertools import pairwise
 from typing import Any
@@ -37,12 +38,45 @@ async def test_a_document_lists_its_own_prefix_only_and_tells_every_error(servic
             assert "503" in operation["responses"]
 
 
+async def test_operations_and_bodies_have_names_that_generated_clients_take_over(
+    service: tuple[httpx.AsyncClient, str],
+) -> None:
+    client, prefix = service
+    document = (await client.get(f"{prefix}/openapi.json")).json()
+    names = [operation["operationId"] for _, _, operation in operations(document)]
+    assert len(set(names)) == len(names)
+    assert all(re.fullmatch("[a-z_]{2,24}", name) for name in names), names
+    bodies = [operation["requestBody"] for _, _, operation in operations(document) if "requestBody" in operation]
+    assert bodies
+    for body in bodies:
+        [content] = body["content"].values()
+        assert content["schema"].keys() == {"$ref"}
+    # Each name leads somewhere.
+    for reference in re.findall(r'"\$ref": "(.*?)"', json.dumps(document)):
+        kind, name = re.fullmatch(r"#/components/(\w+)/(\w+)", reference).groups()  # type: ignore[union-attr]
+        assert name in document["components"][kind]
+
+
+async def test_every_answer_has_an_example_with_the_members_that_it_tells(service: tuple[httpx.AsyncClient, str]) -> None:
+    client, prefix = service
+    document = (await client.get(f"{prefix}/openapi.json")).json()
+    schemas = document["components"]["schemas"]
+    for path, _, operation in operations(document):
+        for status, answer in operation["responses"].items():
+            for content in answer.get("content", {}).values():
+                schema = schemas[content["schema"]["$ref"].rpartition("/")[2]]
+                examples = [each["value"] for each in content.get("examples", {}).values()] or schema.get("examples", [])
+                assert examples, (path, status)
+                for example in examples:
+                    assert set(schema["required"]) <= example.keys() <= schema["properties"].keys(), (path, status)
+
+
 async def test_authorize_works_with_the_password_form(service: tuple[httpx.AsyncClient, str]) -> None:
     client, prefix = service
     document = (await client.get(f"{prefix}/openapi.json")).json()
     [scheme] = document["components"]["securitySchemes"].values()
     assert scheme["type"] == "oauth2"
-    assert scheme["flows"]["password"]["tokenUrl"] == "/auth/login"
+    assert scheme["flows"]["password"]["tokenUrl"] == "/auth/token"
 
 
 async def test_the_documentation_page_loads_nothing_from_elsewhere(service: tuple[httpx.AsyncClient, str]) -> None:

@@ -91,7 +91,7 @@ def hostile(size: int) -> Iterator[tuple[str, bytes]]:
     yield "a deep object", b'{"a":' * (size // 5)
     yield "a deep member", b'{"score":' + b"[" * (size - 20)
     yield "a long number", b'{"score":' + b"9" * (size - 20) + b"}"
-    yield "a long fraction", b'{"score":0.' + b"9" * (size - 20) + b"}"
+    yield "a long fraction", b'{"score":0.5' + b"9" * (size - 20) + b"}"
     yield "a large exponent", b'{"score":1e' + b"9" * (size - 20) + b"}"
     yield "long text", b'{"score":"' + b"a" * (size - 40) + b'","username":"' + b'"}'
     yield "text of escapes", b'{"username":"' + rb"\ud83d\ude00" * ((size - 60) // 12) + b'","password":""}'
@@ -133,7 +133,10 @@ async def test_a_hostile_body_costs_little_and_its_answer_is_short(
             # A name that is no name and a password that is none are counted as a guess, which MySQL is asked about.
             if answer.status_code not in {401, 403, 429}:
                 assert taken - plain < MOST_SECONDS, (path, name, answer.status_code)
-                assert_problem(answer, 422, "invalid-request")
+                if path == "/auth/token":  # which refuses as RFC 6749 says
+                    assert_problem(answer, 400, "invalid-token-request")
+                else:
+                    assert_problem(answer, 422, "invalid-request")
                 assert len(answer.json().get("errors", [])) <= MOST_ERRORS
             assert len(answer.content) < MOST_ANSWER, (path, name)
             looked_at += 1

@@ -4,7 +4,7 @@ import base64
 import json
 import re
 import secrets as random
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any
 
 import httpx
@@ -12,7 +12,7 @@ import pytest
 
 from services.local.stack import Stack
 from tests.playing import API
-from tests.signing_in import COOKIE
+from tests.signing_in import refresh_token
 from tests.system import bearer, gateway_log_is_whole
 
 
@@ -36,7 +36,7 @@ class Secrets:
         return token
 
     def cookie(self, answer: httpx.Response) -> str:
-        return self.keep("refresh token", answer.cookies[COOKIE])
+        return self.keep("refresh token", refresh_token(answer))
 
 
 @pytest.fixture
@@ -45,12 +45,31 @@ async def client(gateway_url: str) -> AsyncIterator[httpx.AsyncClient]:
         yield found
 
 
+async def use_a_session_without_a_cookie(
+    send: Callable[..., Awaitable[httpx.Response]], used: Secrets, account: dict[str, str]
+) -> None:
+    """Each thing that a refresh token is sent with in a body."""
+
+    async def granted(path: str, **options: Any) -> str:
+        answer = await send("POST", path, **options)
+        used.token(answer)
+        return used.keep("refresh token", answer.json()["refresh_token"])
+
+    await granted("/auth/token", data=account | {"grant_type": "password"})
+    token = await granted("/auth/login", json=account | {"session": "token"})
+    token = await granted("/auth/refresh", json={"refresh_token": token})
+    token = await granted("/auth/token", data={"grant_type": "refresh_token", "refresh_token": token})
+    await send("POST", "/auth/refresh", json={"refresh_token": token, "more": token})
+    await send("POST", "/auth/logout", json={"refresh_token": token})
+
+
 async def use_everything(client: httpx.AsyncClient, stack: Stack, used: Secrets, name: str) -> None:
     """Each thing that a secret is sent with, done well and badly."""
     password, wrong, typed_as_name = used.password("password"), used.password("wrong password"), f"P{random.token_hex(10)}"
     used.keep("password typed where the name belongs", typed_as_name)
     account = {"username": name, "password": password}
     statuses = []
+    cookie_name = f"refresh_token_{client.base_url.port}"
 
     async def send(method: str, path: str, **options: Any) -> httpx.Response:
         client.cookies.clear()
@@ -75,12 +94,13 @@ async def use_everything(client: httpx.AsyncClient, stack: Stack, used: Secrets,
     await send("GET", "/auth/me", params={"access_token": token})
     await send("POST", f"{API}/submit", json={"score": 1}, headers=bearer(token))
     await send("GET", f"{API}/rank/me", params={"access_token": token})
-    renewed = await send("POST", "/auth/refresh", headers={"Cookie": f"{COOKIE}={cookie}"})
+    renewed = await send("POST", "/auth/refresh", headers={"Cookie": f"{cookie_name}={cookie}"})
     used.token(renewed)
     after = used.cookie(renewed)
-    await send("POST", "/auth/refresh", headers={"Cookie": f"{COOKIE}={cookie}"})  # used twice
-    await send("POST", "/auth/refresh", headers={"Cookie": f"{COOKIE}={after}"})
-    await send("POST", "/auth/logout", headers={"Cookie": f"{COOKIE}={after}"})
+    used.cookie(await send("POST", "/auth/refresh", headers={"Cookie": f"{cookie_name}={after}"}))
+    await send("POST", "/auth/refresh", headers={"Cookie": f"{cookie_name}={cookie}"})  # used before
+    await send("POST", "/auth/logout", headers={"Cookie": f"{cookie_name}={after}"})
+    await use_a_session_without_a_cookie(send, used, account)
     again = await send("POST", "/auth/login", json=account)
     me = bearer(used.token(again))
     used.cookie(again)

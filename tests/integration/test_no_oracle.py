@@ -45,6 +45,11 @@ class Watched:
         headers = {name: value for name, value in answer.headers.items() if name != "x-request-id"}
         return self.work, (answer.status_code, headers, answer.content)
 
+    async def play(self) -> str:
+        """The name of a guest."""
+        username: str = (await self._client.post("/auth/guest", json={"session": "token"})).json()["username"]
+        return username
+
     @contextmanager
     def _noting(self) -> Iterator[None]:
         self.work = []
@@ -110,13 +115,21 @@ async def test_so_does_what_no_password_can_be(watched: Watched, password: str) 
 async def test_a_device_cookie_of_ones_own_tells_nothing_of_other_names(watched: Watched) -> None:
     await watched.send("/auth/register", "Mallory", PASSWORD)
     _, (_, headers, _) = await watched.login("Mallory", PASSWORD)
-    [cookie] = re.findall(r"device=[^;]+", headers["set-cookie"])
+    [cookie] = re.findall(r"device_80=[^;]+", headers["set-cookie"])
     for number in range(9):
         known, unknown = await watched.login("Ada", cookie=cookie), await watched.login("nobody", cookie=cookie)
         assert known == unknown
         assert known[1][0] == (401 if number < 6 else 429)
     without = await watched.login("Ada"), await watched.login("nobody")
     assert without == (known, unknown)
+
+
+async def test_a_guests_account_is_answered_for_as_a_name_that_nobody_has(watched: Watched) -> None:
+    guest = await watched.play()
+    for number in range(9):
+        known, unknown = await watched.login(guest), await watched.login("nobody")
+        assert known == unknown
+        assert known[1][0] == (401 if number < 6 else 429)
 
 
 async def test_during_a_delay_too_and_then_nothing_is_hashed(watched: Watched) -> None:

@@ -37,6 +37,25 @@ async def test_a_rename_shows_at_once_and_everywhere(
     assert rows(mysql, "SELECT version FROM standings WHERE user_id = 1") == [(2,)]
 
 
+async def test_names_of_several_words_are_whole_everywhere(
+    leaderboard: httpx.AsyncClient, accounts: Accounts, mysql: Any, leaderboard_settings: LeaderboardSettings
+) -> None:
+    """Names are kept in texts whose parts have blanks between them."""
+    mary, bob = accounts.new("Mary Jane 7", 1), accounts.new("9 1 x", 2)
+    await play(leaderboard, mary, 5)
+    await play(leaderboard, bob, 3, 2)
+    assert names(await get(leaderboard, "top")) == ["Mary Jane 7", "9 1 x"]
+    for path, player in (("rank/2", None), ("rank/me", bob)):
+        assert (await get(leaderboard, path, player))["username"] == "9 1 x"
+    assert [row["username"] for row in (await get(leaderboard, "around/2"))["players"]] == ["Mary Jane 7", "9 1 x"]
+    await play(leaderboard, accounts.new("1 2", 1), 1)
+    assert names(await get(leaderboard, "top")) == ["1 2", "9 1 x"]
+    assert rows(mysql, "SELECT username FROM players ORDER BY user_id") == [("1 2",), ("9 1 x",)]
+    await remove(leaderboard, bob)
+    assert names(await get(leaderboard, "top")) == ["1 2"]
+    assert await check(leaderboard_settings) == []
+
+
 async def test_a_name_is_kept_only_of_who_is_on_the_board(
     leaderboard: httpx.AsyncClient, accounts: Accounts, mysql: Any
 ) -> None:

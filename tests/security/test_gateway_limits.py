@@ -63,6 +63,7 @@ HASHING = [
     (b"POST", b"/auth/confirm"),
     (b"PUT", b"/auth/me/password"),
     (b"POST", b"/auth/me/deletion"),
+    (b"POST", b"/auth/me/credentials"),
 ]
 
 
@@ -89,11 +90,37 @@ def test_renewing_a_session_has_a_bucket_of_its_own(gateway_url: str) -> None:
     """A school opens the page at once, and each page asks."""
 
     def ask(path: bytes) -> bytes:
-        return b"POST " + path + b" HTTP/1.1\r\n" + HOST + JSON + b"Content-Length: 2\r\n\r\n[]"
+        return b"POST " + path + b" HTTP/1.1\r\n" + HOST + JSON + b"Content-Length: 0\r\n\r\n"
 
     exchange(gateway_url, ask(b"/auth/login") * 200 + get(b"/"), source="127.0.0.21")
     statuses = exchange(gateway_url, ask(b"/auth/refresh") * 300 + get(b"/"), source="127.0.0.21").statuses
     assert statuses == [401] * 300 + [200]
+
+
+GUEST_SPELLINGS = [
+    b"/auth/guest",
+    b"/auth/gues%74",
+    b"/%61uth/guest",
+    b"/auth//guest",
+    b"//auth/guest?x=1",
+    b"/auth/me/../guest",
+]
+
+
+@ELSEWHERE
+def test_guests_are_limited_by_address_however_it_is_spelt_and_keep_nobody_from_signing_in(gateway_url: str) -> None:
+    """100 at once, and one every two seconds after that."""
+
+    def ask(path: bytes) -> bytes:
+        return b"POST " + path + b" HTTP/1.1\r\n" + HOST + JSON + b"Content-Length: 2\r\n\r\n[]"
+
+    spelt = list(islice(cycle(GUEST_SPELLINGS), 240))
+    statuses = exchange(gateway_url, b"".join(map(ask, spelt)) + get(b"/"), source="127.0.0.23").statuses
+    assert len(statuses) == len(spelt) + 1
+    limited = Counter(path for path, status in zip(spelt, statuses, strict=False) if status == 429)
+    assert set(limited) == set(GUEST_SPELLINGS)
+    assert sum(limited.values()) > 120
+    assert exchange(gateway_url, ask(b"/auth/login") + get(b"/"), source="127.0.0.23").statuses == [422, 200]
 
 
 @ELSEWHERE

@@ -38,6 +38,8 @@ def test_each_reserved_name_can_be_written_and_is_refused(name: str) -> None:
         "оԝпег",
         "5taff",
         "game-master",
+        "game master",
+        "ad min",
         "officia1",
         "Leader-Board",
         "Админ",

@@ -132,6 +132,15 @@ def test_any_other_token_is_refused(token: str) -> None:
         VERIFIER.verify(token)
 
 
+@pytest.mark.parametrize("claim", ["nbf", "iat"])
+def test_a_token_of_a_time_to_come_is_refused_for_its_clock(claim: str) -> None:
+    ahead: dict[str, Any] = {claim: datetime.now(UTC) + timedelta(minutes=1)}
+    with pytest.raises(InvalidToken, match="the clock of who issued it is ahead of this one"):
+        VERIFIER.verify(signed(**ahead))
+    ahead[claim] -= timedelta(seconds=56)
+    assert VERIFIER.verify(signed(**ahead)).user_id == 7
+
+
 def signed_as_written(**changes: Any) -> str:
     """A token with these claims, whatever they are: a library would not write them."""
     times = {name: int(value.timestamp()) for name, value in claims().items() if isinstance(value, datetime)}

@@ -1,11 +1,15 @@
 """Usernames: what is let in, and what counts as the same name."""
 
+import re
+import sys
 import unicodedata
+from bisect import bisect_right
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.auth.accounts import scripts
 from services.auth.accounts.usernames import MAX_LENGTH, InvalidUsername, Username
 
 
@@ -30,6 +34,16 @@ from services.auth.accounts.usernames import MAX_LENGTH, InvalidUsername, Userna
         "खिलाड़ी१",
         "ผู้เล่น",
         "a" * 32,
+        "Mary Jane",
+        "A b c",
+        "玩家 一",
+        "Ada プレイヤー 7",
+        "بازیکن۴",
+        "بازیکن_۱۲۳",
+        "ۀلی",
+        "لاعب٤",
+        "O\u02bcBrien",
+        "カー々",
     ],
 )
 def test_names_of_every_script_are_welcome_and_shown_as_typed(name: str) -> None:
@@ -45,6 +59,7 @@ def test_names_of_every_script_are_welcome_and_shown_as_typed(name: str) -> None
         ("e\u0301ab", "éab"),
         ("ΩΜΈΓΑ", "ωμέγα"),
         ("Kay", "kay"),
+        ("Mary Jane", "MARY jane"),
     ],
 )
 def test_case_width_and_composition_make_no_other_name(one: str, other: str) -> None:
@@ -58,7 +73,21 @@ def test_case_width_and_composition_make_no_other_name(one: str, other: str) -> 
         "ab",
         "a" * 33,
         "İ" * 32,
-        "with space",
+        "two  spaces",
+        " before",
+        "behind ",
+        "   ",
+        "no\u00a0break",
+        "wide\u3000space",
+        "thin\u2009space",
+        "line\u2028break",
+        "ada \u0301",
+        "Mary Джейн",
+        "ada ۴",
+        "игрок ada",
+        "لاعب٤۴",
+        "игрок१",
+        "ადაада",
         "tab\tbed",
         "nul\x00l",
         "line\nbreak",
@@ -118,6 +147,7 @@ def test_what_cannot_be_read_or_told_apart_is_refused(name: str) -> None:
         "Ada_Lovelace\ufe0e",
         "Ada_Lovelace\U000e0041",
         "Ada_Lovelace ",
+        "Ada_Lovelace\u2003",
         "Ada_Lovelace\u3164",
     ],
 )
@@ -138,4 +168,34 @@ def test_any_text_is_either_a_stable_name_or_refused(text: str) -> None:
     assert 3 <= len(name.canonical) <= MAX_LENGTH
     assert Username.parse(name.canonical).canonical == name.canonical
     assert Username.parse(name.display) == name
-    assert not any(unicodedata.category(character) in {"Cc", "Cf", "Cs", "Zs"} for character in name.display)
+    assert not any(unicodedata.category(character) in {"Cc", "Cf", "Cs", "Zs"} for character in name.display.replace(" ", ""))
+    assert name.display.split() == name.display.split(" ")
+
+
+def test_a_space_makes_another_name() -> None:
+    assert len({Username.parse(name).canonical for name in ("Mary Jane", "MaryJane", "Mary_Jane")}) == 3
+
+
+@pytest.mark.parametrize("digits", ["٠١٢٣٤٥٦٧٨٩", "۰۱۲۳۴۵۶۷۸۹"])
+def test_arabic_names_have_the_digits_of_east_and_west(digits: str) -> None:
+    for digit in digits:
+        assert Username.parse(f"لاعب{digit}").display == f"لاعب{digit}"
+
+
+def test_the_table_of_scripts_is_in_order_and_knows_every_character() -> None:
+    rows = [line.split() for line in scripts.TABLE.read_text(encoding="ascii").splitlines()]
+    begins = [int(begin, 16) for begin, *_ in rows]
+    assert begins[0] == 0
+    assert begins == sorted(set(begins))
+    assert all(re.fullmatch("[A-Z][a-z]{3}( [A-Z][a-z]{3})*", " ".join(names)) for _, *names in rows)
+    # Each letter's own script is the first word of its name, in the large alphabets.
+    for word, code in {"LATIN": "Latn", "GREEK": "Grek", "CYRILLIC": "Cyrl", "ARABIC": "Arab", "HANGUL": "Hang"}.items():
+        letters = [
+            letter
+            for letter in map(chr, range(sys.maxunicode + 1))
+            if unicodedata.category(letter) in {"Lu", "Ll", "Lo"} and unicodedata.name(letter, "").startswith(f"{word} ")
+        ]
+        assert letters
+        for letter in letters:
+            names = rows[bisect_right(begins, ord(letter)) - 1][1:]
+            assert code in names, f"{letter} is {names}"

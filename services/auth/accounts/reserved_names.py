@@ -53,7 +53,7 @@ _LOOKALIKES = {
 _LATIN = str.maketrans({look: letter for letter, looks in _LOOKALIKES.items() for look in looks})
 # Two letters that are read as one.
 _JOINED = (("rn", "m"), ("vv", "w"))
-_SEPARATORS = frozenset("_-.")
+_SEPARATORS = frozenset("_-. ")
 
 
 def is_reserved(username: Username) -> bool:

@@ -5,19 +5,13 @@ from dataclasses import dataclass
 
 from precis_i18n import get_profile
 
+from services.auth.accounts import scripts
+
 MIN_LENGTH = 3
 MAX_LENGTH = 32
 
 _PROFILE = get_profile("UsernameCaseMapped")
-_PUNCTUATION = frozenset("_-.")
-# Which scripts may stand together: UTS #39, section 5.2, highly restrictive. Else one could be "Ada" with a Cyrillic A.
-_TOGETHER = (
-    frozenset({"LATIN", "CJK", "HIRAGANA", "KATAKANA"}),
-    frozenset({"LATIN", "CJK", "BOPOMOFO"}),
-    frozenset({"LATIN", "CJK", "HANGUL"}),
-)
-# First words of names of characters that are of every script, or of another than the word says.
-_SCRIPTS = {"COMBINING": "", "DIGIT": "", "MODIFIER": "", "IDEOGRAPHIC": "CJK"}
+_PUNCTUATION = frozenset("_-. ")
 # UTS #39, section 5.4: more would be written over other people's names.
 MAX_MARKS = 4
 
@@ -46,27 +40,24 @@ class Username:
         for character in display:
             category = unicodedata.category(character)
             if category[0] not in "LM" and category != "Nd" and character not in _PUNCTUATION:
-                raise InvalidUsername("a username has only letters, digits and _ - .")
-        if unicodedata.category(display[0])[0] == "M":
-            raise InvalidUsername("a username cannot begin with a mark that belongs on a letter")
+                raise InvalidUsername("a username has only letters, digits, _ - . and single spaces between words")
+        # RFC 8265, section 3.5: a username is of one part or several, with spaces between them.
+        words = display.split(" ")
+        if not all(words):
+            raise InvalidUsername("a username has single spaces, and only between words")
+        if any(unicodedata.category(word[0])[0] == "M" for word in words):
+            raise InvalidUsername("a word of a username cannot begin with a mark that belongs on a letter")
         try:
-            canonical = _PROFILE.enforce(display)
+            canonical = " ".join(map(_PROFILE.enforce, words))
         except UnicodeError:
             raise InvalidUsername("a username cannot mix these characters; try other letters") from None
         if not MIN_LENGTH <= len(canonical) <= MAX_LENGTH:
             raise InvalidUsername(f"a username has {MIN_LENGTH} to {MAX_LENGTH} characters")
-        scripts = {_script(character) for character in canonical if character not in _PUNCTUATION} - {""}
-        if len(scripts) > 1 and not any(scripts <= together for together in _TOGETHER):
+        if not scripts.is_readable(canonical):
             raise InvalidUsername("a username has letters of one script only; try other letters")
         if _has_stacked_marks(canonical):
             raise InvalidUsername("a username cannot have so many marks on one letter")
         return cls(display, canonical)
-
-
-def _script(character: str) -> str:
-    """The script that a letter, a mark or a digit is of, by the first word of its name; empty for all scripts."""
-    word = unicodedata.name(character, "UNNAMED").replace("-", " ").partition(" ")[0]
-    return _SCRIPTS.get(word, word)
 
 
 def _has_stacked_marks(text: str) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, func, insert, literal, select, update
+from sqlalchemy import case, delete, func, insert, literal, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -26,11 +26,12 @@ class UserRecord:
     user_id: int
     username: str
     canonical: str
-    password_hash: str
+    password_hash: str | None
+    """None: a guest, who has no password."""
     created_at: datetime
 
 
-async def add_user(connection: AsyncConnection, username: Username, password_hash: str, now: datetime) -> int:
+async def add_user(connection: AsyncConnection, username: Username, password_hash: str | None, now: datetime) -> int:
     """Store a user and give its id. Raises UsernameTaken.
 
     The unique key decides, not a look-up before: of two at once, exactly one gets the name.
@@ -74,7 +75,7 @@ async def find_user_by_name(connection: AsyncConnection, canonical: str) -> User
         User.id,
         func.coalesce(User.username, _NOBODY),
         func.coalesce(User.username_canonical, _NOBODY),
-        func.coalesce(User.password_hash, _NO_HASH),
+        case((User.id.is_(None), _NO_HASH), else_=User.password_hash),
         func.coalesce(User.created_at, func.utc_timestamp(6)),
     )
     found = select(*columns).select_from(always.outerjoin(User, User.username_canonical == canonical))
@@ -89,8 +90,10 @@ async def lock_user(connection: AsyncConnection, user_id: int) -> UserRecord | N
     return UserRecord(*row) if row else None
 
 
-async def set_password_hash(connection: AsyncConnection, user_id: int, stored: str, replacement: str) -> None:
-    """Replace a hash, unless the password was changed meanwhile."""
+async def set_password_hash(connection: AsyncConnection, user_id: int, stored: str | None, replacement: str) -> None:
+    """Replace a hash, unless the password was changed meanwhile. ``stored``: None for a guest, who had none."""
     await connection.execute(
-        update(User).where(User.id == user_id, User.password_hash == stored).values(password_hash=replacement)
+        update(User)
+        .where(User.id == user_id, User.password_hash.is_not_distinct_from(stored))
+        .values(password_hash=replacement)
     )

@@ -24,6 +24,8 @@ class Event(StrEnum):
     """What is worth remembering of an account."""
 
     REGISTERED = "registered"
+    GUEST_MADE = "guest_made"
+    GUEST_KEPT = "guest_kept"
     LOGGED_IN = "logged_in"
     LOGGED_OUT = "logged_out"
     LOGIN_FAILED = "login_failed"

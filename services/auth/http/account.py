@@ -4,6 +4,7 @@ from fastapi import Request, Response
 
 from services.auth.errors import (
     CrossSiteRequest,
+    NotForGuests,
     PasswordQueueFull,
     TooManyEvents,
     TooManyFailures,
@@ -58,8 +59,9 @@ async def me(caller: Caller, callers: KnownCallers) -> Response:
     "/confirm",
     summary="Give my password again",
     description="Answers with an access token of this session whose `auth_time` is now. What is grave asks for one whose "
-    "`auth_time` is not older than 5 minutes, and answers 401 `insufficient_user_authentication` else (RFC 9470). Wrong "
-    "passwords are counted by session, together with those of the other routes that ask for the password again.",
+    "`auth_time` is not older than 5 minutes, and answers 401 `insufficient_user_authentication` else (RFC 9470). A guest, who "
+    "has no password, sends `{}`. Wrong passwords are counted by session, together with those of the other routes that ask for "
+    "the password again.",
     responses=documented(Unauthenticated, *_PASSWORD, TooManyEvents, *_BODY, ServiceUnavailable),
     openapi_extra=body_schema({JSON: Confirmation}),
 )
@@ -74,7 +76,7 @@ async def confirm(caller: Caller, confirmation: Confirming, account: OwnAccount,
     summary="Change my password",
     description="Ends every other session. The leaderboard service does not ask whether a session goes on: access tokens of "
     "those are good there until they expire, 15 minutes by default.",
-    responses=documented(Unauthenticated, *_PASSWORD, TooManyEvents, *_BODY, ServiceUnavailable),
+    responses=documented(Unauthenticated, *_PASSWORD, NotForGuests, TooManyEvents, *_BODY, ServiceUnavailable),
     openapi_extra=body_schema({JSON: NewPassword}),
 )
 async def change_password(
@@ -103,10 +105,10 @@ async def change_username(caller: Caller, change: UsernameChange, account: OwnAc
     "/me/deletion",
     status_code=204,
     summary="Delete my account",
-    description="Deletes the account and its sessions for good, and clears the cookies. Its name is nobody's for 30 days. What "
-    "the leaderboard keeps is erased by `DELETE /api/leaderboard/me`: ask for that first. To it an access "
-    "token that is left is good until it expires, 15 minutes by default. The audit log keeps that there was an "
-    "account of this number and what happened to it, without its name.",
+    description="Deletes the account and its sessions for good, and clears the cookies. Its name is nobody's for 30 days. A "
+    "guest, who has no password, sends `{}`. What the leaderboard keeps is erased by `DELETE /api/leaderboard/me`: ask for "
+    "that first. To it an access token that is left is good until it expires, 15 minutes by default. The audit log keeps that "
+    "there was an account of this number and what happened to it, without its name.",
     responses=documented(Unauthenticated, *_PASSWORD, *_BODY, ServiceUnavailable),
     openapi_extra=body_schema({JSON: Deletion}),
 )

@@ -1,9 +1,10 @@
 """What the auth service's routes are handed."""
 
 import uuid
+from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import APIRouter, Cookie, Depends, Path, Request, Response
+from fastapi import APIRouter, Depends, Path, Request, Response
 from pydantic import ValidationError
 
 from services.auth.account import AccountService
@@ -11,26 +12,34 @@ from services.auth.audit.clients import Client
 from services.auth.devices import SessionService
 from services.auth.errors import CrossSiteRequest
 from services.auth.exports import AccountExports
+from services.auth.guests import GuestService
 from services.auth.http.cookies import (
-    PLAIN_DEVICE_NAME,
-    PLAIN_NAME,
     PREFIX,
-    SECURE_DEVICE_NAME,
-    SECURE_NAME,
     carries_refresh_cookie,
-    is_secure,
+    find_device_cookie,
+    find_refresh_token,
     require_own_page,
 )
-from services.auth.http.schemas import Confirmation, Credentials, Deletion, NewAccount, NewPassword, NewUsername, PasswordForm
+from services.auth.http.schemas import (
+    Confirmation,
+    Deletion,
+    GuestSession,
+    LoginCredentials,
+    NewAccount,
+    NewPassword,
+    NewUsername,
+    PasswordForm,
+    SessionToken,
+)
 from services.auth.sessions.callers import Callers
+from services.auth.sessions.families import Kind
 from services.auth.signing import AuthService
 from services.common.http.authentication import authenticated
 from services.common.http.problems import UnsupportedMediaType, documented
-from services.common.http.requests import JSON, content_type, invalid, json_body, parse_json
+from services.common.http.requests import JSON, content_type, invalid, json_body, read_json, require_plain
 from services.common.tokens import Principal
 
 FORM = "application/x-www-form-urlencoded"
-_MAX_REFRESH_TOKEN = 256
 
 
 # Async, like all of these: FastAPI runs what is not in a thread, which costs more than most requests.
@@ -42,6 +51,11 @@ async def _service(request: Request) -> AuthService:
 async def _account(request: Request) -> AccountService:
     account: AccountService = request.app.state.account
     return account
+
+
+async def _guests(request: Request) -> GuestService:
+    guests: GuestService = request.app.state.guests
+    return guests
 
 
 async def _exports(request: Request) -> AccountExports:
@@ -61,36 +75,38 @@ async def _guard(request: Request, response: Response) -> None:
     response.headers["Cache-Control"] = "no-store"
 
 
-async def own_page(request: Request) -> None:
-    """Dependency of what hands out the cookie or takes it back. Raises CrossSiteRequest.
+def require_page_of_cookies(request: Request, kind: Kind) -> None:
+    """Refuse another site's request for what hands out the cookie or takes it back. Raises CrossSiteRequest.
 
     It need not carry one: another site's form could sign a visitor in as somebody else, who would read what they do, or out.
+    A session without a cookie is nothing that a browser adds to a request, so whoever has its token may be anywhere.
     """
-    require_own_page(request)
+    if kind is Kind.BROWSER:
+        require_own_page(request)
 
 
-async def _refresh_token(
-    request: Request,
-    secure: Annotated[
-        str | None,
-        Cookie(alias=SECURE_NAME, max_length=_MAX_REFRESH_TOKEN, description="over https: set by login and refresh, HttpOnly"),
-    ] = None,
-    plain: Annotated[
-        str | None, Cookie(alias=PLAIN_NAME, max_length=_MAX_REFRESH_TOKEN, description="over http: the same, for development")
-    ] = None,
-) -> str | None:
-    return secure if is_secure(request) else plain
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """The refresh token that a request carries, if it has one: by its kind of session in the cookie, or in the body."""
+
+    token: str | None
+    kind: Kind
 
 
-async def _device_cookie(
-    request: Request,
-    secure: Annotated[
-        str | None,
-        Cookie(alias=SECURE_DEVICE_NAME, description="over https: set by login, HttpOnly; one that is not good is ignored"),
-    ] = None,
-    plain: Annotated[str | None, Cookie(alias=PLAIN_DEVICE_NAME, description="over http: the same, for development")] = None,
-) -> str | None:
-    return secure if is_secure(request) else plain
+async def _carried(request: Request) -> Carried:
+    """What is in the body, where there is one: then no cookie is looked at. Raises UnsupportedMediaType or InvalidRequest."""
+    if not await request.body():
+        return Carried(find_refresh_token(request), Kind.BROWSER)
+    return Carried((await read_json(request, SessionToken)).refresh_token, Kind.APP)
+
+
+async def _guest_session(request: Request) -> GuestSession:
+    """What is asked for, or what is usual where there is no body. Raises UnsupportedMediaType or InvalidRequest."""
+    return await read_json(request, GuestSession) if await request.body() else GuestSession()
+
+
+async def _device_cookie(request: Request) -> str | None:
+    return find_device_cookie(request)
 
 
 async def _callers(request: Request) -> Callers:
@@ -103,18 +119,21 @@ async def _client(request: Request) -> Client:
     return Client.of(request.client.host if request.client else None, request.headers.get("user-agent", ""))
 
 
-async def _read_login(request: Request) -> Credentials:
-    """JSON, or the OAuth2 password form. Raises UnsupportedMediaType or InvalidRequest."""
+async def _read_login(request: Request) -> LoginCredentials:
+    """JSON, or the OAuth2 password form. Raises UnsupportedMediaType, InvalidRequest or CrossSiteRequest."""
+    if content_type(request) != JSON:
+        require_own_page(request)  # a form of another site's needs no leave to be sent, and what it begins is in the cookie
     match content_type(request):
         case media_type if media_type == JSON:
-            return parse_json(Credentials, await request.body())
+            return await read_json(request, LoginCredentials)
         case media_type if media_type == FORM:
+            require_plain(request)
             async with request.form(max_fields=16, max_files=0) as form:
                 try:
                     sent = PasswordForm.model_validate({name: value for name, value in form.items() if value})
                 except ValidationError as error:
                     raise invalid(error) from None
-            return Credentials(username=sent.username, password=sent.password)
+            return LoginCredentials(username=sent.username, password=sent.password)
         case _:
             raise UnsupportedMediaType(f"Send the body as {JSON} or {FORM}.")
 
@@ -128,9 +147,12 @@ PasswordChange = Annotated[NewPassword, Depends(json_body(NewPassword))]
 UsernameChange = Annotated[NewUsername, Depends(json_body(NewUsername))]
 Confirming = Annotated[Confirmation, Depends(json_body(Confirmation))]
 DeletionRequest = Annotated[Deletion, Depends(json_body(Deletion))]
-Login = Annotated[Credentials, Depends(_read_login)]
-RefreshToken = Annotated[str | None, Depends(_refresh_token)]
+Login = Annotated[LoginCredentials, Depends(_read_login)]
+RefreshToken = Annotated[Carried, Depends(_carried)]
 KnownDevice = Annotated[str | None, Depends(_device_cookie)]
+Guests = Annotated[GuestService, Depends(_guests)]
+GuestsSession = Annotated[GuestSession, Depends(_guest_session)]
+ChosenCredentials = Annotated[NewAccount, Depends(json_body(NewAccount))]
 OwnAccount = Annotated[AccountService, Depends(_account)]
 Exports = Annotated[AccountExports, Depends(_exports)]
 Sessions = Annotated[SessionService, Depends(_sessions)]

@@ -47,7 +47,10 @@ async def _document(exports: AccountExports, caller: Principal, client: Client) 
 
 
 def _head(data: AccountData, caller: Principal) -> bytes:
-    account = Account(user_id=data.user.user_id, username=data.user.username, created_at=data.user.created_at)
+    user = data.user
+    account = Account(
+        user_id=user.user_id, username=user.username, created_at=user.created_at, guest=user.password_hash is None
+    )
     sessions = [Session.of(each, caller.session_id) for each in data.sessions]
     names = [KeptUsername(username=each.username, kept_until=each.kept_until) for each in data.kept_names]
     return (

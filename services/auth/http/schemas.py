@@ -4,11 +4,32 @@ import uuid
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic.json_schema import SkipJsonSchema
 
 from services.auth.accounts import usernames
 from services.auth.passwords import rules
-from services.auth.sessions.families import SessionRecord
+from services.auth.sessions.families import Kind, SessionRecord
+
+# Of what is answered; what is sent has them at its members. FastAPI would leave out what is null in them.
+_TIME = "2026-02-01T12:00:00Z"
+_ACCESS_TOKEN: dict[str, JsonValue] = {"access_token": "eyJhbGciOi…", "token_type": "Bearer", "expires_in": 900}
+_REFRESH_TOKEN = "bqTEQ4Ci7C3n2lyGRm1ZyPVVN1gW2DuqSOZ1cCu4yTo"  # noqa: S105 - nobody's
+_ACCOUNT: dict[str, JsonValue] = {"user_id": 7, "username": "Ada", "created_at": _TIME, "guest": False}
+_SESSION: dict[str, JsonValue] = {
+    "session_id": "4fecf4bc-efdc-46b1-a4d1-ea3c6e69f58f",
+    "kind": "browser",
+    "created_at": _TIME,
+    "last_used_at": _TIME,
+    "address": "203.0.113.7",
+    "user_agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
+    "current": True,
+}
+
+
+def _without_default(schema: dict[str, Any]) -> None:
+    """What may be left out has no default that could be told."""
+    schema.pop("default")
 
 
 class Credentials(BaseModel):
@@ -20,12 +41,43 @@ class Credentials(BaseModel):
     password: str = Field(max_length=1024, examples=["correct horse battery"])
 
 
+_Keeper = Annotated[
+    Literal["cookie", "token"],
+    Field(
+        description="`cookie`: the refresh token is set as a cookie, for a page of this origin. `token`: it is in the answer, "
+        "and no cookie is set; it is sent back in the body of `/auth/refresh` and `/auth/logout`",
+    ),
+]
+
+
+class LoginCredentials(Credentials):
+    """A username and a password, and who keeps the refresh token of the session that begins."""
+
+    session: _Keeper = "cookie"
+
+
+class GuestSession(BaseModel):
+    """Who keeps the refresh token of a guest's session."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    session: _Keeper = "cookie"
+
+
+class SessionToken(BaseModel):
+    """The refresh token of a session that has it in no cookie."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    refresh_token: str = Field(max_length=256, examples=[_REFRESH_TOKEN])
+
+
 _NewName = Annotated[
     str,
     Field(
         max_length=256,
-        description="3 to 32 letters, digits and `_ - .` that RFC 8265 (UsernameCaseMapped) allows together, "
-        "counted in Unicode's form NFC; case and width make no other name",
+        description="3 to 32 letters, digits, `_ - .` and single spaces between words that RFC 8265 (UsernameCaseMapped) "
+        "allows together, counted in Unicode's form NFC; case and width make no other name",
         examples=["Ada"],
         json_schema_extra={"minLength": usernames.MIN_LENGTH, "maxLength": usernames.MAX_LENGTH},
     ),
@@ -66,53 +118,109 @@ class NewUsername(BaseModel):
     username: _NewName
 
 
-class Deletion(BaseModel):
-    """The password, without which nobody deletes an account."""
-
+class _PasswordAgain(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid")
 
-    password: str = Field(max_length=1024, examples=["correct horse battery"])
+    password: str | SkipJsonSchema[None] = Field(
+        None,
+        max_length=1024,
+        description="a guest has none, and leaves it out",
+        examples=["correct horse battery"],
+        json_schema_extra=_without_default,
+    )
 
 
-class Confirmation(BaseModel):
+class Deletion(_PasswordAgain):
+    """The password, without which nobody deletes an account that has one."""
+
+
+class Confirmation(_PasswordAgain):
     """The password, typed again in a session that goes on."""
-
-    model_config = ConfigDict(strict=True, extra="forbid")
-
-    password: str = Field(max_length=1024, examples=["correct horse battery"])
 
 
 class PasswordForm(BaseModel):
-    """The OAuth2 password form (RFC 6749, section 4.3.2), as Swagger's Authorize sends it."""
+    """The OAuth2 password form (RFC 6749, section 4.3.2), which `/auth/login` took before there was a token endpoint."""
 
     grant_type: Literal["password"] = "password"
     username: str = Field(max_length=256)
     password: str = Field(max_length=1024)
 
 
+class TokenRequest(BaseModel):
+    """The OAuth2 form of a grant (RFC 6749, sections 4.3.2 and 6). There are no clients to be told apart, and no scopes."""
+
+    grant_type: Literal["password", "refresh_token"]
+    username: str | SkipJsonSchema[None] = Field(
+        None, max_length=256, description="of the grant `password`", json_schema_extra=_without_default
+    )
+    password: str | SkipJsonSchema[None] = Field(
+        None, max_length=1024, description="of the grant `password`", json_schema_extra=_without_default
+    )
+    refresh_token: str | SkipJsonSchema[None] = Field(
+        None, max_length=256, description="of the grant `refresh_token`", json_schema_extra=_without_default
+    )
+
+
 class Registered(BaseModel):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"user_id": 7, "username": "Ada"}]})
+
     user_id: int
     username: str
 
 
 class AccessToken(BaseModel):
-    """RFC 6749, section 5.1. The refresh token travels in a cookie."""
+    """RFC 6749, section 5.1."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_ACCESS_TOKEN]})
 
     access_token: str
     token_type: Literal["Bearer"] = "Bearer"  # noqa: S105 - the type's name
     expires_in: int = Field(description="seconds until the access token expires")
 
 
+class Tokens(AccessToken):
+    """The same, with the refresh token of a session that has it in no cookie."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_ACCESS_TOKEN | {"refresh_token": _REFRESH_TOKEN}]})
+
+    refresh_token: str | SkipJsonSchema[None] = Field(
+        None,
+        description="takes the place of the one that was sent; not there where it is in the cookie",
+        json_schema_extra=_without_default,
+    )
+
+
+class NewGuest(Tokens):
+    """A guest's account, and the tokens of its session."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"user_id": 7, "username": "BraveOtter4821", **_ACCESS_TOKEN}]})
+
+    user_id: int
+    username: str = Field(description="made up: two words and a number")
+
+
+class GrantedTokens(AccessToken):
+    """The same from the token endpoint, which sets no cookie."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_ACCESS_TOKEN | {"refresh_token": _REFRESH_TOKEN}]})
+
+    refresh_token: str = Field(description="takes the place of the one that was sent")
+
+
 class Account(BaseModel):
+    model_config = ConfigDict(json_schema_extra={"examples": [_ACCOUNT]})
+
     user_id: int
     username: str
     created_at: datetime
+    guest: bool = Field(description="whether it has no password yet")
 
 
 class Session(BaseModel):
     """A login that goes on: a browser, a game, a device."""
 
     session_id: uuid.UUID
+    kind: Kind = Field(description="a browser keeps its refresh token in a cookie, an app keeps it itself")
     created_at: datetime = Field(description="when its login was")
     last_used_at: datetime = Field(description="when it was renewed last")
     address: str = Field(description="where that came from; empty: not known", examples=["203.0.113.7"])
@@ -124,6 +232,7 @@ class Session(BaseModel):
         """A session as its owner is shown it, who asks in the session ``current``."""
         return cls(
             session_id=record.session_id,
+            kind=record.kind,
             created_at=record.created_at,
             last_used_at=record.last_used_at,
             address=record.address,
@@ -133,6 +242,8 @@ class Session(BaseModel):
 
 
 class OwnSessions(BaseModel):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"sessions": [_SESSION]}]})
+
     sessions: list[Session]
 
 
@@ -154,6 +265,19 @@ class AccountEvent(BaseModel):
 
 class AccountExport(BaseModel):
     """All that the auth service keeps of a person, but the hashes of password and tokens."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "account": _ACCOUNT,
+                    "sessions": [_SESSION],
+                    "kept_usernames": [{"username": "Countess", "kept_until": "2026-03-01T12:00:00Z"}],
+                    "events": [{"event": "registered", "occurred_at": _TIME, "address": "203.0.113.7", "detail": {}}],
+                }
+            ]
+        }
+    )
 
     account: Account
     sessions: list[Session]

@@ -1,11 +1,10 @@
 """HTTP of signing up, in and out."""
 
-from fastapi import Depends, Request, Response
+from fastapi import Request, Response
 
 from services.auth.errors import InvalidCredentials, InvalidRefreshToken, PasswordQueueFull, TooManyFailures, UsernameTaken
-from services.auth.http.cookies import clear_refresh_cookie, set_device_cookie, set_refresh_cookie
+from services.auth.http.cookies import clear_refresh_cookie
 from services.auth.http.dependencies import (
-    FORM,
     KnownDevice,
     Login,
     RefreshToken,
@@ -13,21 +12,15 @@ from services.auth.http.dependencies import (
     Sender,
     Service,
     new_router,
-    own_page,
+    require_page_of_cookies,
 )
-from services.auth.http.schemas import AccessToken, Credentials, NewAccount, PasswordForm, Registered
-from services.auth.signing import SignedIn
+from services.auth.http.handing_out import hand_out, kind_of
+from services.auth.http.schemas import LoginCredentials, NewAccount, Registered, SessionToken, Tokens
+from services.auth.sessions.families import Kind
 from services.common.http.problems import BodyTooLarge, InvalidRequest, ServiceUnavailable, UnsupportedMediaType, documented
 from services.common.http.requests import JSON, body_schema
 
 router = new_router("accounts")
-
-
-def _answer(request: Request, response: Response, signed_in: SignedIn) -> AccessToken:
-    set_refresh_cookie(request, response, signed_in.refresh_token, signed_in.refresh_expires_in)
-    if signed_in.device is not None:
-        set_device_cookie(request, response, signed_in.device)
-    return AccessToken(access_token=signed_in.access_token, expires_in=signed_in.expires_in)
 
 
 @router.post(
@@ -48,7 +41,9 @@ async def register(account: Registration, service: Service, sender: Sender) -> R
     "/login",
     summary="Sign in",
     description="Too many wrong passwords for an account delay the next one. Sets the refresh cookie, and a device cookie: a "
-    "browser that sends it back has a count of wrong passwords of its own, which those of strangers are not added to.",
+    "browser that sends it back has a count of wrong passwords of its own, which those of strangers are not added to. With "
+    '`"session": "token"` no cookie is set or looked at, and the refresh token is in the answer.',
+    response_model_exclude_none=True,
     responses=documented(
         InvalidCredentials,
         BodyTooLarge,
@@ -58,34 +53,44 @@ async def register(account: Registration, service: Service, sender: Sender) -> R
         PasswordQueueFull,
         ServiceUnavailable,
     ),
-    openapi_extra=body_schema({JSON: Credentials, FORM: PasswordForm}),
-    dependencies=[Depends(own_page)],
+    openapi_extra=body_schema({JSON: LoginCredentials}),
 )
 async def login(
     credentials: Login, service: Service, sender: Sender, device: KnownDevice, request: Request, response: Response
-) -> AccessToken:
-    return _answer(request, response, await service.login(credentials.username, credentials.password, sender, device))
+) -> Tokens:
+    kind = kind_of(credentials.session)
+    require_page_of_cookies(request, kind)
+    known = device if kind is Kind.BROWSER else None
+    signed_in, own_device = await service.login(credentials.username, credentials.password, sender, kind, known)
+    return hand_out(request, response, signed_in, kind, own_device)
 
 
 @router.post(
     "/refresh",
     summary="Get a new access token",
-    description="Takes the refresh token from its cookie and replaces it. A refresh token that is used twice ends its family.",
-    responses=documented(InvalidRefreshToken, InvalidRequest, ServiceUnavailable),
+    description="Takes the refresh token from its cookie, or from the body where there is one, and replaces it there. Answers "
+    "get lost: sent again within 30 seconds, while its successor is not used, the token is answered with that successor again. "
+    "Used again later, it ends its session.",
+    response_model_exclude_none=True,
+    responses=documented(InvalidRefreshToken, BodyTooLarge, UnsupportedMediaType, InvalidRequest, ServiceUnavailable),
+    openapi_extra=body_schema({JSON: SessionToken}, required=False),
 )
-async def refresh(service: Service, sender: Sender, request: Request, response: Response, token: RefreshToken) -> AccessToken:
-    return _answer(request, response, await service.refresh(token, sender))
+async def refresh(service: Service, sender: Sender, request: Request, response: Response, carried: RefreshToken) -> Tokens:
+    return hand_out(request, response, await service.refresh(carried.token, sender), carried.kind)
 
 
 @router.post(
     "/logout",
     status_code=204,
     summary="Sign out",
-    description="Ends the session of the refresh token in the cookie, and clears the cookie. The leaderboard service does not "
-    "ask whether a session goes on: there its access token is good until it expires, 15 minutes by default. So forget it.",
-    responses=documented(InvalidRequest, ServiceUnavailable),
-    dependencies=[Depends(own_page)],
+    description="Ends the session of the refresh token in the cookie, and clears the cookie; or that of the one in the body, "
+    "if there is a body. The leaderboard service does not ask whether a session goes on: there its access token is good until "
+    "it expires, 15 minutes by default. So forget it.",
+    responses=documented(BodyTooLarge, UnsupportedMediaType, InvalidRequest, ServiceUnavailable),
+    openapi_extra=body_schema({JSON: SessionToken}, required=False),
 )
-async def logout(service: Service, sender: Sender, request: Request, response: Response, token: RefreshToken) -> None:
-    await service.logout(token, sender)
-    clear_refresh_cookie(request, response)
+async def logout(service: Service, sender: Sender, request: Request, response: Response, carried: RefreshToken) -> None:
+    require_page_of_cookies(request, carried.kind)
+    await service.logout(carried.token, sender)
+    if carried.kind is Kind.BROWSER:
+        clear_refresh_cookie(request, response)

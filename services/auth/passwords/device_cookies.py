@@ -61,7 +61,7 @@ class DeviceCookies:
         except (binascii.Error, ValueError):
             return None
         message, mac = raw[:-_MAC_BYTES], raw[-_MAC_BYTES:]
-        user_id, password_hash = (user.user_id, user.password_hash) if user else (0, "")
+        user_id, password_hash = (user.user_id, user.password_hash or "") if user else (0, "")
         good = [hmac.compare_digest(mac, _mac(key, user_id, password_hash, message)) for key in self._keys]
         expires_at = int.from_bytes(message[_ID_BYTES:], "big")
         return message[:_ID_BYTES] if user and any(good) and now.timestamp() < expires_at else None

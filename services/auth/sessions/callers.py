@@ -46,4 +46,5 @@ def render(account: AccountRecord) -> bytes:
     """`Account`. Written straight from what was read: Pydantic would cost more than the look-up."""
     created_at = account.created_at.isoformat().replace("+00:00", "Z")
     name = encode_basestring(account.username)
-    return f'{{"user_id":{account.user_id},"username":{name},"created_at":"{created_at}"}}'.encode()
+    guest = "true" if account.guest else "false"
+    return f'{{"user_id":{account.user_id},"username":{name},"created_at":"{created_at}","guest":{guest}}}'.encode()

@@ -4,14 +4,25 @@ import uuid
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 
 from sqlalchemy import delete, func, insert, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.orm import aliased
 
 from services.auth.accounts.users import USER_COLUMNS, UserRecord
 from services.auth.audit.clients import Client
 from services.auth.models import RefreshFamily, RefreshToken, User
 from services.common.mysql.database import UTCDateTime
+
+
+class Kind(StrEnum):
+    """Who keeps a session's refresh token."""
+
+    BROWSER = "browser"
+    """A browser, in a cookie that no script can read."""
+    APP = "app"
+    """The client itself, which is sent it in bodies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +36,7 @@ class Lifetimes:
 @dataclass(frozen=True, slots=True)
 class SessionRecord:
     session_id: uuid.UUID
+    kind: Kind
     created_at: datetime
     last_used_at: datetime
     expires_at: datetime
@@ -39,11 +51,12 @@ class AccountRecord:
     user_id: int
     username: str
     created_at: datetime
+    guest: bool
 
 
 @dataclass(frozen=True, slots=True)
 class UsedToken:
-    """What became of a refresh token's one use: whose session goes on, until when, and when its password was given last."""
+    """What became of a refresh token's use: whose session goes on, until when, and when its password was given last."""
 
     user: UserRecord
     session_id: uuid.UUID
@@ -52,17 +65,18 @@ class UsedToken:
 
 
 async def begin_family(
-    connection: AsyncConnection, user_id: int, client: Client, now: datetime, lifetimes: Lifetimes, most: int
+    connection: AsyncConnection, user_id: int, kind: Kind, client: Client, now: datetime, lifetimes: Lifetimes, most: int
 ) -> tuple[uuid.UUID, datetime]:
     """Store a session that begins now, with its password; gives its id and when it expires.
 
-    Of more than ``most``, the ones that were used longest ago end. The caller holds the user's row, so that two logins at
-    once count one after the other.
+    Of more than ``most`` of its kind, the ones that were used longest ago end: an app that signs in again and again ends no
+    browser's session. The caller holds the user's row, so that two logins at once count one after the other.
     """
     mine = RefreshFamily.user_id == user_id
     await connection.execute(delete(RefreshFamily).where(mine, RefreshFamily.expires_at <= now))
     by_use = RefreshFamily.last_used_at.desc(), RefreshFamily.created_at.desc(), RefreshFamily.id
-    surplus = select(RefreshFamily.id).where(mine).order_by(*by_use).offset(most - 1).limit(1000)
+    alike = RefreshFamily.kind == kind
+    surplus = select(RefreshFamily.id).where(mine, alike).order_by(*by_use).offset(most - 1).limit(1000)
     if ids := (await connection.scalars(surplus)).all():
         await connection.execute(delete(RefreshFamily).where(RefreshFamily.id.in_(ids)))
     session_id = uuid.uuid4()
@@ -78,6 +92,7 @@ async def begin_family(
             ends_at=ends_at,
             address=client.address,
             user_agent=client.user_agent,
+            kind=kind,
             authenticated_at=now,
         )
     )
@@ -130,6 +145,32 @@ async def use_token(
     return UsedToken(UserRecord(*row[3:]), uuid.UUID(bytes=row[0]), row[1], row[2])
 
 
+async def find_repeat(
+    connection: AsyncConnection, token_hash: bytes, successors: Collection[bytes], used_after: datetime, now: datetime
+) -> tuple[UsedToken, bytes] | None:
+    """What became of a token that was used after ``used_after``, and its successor's hash, while that one is not used.
+
+    ``successors``: the hashes that it may have. None when the token was used earlier, or its session has ended.
+    """
+    used, successor = aliased(RefreshToken), aliased(RefreshToken)
+    statement = (
+        select(successor.token_hash, RefreshFamily.id, RefreshFamily.expires_at, RefreshFamily.authenticated_at, *USER_COLUMNS)
+        .select_from(used)
+        .join(successor, successor.family_id == used.family_id)
+        .join(RefreshFamily, RefreshFamily.id == used.family_id)
+        .join(User, User.id == RefreshFamily.user_id)
+        .where(
+            used.token_hash == token_hash,
+            used.used_at > used_after,
+            successor.token_hash.in_(successors),
+            successor.used_at.is_(None),
+            RefreshFamily.expires_at > now,
+        )
+    )
+    row = (await connection.execute(statement)).one_or_none()
+    return (UsedToken(UserRecord(*row[4:]), uuid.UUID(bytes=row[1]), row[2], row[3]), row[0]) if row else None
+
+
 async def note_password(connection: AsyncConnection, session_id: uuid.UUID, now: datetime) -> None:
     """Store that a session's password was given now."""
     await connection.execute(update(RefreshFamily).where(RefreshFamily.id == session_id.bytes).values(authenticated_at=now))
@@ -158,6 +199,12 @@ async def end_family(connection: AsyncConnection, user_id: int, session_id: uuid
         )
     )
     return ended.rowcount == 1
+
+
+async def find_kind(connection: AsyncConnection, session_id: uuid.UUID) -> Kind | None:
+    """Of which kind a session is, if it is there."""
+    kind = await connection.scalar(select(RefreshFamily.kind).where(RefreshFamily.id == session_id.bytes))
+    return None if kind is None else Kind(kind)
 
 
 async def end_other_families(connection: AsyncConnection, user_id: int, session_id: uuid.UUID, now: datetime) -> int:
@@ -189,6 +236,7 @@ async def list_families(connection: AsyncConnection, user_id: int, now: datetime
     statement = (
         select(
             RefreshFamily.id,
+            RefreshFamily.kind,
             RefreshFamily.created_at,
             RefreshFamily.last_used_at,
             RefreshFamily.expires_at,
@@ -198,7 +246,7 @@ async def list_families(connection: AsyncConnection, user_id: int, now: datetime
         .where(RefreshFamily.user_id == user_id, RefreshFamily.expires_at > now)
         .order_by(RefreshFamily.last_used_at.desc(), RefreshFamily.created_at.desc(), RefreshFamily.id)
     )
-    return [SessionRecord(uuid.UUID(bytes=row[0]), *row[1:]) for row in await connection.execute(statement)]
+    return [SessionRecord(uuid.UUID(bytes=row[0]), Kind(row[1]), *row[2:]) for row in await connection.execute(statement)]
 
 
 async def find_user_of(connection: AsyncConnection, user_id: int, session_id: uuid.UUID, now: datetime) -> UserRecord | None:
@@ -217,11 +265,11 @@ async def list_accounts(
 ) -> dict[bytes, AccountRecord]:
     """Whose those of these sessions are that are live, by session."""
     statement = (
-        select(RefreshFamily.id, User.id, User.username, User.created_at)
+        select(RefreshFamily.id, User.id, User.username, User.created_at, User.password_hash.is_(None))
         .join(User, User.id == RefreshFamily.user_id)
         .where(RefreshFamily.id.in_(session_ids), RefreshFamily.expires_at > now)
     )
-    return {row[0]: AccountRecord(*row[1:]) for row in await connection.execute(statement)}
+    return {row[0]: AccountRecord(*row[1:4], guest=bool(row[4])) for row in await connection.execute(statement)}
 
 
 async def forget_families(connection: AsyncConnection, now: datetime, limit: int) -> int:

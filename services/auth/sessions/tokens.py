@@ -1,16 +1,21 @@
 """Issuing tokens: access tokens (RFC 9068) and opaque refresh tokens (RFC 9700, section 4.14.2)."""
 
+import base64
 import hashlib
+import hmac
 import secrets
 import uuid
 from datetime import datetime, timedelta
 from typing import Any
 
 import jwt
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from services.common.tokens import ALGORITHM, TOKEN_TYPE, KeyRing
 
 _REFRESH_BYTES = 32
+_PURPOSE = b"leaderboard auth: successors of refresh tokens"
 
 
 class AccessTokenIssuer:
@@ -50,8 +55,34 @@ class AccessTokenIssuer:
 
 
 def new_refresh_token() -> str:
-    """A refresh token: 256 random bits, so that neither it nor its hash can be guessed."""
+    """The first refresh token of a session: 256 random bits, so that neither it nor its hash can be guessed."""
     return secrets.token_urlsafe(_REFRESH_BYTES)
+
+
+class Successors:
+    """Derives refresh tokens from those that they follow, so that whoever asks again is given the same one.
+
+    It is an HMAC under a key of its own, which is derived from the key of access tokens (RFC 5869). Only hashes are stored:
+    without the token before it nobody can tell the next one, and without the key neither can who has that token.
+    """
+
+    def __init__(self, keys: KeyRing) -> None:
+        derived = {kid: HKDF(SHA256(), 32, salt=None, info=_PURPOSE).derive(key) for kid, key in keys.keys.items()}
+        self._signing = derived[keys.signing_kid]
+        self._keys = tuple(derived.values())
+
+    def next(self, token: str) -> str:
+        """The token that follows ``token`` when it is used now."""
+        return _derive(self._signing, token)
+
+    def known(self, token: str) -> dict[bytes, str]:
+        """Those that may have followed ``token``, by their hashes: while the key is rotated, either may have made it."""
+        return {refresh_token_hash(successor): successor for successor in (_derive(key, token) for key in self._keys)}
+
+
+def _derive(key: bytes, token: str) -> str:
+    mac = hmac.digest(key, token.encode("utf-8", "surrogatepass"), "sha256")
+    return base64.urlsafe_b64encode(mac).rstrip(b"=").decode()
 
 
 def refresh_token_hash(token: str) -> bytes:

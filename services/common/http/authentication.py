@@ -7,7 +7,7 @@ from services.common.http.problems import RECENT_SECONDS, PasswordTooOld, Unauth
 from services.common.tokens import InvalidToken, Principal, TokenVerifier
 
 # Where Swagger's Authorize asks for a token, for either service: the gateway serves both from one origin.
-TOKEN_URL = "/auth/login"  # noqa: S105 - a path, not a secret
+TOKEN_URL = "/auth/token"  # noqa: S105 - a path, not a secret
 
 
 class Authenticated(OAuth2PasswordBearer):

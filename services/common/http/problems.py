@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 import structlog
@@ -46,14 +47,19 @@ class ProblemDetails(BaseModel):
     status: int
     detail: str = Field(description="what happened this time, for a person")
     errors: list[FieldError] | None = Field(None, description="what is wrong with the request, each with its place")
+    error: str | None = Field(None, description="OAuth2's code (RFC 6749, section 5.2), from its token endpoint")
 
 
 class Problem(Exception):
-    """An answer that is not what was asked for. Subclasses set the status, the type and the title."""
+    """An answer that is not what was asked for. Subclasses set the status, the type and the title.
+
+    ``extensions``: members beside those of every problem (RFC 9457, section 3.2).
+    """
 
     status: ClassVar[int] = 500
     type: ClassVar[str] = "urn:problem:internal-error"
     title: ClassVar[str] = "Internal error"
+    extensions: ClassVar[Mapping[str, str]] = MappingProxyType({})
 
     def __init__(
         self,
@@ -146,12 +152,22 @@ def documented(*problems: type[Problem]) -> dict[int | str, dict[str, Any]]:
     return {
         status: {
             "description": "; ".join(f"{problem.title} (`{problem.type}`)" for problem in group),
-            "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDetails"}}},
+            "content": {
+                MEDIA_TYPE: {
+                    "schema": {"$ref": "#/components/schemas/ProblemDetails"},
+                    "examples": {problem.type.rpartition(":")[2]: {"value": _example(problem)} for problem in group},
+                }
+            },
             **({"headers": {"WWW-Authenticate": {"schema": {"type": "string"}}}} if status == 401 else {}),
             **({"headers": {"Retry-After": {"schema": {"type": "integer"}}}} if status in {429, 503} else {}),
         }
         for status, group in by_status.items()
     }
+
+
+def _example(problem: type[Problem]) -> dict[str, Any]:
+    members = {"type": problem.type, "title": problem.title, "status": problem.status, "detail": f"{problem.title}."}
+    return {**members, **problem.extensions}
 
 
 def field_errors(error: ValidationError | RequestValidationError) -> list[FieldError]:
@@ -203,6 +219,7 @@ def render(problem: Problem) -> JSONResponse:
         "title": problem.title,
         "status": problem.status,
         "detail": _printable(problem.detail),
+        **problem.extensions,
     }
     if problem.errors:
         content["errors"] = [
@@ -242,7 +259,10 @@ async def _on_http(_: Request, error: Exception) -> JSONResponse:
     # RFC 9457, section 4.2.1: a status that needs no explanation.
     phrase = HTTPStatus(error.status_code).phrase
     content = {"type": "about:blank", "title": phrase, "status": error.status_code, "detail": f"{phrase}."}
-    return JSONResponse(content, error.status_code, UNCACHED | dict(error.headers or {}), media_type=MEDIA_TYPE)
+    headers = dict(error.headers or {})
+    if "GET" in (allowed := headers.get("Allow", "").split(", ")):
+        headers["Allow"] = ", ".join([*allowed, "HEAD"])  # the framework does not know of heads.py
+    return JSONResponse(content, error.status_code, UNCACHED | headers, media_type=MEDIA_TYPE)
 
 
 async def _on_disconnect(_: Request, _error: Exception) -> Response:

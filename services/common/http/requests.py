@@ -1,5 +1,6 @@
 """Reading request bodies: the content type first, then the bytes, straight into a model."""
 
+import codecs
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from itertools import islice
@@ -22,6 +23,8 @@ from services.common.http.problems import (
 M = TypeVar("M", bound=BaseModel)
 
 JSON = "application/json"
+COMPONENT = "#/components/schemas/{model}"
+_GZIP = b"\x1f\x8b"
 _DECIMAL = re.compile(r"-?[0-9]{1,20}")
 
 
@@ -30,14 +33,38 @@ def content_type(request: Request) -> str:
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
+def require_plain(request: Request) -> None:
+    """Refuse a body that is compressed: none is so large that it would have to be. Raises UnsupportedMediaType."""
+    coding = request.headers.get("content-encoding", "identity").strip().lower()
+    if coding != "identity":
+        # RFC 9110, section 15.5.16: the header says what would be accepted.
+        raise UnsupportedMediaType(
+            "Send the body as it is, without a Content-Encoding.", headers={"Accept-Encoding": "identity"}
+        )
+
+
 def parse_json(model: type[M], body: bytes) -> M:
-    """The model that ``body`` holds. Raises InvalidRequest, naming each fault and its place."""
+    """The model that ``body`` holds. Raises InvalidRequest, naming each fault and its place, or UnsupportedMediaType."""
     try:
         return model.model_validate_json(body)
     except ValidationError as error:
+        if refusal := _not_utf8(body):
+            raise UnsupportedMediaType(refusal) from None
         if error.error_count() > MOST_ERRORS:
             raise _far_from_valid(model, body, error.error_count()) from None
         raise invalid(error) from None
+
+
+def _not_utf8(body: bytes) -> str | None:
+    """What to say of a body that is not JSON in UTF-8 (RFC 8259, section 8.1), as its first bytes tell; None if they do not."""
+    if body.startswith(_GZIP):
+        return "Send the body as it is, not compressed."
+    if body.startswith(codecs.BOM_UTF8):
+        return "Send the body without a byte order mark."
+    # A text begins with ASCII, of which these encodings make two or four bytes.
+    if body.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or 0 in body[:4]:
+        return "Send the body in UTF-8."
+    return None
 
 
 def invalid(error: ValidationError) -> InvalidRequest:
@@ -61,11 +88,17 @@ def json_body(model: type[M]) -> Callable[[Request], Awaitable[M]]:
     """
 
     async def read(request: Request) -> M:
-        if content_type(request) != JSON:
-            raise UnsupportedMediaType(f"Send the body as {JSON}.")
-        return parse_json(model, await request.body())
+        return await read_json(request, model)
 
     return read
+
+
+async def read_json(request: Request, model: type[M]) -> M:
+    """What the body says. Raises UnsupportedMediaType or InvalidRequest."""
+    if content_type(request) != JSON:
+        raise UnsupportedMediaType(f"Send the body as {JSON}.")
+    require_plain(request)
+    return parse_json(model, await request.body())
 
 
 def _decimal(value: object) -> object:
@@ -78,7 +111,7 @@ DECIMAL = BeforeValidator(_decimal)
 """Marks an integer in a path or a query: pydantic alone would read " 1", "+1", "1_0" and "1.0" too. Stands after its bounds."""
 
 
-def body_schema(models: Mapping[str, type[BaseModel]]) -> dict[str, Any]:
-    """The OpenAPI ``requestBody`` of a route that reads one of ``models``, by media type."""
-    content = {media_type: {"schema": model.model_json_schema()} for media_type, model in models.items()}
-    return {"requestBody": {"required": True, "content": content}}
+def body_schema(models: Mapping[str, type[BaseModel]], *, required: bool = True) -> dict[str, Any]:
+    """The OpenAPI ``requestBody`` of a route that reads one of ``models``, by media type. `web` makes components of them."""
+    content = {media_type: {"schema": model.model_json_schema(ref_template=COMPONENT)} for media_type, model in models.items()}
+    return {"requestBody": {"required": required, "content": content}}

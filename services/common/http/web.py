@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from copy import deepcopy
 from html import escape
 from importlib import resources
 from random import randrange
@@ -12,12 +13,14 @@ from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 from starlette.types import ASGIApp, Lifespan, Message, Receive, Scope, Send
 
 from services.common.http import problems
+from services.common.http.heads import Heads
+from services.common.http.requests import COMPONENT
 from services.common.http.screening import Screening
 from services.common.http.shortcuts import Shortcut, Shortcuts
 from services.common.settings import ServiceSettings
@@ -37,6 +40,8 @@ _READY_SECONDS = 2.0
 
 class Health(BaseModel):
     """Whether a service can do its work. ``degraded``: it can, without something that makes it faster."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"status": "ok", "checks": {"mysql": "ok"}}]})
 
     status: Literal["ok", "degraded", "unavailable"]
     checks: dict[str, Literal["ok", "unavailable"]]
@@ -121,6 +126,8 @@ def build_app(
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        # Names of functions in generated clients. A service has no two routes of one name.
+        generate_unique_id_function=lambda route: route.name,
         telemetry={"tracing": False, "metrics": False, "logs": False},  # see telemetry.py
         lifespan=lifespan,
     )
@@ -135,6 +142,7 @@ def build_app(
     def around(stack: ASGIApp) -> ASGIApp:
         if shortcuts is not None:
             stack = Shortcuts(stack, shortcuts, metrics, request_ids)
+        stack = Heads(stack)
         if settings.connection_requests:
             stack = ConnectionRecycling(stack, settings.connection_requests)
         return stack
@@ -156,15 +164,25 @@ def build_app(
 
 def _openapi(app: FastAPI) -> dict[str, Any]:
     if app.openapi_schema is None:
-        document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
-        schema = problems.ProblemDetails.model_json_schema(ref_template="#/components/schemas/{model}")
+        # A copy: what routes say of themselves is shared by all applications of a process.
+        document = deepcopy(get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes))
         schemas = document.setdefault("components", {}).setdefault("schemas", {})
-        schemas |= schema.pop("$defs") | {"ProblemDetails": schema}
+        _name(schemas, problems.ProblemDetails.model_json_schema(ref_template=COMPONENT))
         for operations in document["paths"].values():
             for operation in operations.values():
                 _document_malformed(operation["responses"])
+                for content in operation.get("requestBody", {"content": {}})["content"].values():
+                    content["schema"] = _name(schemas, content["schema"])
         app.openapi_schema = document
     return app.openapi_schema
+
+
+def _name(schemas: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
+    """Make a model's schema, and those that it is made of, components; gives what stands in its place."""
+    schemas |= schema.pop("$defs", {})
+    name = schema["title"]
+    schemas[name] = schema
+    return {"$ref": COMPONENT.format(model=name)}
 
 
 def _document_malformed(responses: dict[str, Any]) -> None:
@@ -173,6 +191,7 @@ def _document_malformed(responses: dict[str, Any]) -> None:
     known = responses.setdefault("400", malformed)
     if known is not malformed:
         known["description"] += f"; {malformed['description']}"
+        known["content"][problems.MEDIA_TYPE]["examples"] |= malformed["content"][problems.MEDIA_TYPE]["examples"]
 
 
 def _health_router(

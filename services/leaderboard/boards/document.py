@@ -67,10 +67,18 @@ def _as_text(value: object) -> object:
     return value
 
 
+def _whole(value: object) -> object:
+    """1200 for 1200.0: to JSON Schema both are integers, and there are clients that know no others than the second.
+
+    A number with a fraction is read as a double, as nearly every reader of JSON does (RFC 8259, section 6).
+    """
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 Name = Annotated[str, Field(pattern=BOARD_NAME)]
 MetricName = Annotated[str, Field(pattern=METRIC_NAME)]
 TagValue = Annotated[str, Field(min_length=1, max_length=MAX_TAG_VALUE), AfterValidator(_printable)]
-Value = Annotated[int, Field(ge=-MAX_TOTAL, le=MAX_TOTAL)]
+Value = Annotated[int, Field(ge=-MAX_TOTAL, le=MAX_TOTAL), BeforeValidator(_whole, json_schema_input_type=int)]
 
 
 class _Written(BaseModel):

@@ -11,6 +11,7 @@ from services.leaderboard.boards.board import Aggregate, Board, Direction, State
 from services.leaderboard.boards.document import RuleDocument, WindowDocument, rule_json
 from services.leaderboard.boards.running import UNMADE, WindowNow
 from services.leaderboard.errors import BoardNotFound, WindowNotFound
+from services.leaderboard.http import examples
 from services.leaderboard.http.dependencies import (
     PREFIX,
     BoardName,
@@ -22,6 +23,7 @@ from services.leaderboard.http.dependencies import (
     WindowName,
     rendered,
 )
+from services.leaderboard.http.examples import shown
 from services.leaderboard.rules.periods import Period, PeriodState
 from services.leaderboard.rules.places import ALL_TIME
 
@@ -80,11 +82,15 @@ class BoardShown(_BoardFields):
 class BoardNowShown(_BoardFields):
     """A board as it is written down, with its windows as they are now."""
 
+    model_config = shown(examples.BOARD_NOW)
+
     windows: list[WindowNowShown]
 
 
 class BoardsShown(BaseModel):
     """A page of boards, by name."""
+
+    model_config = shown({"boards": [examples.BOARD], "next_cursor": examples.CURSOR})
 
     boards: list[BoardShown]
     next_cursor: str | None = Field(description=_NEXT_CURSOR)
@@ -104,6 +110,8 @@ class PeriodShown(BaseModel):
 
 class PeriodsShown(BaseModel):
     """A page of periods, newest first."""
+
+    model_config = shown({"periods": [examples.PERIOD], "next_cursor": examples.CURSOR})
 
     periods: list[PeriodShown]
     next_cursor: str | None = Field(description=_NEXT_CURSOR)

@@ -235,7 +235,7 @@ def _submitter(scope: Scope) -> tuple[Principal, str | None] | None:
         elif name == b"idempotency-key":
             # A second key makes it no key at all, and the route refuses the request.
             key = value.decode("latin-1") if key is None else ""
-        elif name == b"transfer-encoding":
+        elif name in (b"transfer-encoding", b"content-encoding"):
             return None
     if token is None or media_type != b"application/json" or length is None or not _LENGTH.fullmatch(length):
         return None

@@ -8,6 +8,8 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_core import PydanticCustomError
 
 from services.leaderboard.boards.document import MetricName, Name, TagValue, Value
+from services.leaderboard.http import examples
+from services.leaderboard.http.examples import shown
 from services.leaderboard.rules.names import SCORE, SESSIONS
 from services.leaderboard.rules.places import MOST_PLACES
 from services.leaderboard.rules.played import Played
@@ -64,7 +66,10 @@ class ScoreSubmission(BaseModel):
 
     model_config = ConfigDict(strict=True, extra="forbid")
 
-    score: Value = Field(description="what the session scored; each board has bounds of its own", examples=[1200])
+    score: Value = Field(
+        description="what the session scored, a whole number, of which 1200.0 is one; each board has bounds of its own",
+        examples=[1200],
+    )
     metrics: Annotated[dict[MetricName, Value], Field(max_length=8), AfterValidator(_not_ours)] = Field(
         default_factory=dict, description="values beside the score, by which boards may rank", examples=[{"laps": 3}]
     )
@@ -101,6 +106,8 @@ class SubmittedStanding(BaseModel):
 class SubmittedSession(BaseModel):
     """A session that is stored, and how the player stands now."""
 
+    model_config = shown(examples.SUBMITTED)
+
     session_id: int
     user_id: int
     username: str
@@ -125,6 +132,8 @@ class RankedPlayer(BaseModel):
 class TopPage(BaseModel):
     """A page of the board, in its order: total descending, then who reached it first."""
 
+    model_config = shown({"top": examples.RANKED, "limit": 10, "offset": 0, "total_players": 2})
+
     top: list[RankedPlayer]
     limit: int
     offset: int
@@ -133,6 +142,8 @@ class TopPage(BaseModel):
 
 class PlayersAround(BaseModel):
     """A player among those who stand next to them, in the board's order: fewer on one side at an end of the board."""
+
+    model_config = shown({"players": examples.RANKED})
 
     players: list[RankedPlayer]
 
@@ -146,11 +157,15 @@ class OwnSession(BaseModel):
 class OwnSessions(BaseModel):
     """A page of the caller's game sessions, newest first."""
 
+    model_config = shown({"sessions": [examples.OWN_SESSION], "next_cursor": examples.CURSOR})
+
     sessions: list[OwnSession]
     next_cursor: str | None = Field(description="what the next page is asked for with; null when there is none")
 
 
 class PlayerRank(BaseModel):
+    model_config = shown({**examples.ADA, "total_score": 3600, "rank": 1})
+
     user_id: int
     username: str
     total_score: int
@@ -159,6 +174,8 @@ class PlayerRank(BaseModel):
 
 class OwnRank(BaseModel):
     """The caller's rank. Before their first session `total_score` is 0 and `rank` is null."""
+
+    model_config = shown({**examples.ADA, "total_score": 3600, "rank": 1})
 
     user_id: int
     username: str
@@ -187,6 +204,10 @@ class _OfBoard(BaseModel):
 class BoardPage(_OfBoard):
     """A page of a board, in its order: the best first; of equal scores, who reached it first."""
 
+    model_config = shown(
+        {**examples.OF_BOARD, "top": examples.ROWS, "offset": 0, "generation": "5.42", "next_cursor": examples.CURSOR}
+    )
+
     top: list[BoardRow]
     offset: int = Field(description="players before the page")
     generation: str | None = Field(description="changes whenever anything on the board does; null when it is not known")
@@ -194,11 +215,13 @@ class BoardPage(_OfBoard):
 
 
 class BoardRank(_OfBoard, BoardRow):
-    pass
+    model_config = shown(examples.ON_BOARD)
 
 
 class OwnBoardRank(_OfBoard):
     """The caller's rank. Before their first session there, score and rank are null."""
+
+    model_config = shown(examples.ON_BOARD)
 
     rank: int | None
     user_id: int
@@ -209,6 +232,8 @@ class OwnBoardRank(_OfBoard):
 
 class BoardAround(_OfBoard):
     """A player among those who stand next to them, in the board's order: fewer on one side at an end of the board."""
+
+    model_config = shown({**examples.OF_BOARD, "players": examples.ROWS})
 
     players: list[BoardRow]
 
@@ -224,6 +249,8 @@ class PlayerStanding(BaseModel):
 
 class PlayerStandings(BaseModel):
     """Where a player stands in every window that goes on, by board."""
+
+    model_config = shown({"standings": [examples.STANDING]})
 
     standings: list[PlayerStanding]
 
@@ -254,6 +281,8 @@ class KeptSession(BaseModel):
 
 class Export(BaseModel):
     """Everything that is kept of the caller. Sessions oldest first."""
+
+    model_config = shown(examples.EXPORT)
 
     player: KeptPlayer | None = Field(description="null for one who is on no board")
     standings: list[KeptStanding]

@@ -1,0 +1,71 @@
+"""HTTP of guests: playing without a password, and keeping the account."""
+
+from fastapi import Request, Response
+
+from services.auth.errors import NotAGuest, PasswordQueueFull, UsernameTaken
+from services.auth.http.dependencies import (
+    Caller,
+    ChosenCredentials,
+    Guests,
+    GuestsSession,
+    Sender,
+    new_router,
+    require_page_of_cookies,
+)
+from services.auth.http.handing_out import hand_out, kind_of
+from services.auth.http.schemas import GuestSession, NewAccount, NewGuest, Tokens
+from services.common.http.problems import (
+    BodyTooLarge,
+    InvalidRequest,
+    ServiceUnavailable,
+    Unauthenticated,
+    UnsupportedMediaType,
+    documented,
+)
+from services.common.http.requests import JSON, body_schema
+
+router = new_router("accounts")
+
+
+@router.post(
+    "/guest",
+    status_code=201,
+    summary="Play as a guest",
+    description="Makes an account with a made-up name and no password, and begins its only session, in a cookie or, with "
+    '`"session": "token"`, without one. Nobody can sign in to it: when that session has ended the account is out of reach, and '
+    "90 days later it is deleted. `POST /auth/me/credentials` keeps it.",
+    response_model_exclude_none=True,
+    responses=documented(UsernameTaken, BodyTooLarge, UnsupportedMediaType, InvalidRequest, ServiceUnavailable),
+    openapi_extra=body_schema({JSON: GuestSession}, required=False),
+)
+async def play_as_guest(asked: GuestsSession, guests: Guests, sender: Sender, request: Request, response: Response) -> NewGuest:
+    kind = kind_of(asked.session)
+    require_page_of_cookies(request, kind)
+    user, signed_in = await guests.make(sender, kind)
+    tokens = hand_out(request, response, signed_in, kind)
+    return NewGuest(user_id=user.user_id, username=user.username, **tokens.model_dump())
+
+
+@router.post(
+    "/me/credentials",
+    summary="Keep my guest account",
+    description="Gives a guest's account a name and a password; its number and its scores stay. A new session of the same kind "
+    "takes the place of the guest's, whose tokens this service refuses from then on.",
+    response_model_exclude_none=True,
+    responses=documented(
+        Unauthenticated,
+        NotAGuest,
+        UsernameTaken,
+        BodyTooLarge,
+        UnsupportedMediaType,
+        InvalidRequest,
+        PasswordQueueFull,
+        ServiceUnavailable,
+    ),
+    openapi_extra=body_schema({JSON: NewAccount}),
+)
+async def keep_guest(
+    caller: Caller, chosen: ChosenCredentials, guests: Guests, sender: Sender, request: Request, response: Response
+) -> Tokens:
+    signed_in, kind, device = await guests.keep(caller, chosen.username, chosen.password, sender)
+    return hand_out(request, response, signed_in, kind, device)

@@ -1,0 +1,76 @@
+"""Examples of what the leaderboard service answers, for its API document. FastAPI would leave out what is null in them."""
+
+from pydantic import ConfigDict, JsonValue
+
+Example = dict[str, JsonValue]
+
+ADA: Example = {"user_id": 7, "username": "Ada"}
+BOB: Example = {"user_id": 9, "username": "Bob"}
+_PLACE: Example = {"board": "alps", "window": "week", "period_id": 17}
+CURSOR = "bGFzdA"
+_EXTRA: Example = {"extra": {"car": "red"}}
+
+RANKED: list[JsonValue] = [{"rank": 1, **ADA, "total_score": 3600}, {"rank": 2, **BOB, "total_score": 1200}]
+ROWS: list[JsonValue] = [{"rank": 1, **ADA, "score": 1200, **_EXTRA}, {"rank": 2, **BOB, "score": 900, **_EXTRA}]
+OF_BOARD: Example = {**_PLACE, "total_players": 2}
+ON_BOARD: Example = {**OF_BOARD, "rank": 1, **ADA, "score": 1200, **_EXTRA}
+STANDING: Example = {**_PLACE, "score": 1200, "rank": 1, "total_players": 2}
+
+_TIMES: Example = {
+    "starts_at": "2026-02-02T00:00:00Z",
+    "ends_at": "2026-02-09T00:00:00Z",
+    "closes_at": "2026-02-09T00:01:00Z",
+}
+PERIOD: Example = {
+    "period_id": 17,
+    "window": "week",
+    "number": 4,
+    "title": "The fifth week",
+    **_TIMES,
+    "state": "open",
+    "players": 2,
+}
+_WINDOW: Example = {
+    "name": "week",
+    "zone": "UTC",
+    "first": "2026-01-05T00:00:00",
+    "every": "P1W",
+    "grace": 60,
+    "keep": 10,
+    "listed": False,
+    "counts_from": "2026-01-05T00:00:00Z",
+}
+_CURRENT: Example = {"current": {"period_id": 17, **_TIMES, "players": 2}, "next_starts_at": "2026-02-09T00:00:00Z"}
+_BOARD: Example = {
+    "name": "alps",
+    "title": "The Alps",
+    "metric": "score",
+    "aggregate": "best",
+    "direction": "descending",
+    "rule": {"where": {"track": "alps"}},
+    "min_score": 0,
+    "max_score": 1_000_000,
+    "show_extra": True,
+    "state": "active",
+}
+BOARD: Example = {**_BOARD, "windows": [_WINDOW]}
+BOARD_NOW: Example = {**_BOARD, "windows": [_WINDOW | _CURRENT]}
+
+OWN_SESSION: Example = {"session_id": 41, "score": 1200, "submitted_at": "2026-02-03T12:00:00Z"}
+SUBMITTED: Example = {
+    "session_id": 41,
+    **ADA,
+    "total_score": 3600,
+    "rank": 1,
+    "standings": [{**STANDING, "counted": True, "improved": True}],
+}
+EXPORT: Example = {
+    "player": ADA,
+    "standings": [{"board": "main", "period_id": 0, "total_score": 3600, "sessions": 3}],
+    "sessions": [{**OWN_SESSION, "idempotency_key": "round-3", "tags": {"track": "alps"}}],
+}
+
+
+def shown(example: Example) -> ConfigDict:
+    """What a model is configured with whose answers look like this."""
+    return ConfigDict(json_schema_extra={"examples": [example]})
