@@ -5,6 +5,7 @@ BIN := .venv/bin
 LOCAL := $(BIN)/python -m services.local
 PACKAGES := .venv/.installed
 NODE_PACKAGES := tests/frontend/node_modules/.installed
+GENERATORS := tests/contract/generators/node_modules/.installed
 CODE := services migrations tests
 # Strict, because a package that the service does not know is otherwise only mentioned, under "No known vulnerabilities found".
 AUDIT := $(BIN)/pip-audit --strict --require-hashes --disable-pip --progress-spinner off --vulnerability-service $(or $(ADVISORIES),pypi)
@@ -47,7 +48,7 @@ check: $(PACKAGES) ## Compare the running system's sessions, standings and ranki
 	@$(LOCAL) check
 
 # SERVERS=containers is for `test`, `bench` and `faults` alike: see tests/servers.py.
-test: lint ## Check and test everything (SERVERS=containers: on the servers of compose.yaml, not the installed ones)
+test: lint $(GENERATORS) ## Check and test everything (SERVERS=containers: on the servers of compose.yaml, not the installed ones)
 	@$(LOCAL) prerequisites test
 	@$(BIN)/python -m pytest tests --ignore=tests/bench --numprocesses=2 --dist=loadfile
 
@@ -80,13 +81,13 @@ lock: $(PACKAGES) ## Write the lock files from pyproject.toml (UPGRADE=1: with t
 	@$(COMPILE) $(if $(UPGRADE),--upgrade) --extra dev --constraints services/requirements.lock --output-file requirements.lock
 
 clean: ## Delete what can be made again: packages and caches, never data or secrets
-	@rm -rf .venv tests/frontend/node_modules .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	@rm -rf .venv tests/frontend/node_modules tests/contract/generators/node_modules .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	@find $(CODE) -name __pycache__ -prune -exec rm -rf {} +
 
 $(PACKAGES): requirements.lock
 	@sh services/local/venv.sh
 
-$(NODE_PACKAGES): tests/frontend/package-lock.json | $(PACKAGES)
+%/node_modules/.installed: %/package-lock.json | $(PACKAGES)
 	@$(LOCAL) prerequisites lint
-	@cd tests/frontend && npm ci --loglevel=error --no-audit --no-fund >/dev/null
+	@cd $* && npm ci --loglevel=error --no-audit --no-fund >/dev/null
 	@touch $@
