@@ -1,5 +1,6 @@
 """Games that are served from elsewhere, in a real browser: what they read where their origin is allowed, and elsewhere."""
 
+import json
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
@@ -16,9 +17,9 @@ from playwright.async_api import Browser, Frame, Page
 from services.local.gateway import GatewaySettings
 from services.local.stack import Stack
 from tests.e2e.conftest import PATIENCE_MS
-from tests.e2e.visitor import new_name
+from tests.e2e.visitor import expect_signed_in, new_name, new_player
 from tests.gateways import gateway_before
-from tests.system import PASSWORD, bearer, sign_up
+from tests.system import PASSWORD, bearer, rows, sign_up
 
 ASK = """async ([url, options]) => {
     try {
@@ -29,6 +30,10 @@ ASK = """async ([url, options]) => {
     }
 }"""
 UNREADABLE = {"error": "TypeError"}
+# With a body that has no type a browser asks nobody for leave.
+SEND_UNTYPED = """async ([url, body]) => {
+    await fetch(url, {method: "POST", mode: "no-cors", body: new Blob([body])}).catch(() => null);
+}"""
 
 
 class Game(BaseHTTPRequestHandler):
@@ -56,9 +61,15 @@ def game_origin() -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def open_url(stack: Stack, game_origin: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def neighbour_origin(game_origin: str) -> str:
+    """The same game on the gateway's own host: another origin still, but no other site, so that cookies reach the gateway."""
+    return game_origin.replace("localhost", "127.0.0.1")
+
+
+@pytest.fixture(scope="module")
+def open_url(stack: Stack, game_origin: str, neighbour_origin: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A gateway that knows the game, and none but the game."""
-    settings = GatewaySettings(allowed_origins=game_origin)
+    settings = GatewaySettings(allowed_origins=f"{game_origin},{neighbour_origin}")
     with gateway_before(stack, tmp_path_factory.mktemp("open"), settings=settings) as gateway:
         yield gateway.url
 
@@ -88,6 +99,26 @@ async def ask(page: Page | Frame, url: str, method: str = "GET", **options: Any)
     return answer
 
 
+async def send(page: Page | Frame, url: str, body: object, token: str = "", **options: Any) -> dict[str, Any]:
+    """What a script gets of an answer to JSON, with what is in it."""
+    headers = {"Content-Type": "application/json", **(bearer(token) if token else {})}
+    answer = await ask(page, url, "POST", headers=headers, body=json.dumps(body), **options)
+    return answer if answer == UNREADABLE else {"status": answer["status"], **json.loads(answer["text"])}
+
+
+async def play_on(page: Page | Frame, url: str, tokens: dict[str, Any], user_id: int) -> None:
+    """Refresh a session that has no cookie, as if the answer had been lost at first, submit, and read the board."""
+    held = {"refresh_token": tokens["refresh_token"]}
+    renewed, repeated = [await send(page, f"{url}/auth/refresh", held) for _ in range(2)]
+    assert (renewed["status"], repeated["status"]) == (200, 200)
+    assert renewed["refresh_token"] == repeated["refresh_token"] != tokens["refresh_token"]
+    stored = await send(page, f"{url}/api/leaderboard/submit", {"score": 7}, renewed["access_token"])
+    assert (stored["status"], stored["user_id"]) == (201, user_id)
+    around = await ask(page, f"{url}/api/leaderboard/around/me", headers=bearer(renewed["access_token"]))
+    [row] = [row for row in json.loads(around["text"])["players"] if row["user_id"] == user_id]
+    assert (row["total_score"], row["rank"]) == (7, stored["rank"])
+
+
 @pytest.fixture
 async def token(gateway_url: str) -> dict[str, str]:
     """A player's Authorization header."""
@@ -110,6 +141,44 @@ async def test_a_game_whose_origin_is_allowed_plays_and_reads(game: Page, open_u
     assert renamed["status"] == 200
     ended = await ask(game, f"{open_url}/auth/sessions", "DELETE", headers=token)
     assert ended["status"] == 204
+
+
+async def test_it_registers_a_player_or_plays_as_a_guest_and_goes_on_without_a_cookie(game: Page, open_url: str) -> None:
+    chosen = {"username": new_name(), "password": PASSWORD}
+    registered = await send(game, f"{open_url}/auth/register", chosen)
+    assert registered["status"] == 201
+    tokens = await send(game, f"{open_url}/auth/login", {**chosen, "session": "token"})
+    await play_on(game, open_url, tokens, registered["user_id"])
+    guest = await send(game, f"{open_url}/auth/guest", {"session": "token"})
+    assert guest["status"] == 201
+    await play_on(game, open_url, guest, guest["user_id"])
+    kept = await send(game, f"{open_url}/auth/me/credentials", chosen | {"username": new_name()}, guest["access_token"])
+    assert (kept["status"], "refresh_token" in kept) == (200, True)
+    assert await game.context.cookies() == []
+
+
+async def test_it_has_no_session_in_a_cookie_nor_any_of_who_is_signed_in_on_the_page(
+    game: Page, neighbour_origin: str, open_url: str
+) -> None:
+    visitor = await game.context.new_page()
+    await visitor.goto(open_url)
+    player = await new_player(visitor)
+    held = await game.context.cookies()
+    assert any("refresh_token" in cookie["name"] for cookie in held)
+    chosen = {"username": player, "password": PASSWORD}
+    neighbour = await game.context.new_page()
+    await neighbour.goto(neighbour_origin)
+    for page in (game, neighbour):
+        assert (await ask(page, f"{open_url}/auth/refresh", "POST"))["status"] == 401  # without cookies
+        for path, body in (("guest", {}), ("login", chosen)):
+            assert (await send(page, f"{open_url}/auth/{path}", body))["status"] == 403
+        for path in ("refresh", "logout", "guest"):
+            assert await ask(page, f"{open_url}/auth/{path}", "POST", credentials="include") == UNREADABLE
+        own_session = {**chosen, "session": "token"}
+        assert await send(page, f"{open_url}/auth/login", own_session, credentials="include") == UNREADABLE
+    assert await game.context.cookies() == held
+    await visitor.reload()
+    await expect_signed_in(visitor, player)
 
 
 async def test_it_reads_what_is_refused_too_by_the_services_and_by_the_gateway(game: Page, open_url: str) -> None:
@@ -154,7 +223,20 @@ async def test_one_whose_origin_is_not_allowed_reads_nothing_and_writes_nothing(
         assert (await client.get("/api/leaderboard/sessions/me")).json()["sessions"] == []
 
 
-async def test_a_file_and_a_sandboxed_frame_read_where_null_is_allowed_and_nowhere_else(
+async def test_nor_does_it_make_anybody(game: Page, stack: Stack, gateway_url: str, nobodys_url: str) -> None:
+    with stack.mysql.connect(database=stack.database, autocommit=True) as database:
+        before = rows(database, "SELECT COUNT(*) FROM users")
+        for url in (gateway_url, nobodys_url):
+            for body in ({"session": "token"}, {"session": "cookie"}):
+                assert await send(game, f"{url}/auth/guest", body) == UNREADABLE
+                await game.evaluate(SEND_UNTYPED, [f"{url}/auth/guest", json.dumps(body)])
+            assert await ask(game, f"{url}/auth/guest", "POST") == UNREADABLE
+            chosen = {"username": new_name(), "password": PASSWORD}
+            await game.evaluate(SEND_UNTYPED, [f"{url}/auth/register", json.dumps(chosen)])
+        assert rows(database, "SELECT COUNT(*) FROM users") == before
+
+
+async def test_a_file_and_a_sandboxed_frame_play_where_null_is_allowed_and_nowhere_else(
     game: Page, tmp_path: Path, open_url: str, nobodys_url: str, gateway_url: str
 ) -> None:
     await game.evaluate("""() => new Promise(resolve => {
@@ -169,5 +251,8 @@ async def test_a_file_and_a_sandboxed_frame_read_where_null_is_allowed_and_nowhe
         assert await page.evaluate("self.origin") == "null"
         assert (await ask(page, f"{nobodys_url}/api/leaderboard/top"))["status"] == 200
         assert (await ask(page, f"{nobodys_url}/auth/me", headers=bearer("none")))["status"] == 401
+        guest = await send(page, f"{nobodys_url}/auth/guest", {"session": "token"})
+        await play_on(page, nobodys_url, guest, guest["user_id"])
         for url in (open_url, gateway_url):
             assert await ask(page, f"{url}/api/leaderboard/top") == UNREADABLE
+            assert await send(page, f"{url}/auth/guest", {"session": "token"}) == UNREADABLE

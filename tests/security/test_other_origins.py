@@ -79,6 +79,35 @@ async def test_every_answer_of_every_route_is_for_an_allowed_origin_to_read(open
     assert statuses >= {200, 204, 304, 401, 404, 422}
 
 
+async def test_a_webview_whose_scheme_is_its_own_plays_where_it_is_allowed_and_is_told_nothing_elsewhere(
+    open_url: str, gateway_url: str
+) -> None:
+    """No browser here can be of such an origin, so what one would send is sent without."""
+
+    def hold_allowed(answer: httpx.Response) -> None:
+        assert_readable(answer, APP)
+
+    def hold_unknown(answer: httpx.Response) -> None:
+        assert not any(name.startswith("access-control-") for name in answer.headers)
+
+    for url, hold in ((open_url, hold_allowed), (gateway_url, hold_unknown)):
+        async with httpx.AsyncClient(base_url=url, headers={"Origin": APP, "Sec-Fetch-Site": "cross-site"}) as client:
+            asked = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "content-type"}
+            hold(await client.options("/auth/guest", headers=asked))
+            made = await client.post("/auth/guest", json={"session": "token"})
+            renewed = await client.post("/auth/refresh", json={"refresh_token": made.json()["refresh_token"]})
+            told = bearer(renewed.json()["access_token"])
+            submitted = await client.post("/api/leaderboard/submit", json={"score": 7}, headers=told)
+            own = await client.get("/api/leaderboard/rank/me", headers=told)
+            for answer, status in ((made, 201), (renewed, 200), (submitted, 201), (own, 200)):
+                assert answer.status_code == status
+                hold(answer)
+            with_cookie = await client.post("/auth/guest")
+            assert with_cookie.status_code == 403
+            hold(with_cookie)
+            assert not client.cookies
+
+
 async def test_a_compressed_answer_varies_by_both(open_url: str) -> None:
     async with httpx.AsyncClient(base_url=open_url) as client:
         answer = await client.get("/auth/openapi.json", headers={"Origin": GAME, "Accept-Encoding": "gzip"})
