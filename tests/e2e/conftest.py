@@ -1,14 +1,18 @@
 """A real browser on the whole system, and players for it to see."""
 
 import re
-from collections.abc import AsyncIterator, Generator
+from collections.abc import AsyncIterator, Generator, Iterator
 
 import httpx
 import pytest
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Request, ViewportSize, async_playwright, expect
 
+from services.local.gateway import GatewaySettings
 from services.local.prerequisites import find_browser
+from services.local.stack import Stack
+from tests.e2e.games import serving_game
 from tests.e2e.visitor import new_name
+from tests.gateways import gateway_before
 from tests.system import bearer, sign_up
 
 # Long enough for a busy machine; what is there sooner is seen sooner.
@@ -96,3 +100,35 @@ async def crowd(gateway_url: str) -> list[str]:
             answer = await client.post("/api/leaderboard/submit", json={"score": 7}, headers=bearer(token))
             assert answer.status_code == 201, answer.text
     return names
+
+
+@pytest.fixture(scope="module")
+def game_origin() -> Iterator[str]:
+    """A game that is served from elsewhere."""
+    with serving_game() as origin:
+        yield origin
+
+
+@pytest.fixture(scope="module")
+def neighbour_origin(game_origin: str) -> str:
+    """The same game on the gateway's own host: another origin still, but no other site, so that cookies reach the gateway."""
+    return game_origin.replace("localhost", "127.0.0.1")
+
+
+@pytest.fixture(scope="module")
+def open_url(stack: Stack, game_origin: str, neighbour_origin: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A gateway that knows the game, and none but the game."""
+    settings = GatewaySettings(allowed_origins=f"{game_origin},{neighbour_origin}")
+    with gateway_before(stack, tmp_path_factory.mktemp("open"), settings=settings) as gateway:
+        yield gateway.url
+
+
+@pytest.fixture
+async def game(browser: Browser, game_origin: str) -> AsyncIterator[Page]:
+    """The game's page."""
+    context = await browser.new_context()
+    context.set_default_timeout(PATIENCE_MS)
+    page = await context.new_page()
+    await page.goto(game_origin)
+    yield page
+    await context.close()

@@ -2,17 +2,15 @@
 
 import json
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from playwright.async_api import Browser, Frame, Page
+from playwright.async_api import Frame, Page
 
 from services.local.gateway import GatewaySettings
 from services.local.stack import Stack
@@ -36,61 +34,12 @@ SEND_UNTYPED = """async ([url, body]) => {
 }"""
 
 
-class Game(BaseHTTPRequestHandler):
-    """Serves a page with nothing in it."""
-
-    def do_GET(self) -> None:
-        self.send_response(200)
-        self.send_header("Content-Type", "text/html")
-        self.end_headers()
-        self.wfile.write(b"<!doctype html><title>A game</title>")
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
-
-
-@pytest.fixture(scope="module")
-def game_origin() -> Iterator[str]:
-    """Another port, and another site, than the gateway's."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), Game) as server:
-        serving = Thread(target=server.serve_forever)
-        serving.start()
-        yield f"http://localhost:{server.server_port}"
-        server.shutdown()
-        serving.join()
-
-
-@pytest.fixture(scope="module")
-def neighbour_origin(game_origin: str) -> str:
-    """The same game on the gateway's own host: another origin still, but no other site, so that cookies reach the gateway."""
-    return game_origin.replace("localhost", "127.0.0.1")
-
-
-@pytest.fixture(scope="module")
-def open_url(stack: Stack, game_origin: str, neighbour_origin: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A gateway that knows the game, and none but the game."""
-    settings = GatewaySettings(allowed_origins=f"{game_origin},{neighbour_origin}")
-    with gateway_before(stack, tmp_path_factory.mktemp("open"), settings=settings) as gateway:
-        yield gateway.url
-
-
 @pytest.fixture(scope="module")
 def nobodys_url(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A gateway that knows pages whose origin is nobody's, and no others."""
     settings = GatewaySettings(allowed_origins="null")
     with gateway_before(stack, tmp_path_factory.mktemp("nobodys"), settings=settings) as gateway:
         yield gateway.url
-
-
-@pytest.fixture
-async def game(browser: Browser, game_origin: str) -> AsyncIterator[Page]:
-    """The game's page."""
-    context = await browser.new_context()
-    context.set_default_timeout(PATIENCE_MS)
-    page = await context.new_page()
-    await page.goto(game_origin)
-    yield page
-    await context.close()
 
 
 async def ask(page: Page | Frame, url: str, method: str = "GET", **options: Any) -> dict[str, Any]:
