@@ -218,6 +218,28 @@ async def test_what_became_of_accounts_while_no_process_ran_is_seen_at_the_next_
     assert await check(leaderboard_settings) == []
 
 
+async def test_an_account_that_goes_on_in_a_restored_database_is_accepted_again(
+    accounts: Accounts, mysql: Any, leaderboard_settings: LeaderboardSettings
+) -> None:
+    for user_id in (1, 2):
+        add_account(mysql, user_id, f"player{user_id}")
+        rows(mysql, ENDED, user_id)
+    players = [accounts.new(user_id=user_id) for user_id in (1, 2)]
+
+    async with serving(create_app(leaderboard_settings.model_copy(update={"upkeep_seconds": 0.1}))) as client:
+
+        async def statuses() -> list[int]:
+            return [(await client.get(f"{API}/rank/me", headers=player)).status_code for player in players]
+
+        assert await statuses() == [401, 401]
+        rows(mysql, "UPDATE account_changes SET ended_at = NULL, changed_at = NULL, username = 'Ada' WHERE id = 1")
+
+        async def accepted() -> bool:
+            return await statuses() == [200, 401]
+
+        await eventually(accepted)
+
+
 async def test_the_check_sees_what_is_left_of_an_account_and_a_name_that_it_does_not_have(
     deaf: Client,
     accounts: Accounts,

@@ -95,6 +95,7 @@ class AccountFollower:
 
     async def sweep(self) -> None:
         """Go through all players, and apply what the board does not show yet. Raises what the database raises."""
+        await self._accept_restored()
         after: int | None = 0
         while after is not None and not self._stopping.is_set():
             async with self._database.reading() as connection:
@@ -104,6 +105,19 @@ class AccountFollower:
                     self._waiting[account.user_id] = account
             self._apply_waiting()
 
+    async def _accept_restored(self) -> None:
+        """An older database may have been restored, in which an account goes on, or its number is another's now."""
+        refused = set(self.ended)  # before: whoever ends meanwhile is not looked at
+        async with self._database.reading() as connection:
+            now = await accounts.read_clock(connection)
+            ended = await accounts.list_ended(connection, now - _TOKENS_LIVE)
+        for user_id in refused.difference(user_id for user_id, _ in ended):
+            self._accept(user_id)
+
+    def _accept(self, user_id: int) -> None:
+        self.ended.discard(user_id)
+        self._ended_at.pop(user_id, None)
+
     def _refuse(self, user_id: int, ended_at: datetime) -> None:
         self.ended.add(user_id)
         self._ended_at[user_id] = ended_at
@@ -112,8 +126,7 @@ class AccountFollower:
         """What is seen no more, and whose tokens have expired."""
         self._seen = {user_id: at for user_id, at in self._seen.items() if at > now - _OVERLAP}
         for user_id in [user_id for user_id, at in self._ended_at.items() if at < now - _TOKENS_LIVE]:
-            self.ended.discard(user_id)
-            del self._ended_at[user_id]
+            self._accept(user_id)
 
     def _apply_waiting(self) -> None:
         for account in list(self._waiting.values()):
