@@ -1,4 +1,7 @@
-"""The database and its three accounts: `migrate` may change the schema, each service may use its own tables and no other's."""
+"""The database and its three accounts: `migrate` may change the schema, each service may use its own tables.
+
+Of another service's it may read what is there for it, and nothing else.
+"""
 
 import time
 from collections.abc import Callable
@@ -74,16 +77,22 @@ def require_stopped(settings: MigrationSettings, account: str) -> None:
 
 
 def grant_tables(connection: Connection, settings: MigrationSettings) -> None:
-    """Let each service use its own tables: rows only, never the schema, and of a table that says so (`info`) less than that."""
+    """Let each service use its own tables: rows only, never the schema, and of a table that says so (`info`) less than that.
+
+    Of another's it may read those that name it among their readers.
+    """
     existing = set(inspect(connection).get_table_names())
-    for account, metadata in (
-        (settings.auth_mysql_user, AuthBase.metadata),
-        (settings.leaderboard_mysql_user, LeaderboardBase.metadata),
-    ):
+    accounts = {"auth": settings.auth_mysql_user, "leaderboard": settings.leaderboard_mysql_user}
+
+    def give(grant: str, name: str, account: str) -> None:
+        connection.execute(text(f"GRANT {grant} ON `{settings.mysql_database}`.`{name}` TO {_account(account)}"))
+
+    for service, metadata in (("auth", AuthBase.metadata), ("leaderboard", LeaderboardBase.metadata)):
         for name, table in metadata.tables.items():
             if name in existing:
-                grant = table.info.get("grant", "SELECT, INSERT, UPDATE, DELETE")
-                connection.execute(text(f"GRANT {grant} ON `{settings.mysql_database}`.`{name}` TO {_account(account)}"))
+                give(table.info.get("grant", "SELECT, INSERT, UPDATE, DELETE"), name, accounts[service])
+                for reader in table.info.get("readers", ()):
+                    give("SELECT", name, accounts[reader])
 
 
 def revoke_table(connection: Connection, settings: MigrationSettings, account: str, table: str) -> None:

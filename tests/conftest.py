@@ -36,6 +36,7 @@ REDIS_PATIENCE = 2.0
 
 _EMPTIED = (
     "users",
+    "account_changes",
     "kept_usernames",
     "refresh_families",
     "refresh_tokens",

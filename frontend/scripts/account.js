@@ -20,7 +20,6 @@ const WORDS = {
   data: {},
   deletion: {
     "urn:problem:wrong-password": inField("password", "That is not your password."),
-    "urn:problem:insufficient-user-authentication": inField("password", "Enter your password again."),
   },
 };
 
@@ -45,8 +44,6 @@ export class Account extends EventTarget {
   progress = { name: IDLE, password: IDLE, devices: IDLE, data: IDLE, deletion: IDLE };
 
   #session;
-  /** Whether the deletion got as far as the board and no further: going on must not begin anew. */
-  #erased = false;
 
   /** @param {Session} session */
   constructor(session) {
@@ -68,7 +65,6 @@ export class Account extends EventTarget {
   /** Forgets the person whose account it was. */
   forget() {
     this.devices = null;
-    this.#erased = false;
     for (const section of /** @type {SettingsSection[]} */ (Object.keys(this.progress))) this.progress[section] = IDLE;
     this.close();
   }
@@ -140,19 +136,13 @@ export class Account extends EventTarget {
   }
 
   /**
-   * Erases what the board has of the person, then the account: without an account nobody could ask for the rest.
+   * Deletes the account. The board erases what it has of the person by itself, within a second.
    *
    * @param {string | null} password null for a guest, who has none
    * @returns {Promise<boolean>} whether the account is gone
    */
   async delete(password) {
     const gone = await this.#run("deletion", async () => {
-      if (!this.#erased) {
-        // The board erases nobody without it, and scores are not to be lost over a slip of the finger.
-        await this.#session.confirm(password);
-        await this.#session.authorized(api.eraseGames);
-        this.#erased = true;
-      }
       await this.#session.deleteAccount(password);
       return "";
     });
@@ -177,22 +167,12 @@ export class Account extends EventTarget {
       this.#set(section, { ...IDLE, result });
       return true;
     } catch (error) {
-      this.#set(section, { ...IDLE, failure: error instanceof SessionEnded ? null : this.#explain(section, error) });
+      this.#set(section, { ...IDLE, failure: error instanceof SessionEnded ? null : explain(error, WORDS[section]) });
       if (error instanceof SessionEnded && this.#session.ending === "expired") {
         this.dispatchEvent(new CustomEvent("ended", { detail: section === "deletion" ? ENDED_IN_DELETION : ENDED }));
       }
       return false;
     }
-  }
-
-  /**
-   * @param {SettingsSection} section
-   * @param {unknown} error
-   */
-  #explain(section, error) {
-    const failure = explain(error, WORDS[section]);
-    if (section !== "deletion" || !this.#erased || !failure.form) return failure;
-    return { ...failure, form: `Your scores are erased, but your account is still there. ${failure.form}` };
   }
 
   /**

@@ -144,15 +144,6 @@ export const logout = () => request("POST", "/auth/logout", { keepalive: true })
 export const me = (token) => request("GET", "/auth/me", { token });
 
 /**
- * Gives the password again in the session that goes on.
- *
- * @param {string} token
- * @param {string | null} password null for a guest, who has none
- * @returns {Promise<AccessToken>} one that says that the password was given now
- */
-export const confirmPassword = (token, password) => request("POST", "/auth/confirm", { token, body: again(password) });
-
-/**
  * @param {string} token
  * @returns {Promise<{ sessions: Device[] }>}
  */
@@ -234,15 +225,6 @@ export const myStanding = (token) => request("GET", "/api/leaderboard/rank/me", 
  * @returns {Promise<Standing>}
  */
 export const showName = (token) => request("PUT", "/api/leaderboard/me", { token });
-
-/**
- * Erases the person's name and game sessions, and takes their standing off the board. The token must say that the password
- * was given in the last five minutes.
- *
- * @param {string} token
- * @returns {Promise<null>}
- */
-export const eraseGames = (token) => request("DELETE", "/api/leaderboard/me", { token, timeoutMs: LONG_TIMEOUT_MS });
 
 /**
  * @param {string} token

@@ -331,7 +331,6 @@ async function deleteAccount(password) {
     card.focus();
     announce("Your account is deleted");
   }
-  poller.now(); // what is gone from the board is gone, even if the account is not
 }
 
 session.addEventListener("change", () => {

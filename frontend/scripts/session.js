@@ -130,21 +130,6 @@ export class Session extends EventTarget {
   }
 
   /**
-   * Gives the password again: the token that is used from now on says that it was given now.
-   *
-   * @param {string | null} password null for a guest, who has none
-   */
-  async confirm(password) {
-    await this.authorized((token) =>
-      // One tab at a time, as for another name: the token of a refresh beside this would not say it.
-      exclusively(async () => {
-        if (!this.user) throw new SessionEnded();
-        this.#begin(keep(await api.confirmPassword(token, password)), this.user);
-      }),
-    );
-  }
-
-  /**
    * Deletes the account, and with it every session.
    *
    * @param {string | null} password null for a guest, who has none

@@ -5,7 +5,7 @@ from alembic import op
 from sqlalchemy.dialects import mysql
 
 revision = "0016"
-down_revision = "0014"
+down_revision = "0015"
 
 _HASH = sa.String(255)
 _NO_PASSWORD = "NULL: a guest, who has no password"  # noqa: S105 - a comment

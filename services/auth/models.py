@@ -44,6 +44,22 @@ class Guest(AuthBase):
     )
 
 
+class AccountChange(AuthBase):
+    """What the leaderboard service must know of an account: a row from its making on, which outlives it. It may read it."""
+
+    __tablename__ = "account_changes"
+    __table_args__ = (
+        Index("ix_account_changes_changed_at", "changed_at"),
+        {**TABLE_OPTIONS, "info": {"grant": "SELECT, INSERT, UPDATE", "readers": ["leaderboard"]}},
+    )
+
+    id: Mapped[int] = mapped_column(UnsignedBigInt, primary_key=True, autoincrement=False, comment="the user's")
+    username: Mapped[str] = mapped_column(String(32), comment="empty: the account has ended")
+    username_canonical: Mapped[str] = mapped_column(String(32))
+    ended_at: Mapped[datetime | None] = mapped_column(UTCDateTime, comment="NULL: it has not")
+    changed_at: Mapped[datetime | None] = mapped_column(UTCDateTime, comment="by MySQL's clock; NULL: it is as it was made")
+
+
 class KeptUsername(AuthBase):
     """A name that was given up, by a rename or with its account. Until its time is over only ``user_id`` may take it, if any.
 

@@ -98,9 +98,7 @@ async def operate(settings: AuthSettings, arguments: argparse.Namespace) -> str:
     try:
         if arguments.command == "delete-account":
             user_id = await operator.delete_account(arguments.name)
-            return (
-                f"{arguments.name} was account {user_id}, and is deleted. What they played is player {user_id}'s: erase it too"
-            )
+            return f"{arguments.name} was account {user_id}, and is deleted. What they played is erased within a second"
         if arguments.everybody:
             return f"Sessions that have ended: {await operator.end_all_sessions():,}"
         return f"Sessions of {arguments.name} that have ended: {await operator.end_sessions(arguments.name):,}"

@@ -5,6 +5,7 @@ import os
 from pydantic import Field, SecretStr
 
 from services.common.settings import Seconds, ServiceSettings
+from services.common.tokens import MAX_LIFETIME_SECONDS
 
 
 class AuthSettings(ServiceSettings):
@@ -14,7 +15,9 @@ class AuthSettings(ServiceSettings):
     auth_mysql_user: str = Field("auth", description="MySQL account of the auth service")
     auth_mysql_password: SecretStr = Field(min_length=8, description="password of that account")
 
-    access_token_seconds: int = Field(900, ge=30, le=86_400, description="lifetime of an access token, in seconds")
+    access_token_seconds: int = Field(
+        900, ge=30, le=MAX_LIFETIME_SECONDS, description="lifetime of an access token, in seconds"
+    )
     refresh_token_seconds: int = Field(
         2_592_000, ge=60, description="lifetime of a refresh token that is not used, in seconds; with it ends its session"
     )

@@ -4,6 +4,7 @@ import base64
 import binascii
 import re
 import uuid
+from collections.abc import Container
 from dataclasses import dataclass
 from time import time
 
@@ -16,7 +17,10 @@ MIN_KEY_BYTES = 32  # RFC 7518, section 3.2: a key as long as the hash, or longe
 # 32 random bytes hold fewer than 16 different values less than once in 10^12 keys; typed samples mostly do.
 MIN_DISTINCT_BYTES = 16
 MAX_TOKEN_LENGTH = 4096
+ACCOUNT_ENDED = "The account of this access token was deleted."
 CLOCK_SKEW_SECONDS = 5
+MAX_LIFETIME_SECONDS = 86_400
+"""No access token lives longer, whatever the settings say."""
 MAX_REMEMBERED = 10_000
 MAX_USER_ID = 2**63 - 1
 # A second of the year 9999.
@@ -85,23 +89,30 @@ class Principal:
 
 
 class TokenVerifier:
-    """Checks access tokens against the shared keys, without asking the service that issued them."""
+    """Checks access tokens against the shared keys, without asking the service that issued them.
 
-    def __init__(self, keys: KeyRing, issuer: str, audience: str) -> None:
+    ``ended``: the users whose account has ended, of whom no token is accepted any more.
+    """
+
+    def __init__(self, keys: KeyRing, issuer: str, audience: str, ended: Container[int] = frozenset()) -> None:
         self._keys = keys.keys
         self._issuer = issuer
         self._audience = audience
+        self._ended = ended
         self._remembered: dict[str, tuple[Principal, float]] = {}
 
     def verify(self, token: str) -> Principal:
         """Whom ``token`` speaks for. Raises InvalidToken.
 
-        A token that was accepted stays so until it expires, so it is looked at once and remembered: the same bytes have the
-        same signature.
+        The same bytes have the same signature, so a token is looked at once, and remembered until it expires.
         """
         remembered = self._remembered.get(token)
-        if remembered is not None and time() < remembered[1]:
-            return remembered[0]
+        principal = remembered[0] if remembered is not None and time() < remembered[1] else self._remember(token)
+        if principal.user_id in self._ended:
+            raise InvalidToken(ACCOUNT_ENDED)
+        return principal
+
+    def _remember(self, token: str) -> Principal:
         principal, expires_at = self._check(token)
         self._remembered.pop(token, None)
         if len(self._remembered) >= MAX_REMEMBERED:

@@ -38,6 +38,7 @@ from services.leaderboard.log.writer import LANES, Writer
 from services.leaderboard.operate.metrics import BoardMetrics
 from services.leaderboard.players import changes
 from services.leaderboard.players.exports import Exports
+from services.leaderboard.players.follower import AccountFollower
 from services.leaderboard.players.writer import PlayerWriter
 from services.leaderboard.reads import Reads
 from services.leaderboard.settings import LeaderboardSettings
@@ -80,7 +81,7 @@ def create_app(settings: LeaderboardSettings | None = None) -> FastAPI:
         account = settings.leaderboard_mysql_user, settings.leaderboard_mysql_password.get_secret_value()
         database = Database(settings, *account)
         groups = Transactions(settings, *account, connections=LANES)
-        follows = Database(settings, *account, pool_size=2)
+        follows = Database(settings, *account, pool_size=3)
         scans = Database(settings, *account, pool_size=AT_ONCE)
         snapshots = Database(settings, *account, pool_size=settings.ranking_pool_size, isolation_level="REPEATABLE READ")
         definitions = Database(settings, *account, pool_size=2, isolation_level="REPEATABLE READ")
@@ -97,8 +98,9 @@ def create_app(settings: LeaderboardSettings | None = None) -> FastAPI:
         writer = Writer(groups, settings, places=places, apply_and_rank=tell, ranks=reads.ranks, told=follower.told)
         app.state.reach = reach = Reach(settings, *account, databases=[snapshots, follows, definitions])
         app.state.follower = follower
-        app.state.verifier = TokenVerifier(keys, settings.jwt_issuer, settings.jwt_audience)
         people = PlayerWriter(database, settings, _now, places=places, apply_and_rank=tell, told=follower.told)
+        accounts = AccountFollower(follows, people, settings)
+        app.state.verifier = TokenVerifier(keys, settings.jwt_issuer, settings.jwt_audience, accounts.ended)
         limit = SubmissionLimit(snapshots, settings.submissions_per_second, settings.submissions_burst)
         app.state.writes = Writes(places, limit, writer, people, reads, catalogue.clock.now)
         app.state.reads = reads
@@ -106,9 +108,8 @@ def create_app(settings: LeaderboardSettings | None = None) -> FastAPI:
         app.state.directory = Directory(catalogue, snapshots)
         app.state.exports = Exports(snapshots)
         app.state.upkeep = upkeep = Upkeep(database, _now, _chores(redis), interval=settings.upkeep_seconds)
-        await reach.start()
-        await catalogue.start()
-        await follower.start()
+        for begin in (reach.start, catalogue.start, follower.start, accounts.start):
+            await begin()
         upkeep.start()
         app.state.metrics.registry.register(metrics := BoardMetrics(follower, reads, writer))
         try:
@@ -118,6 +119,7 @@ def create_app(settings: LeaderboardSettings | None = None) -> FastAPI:
             await writer.drain()  # what was accepted is stored, also when nobody waits for the answer any more
             stops = (
                 upkeep.stop,
+                accounts.stop,
                 follower.stop,
                 builds.stop,
                 catalogue.stop,

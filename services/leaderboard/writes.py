@@ -41,7 +41,8 @@ class Writes:
         """Store a session and count it; what the player sent before with the same ``key`` is the same session.
 
         Gives the answer as JSON (`SubmittedSession`), and whether the session was stored before. Raises InvalidRequest when a
-        board does not take it, TooManySubmissions, TotalTooLarge, KeyReused, SessionErased, QueueFull and ServiceUnavailable.
+        board does not take it, Unauthenticated when the player's account has ended, TooManySubmissions, TotalTooLarge,
+        KeyReused, SessionErased, QueueFull and ServiceUnavailable.
         """
         time = self._clock()
         submission_key = submission_keys.make() if key is None else submission_keys.of_client(key)
@@ -66,8 +67,8 @@ class Writes:
         return rendering.submitted(player, submitted.session_id, standings), submitted.replayed
 
     async def rename(self, player: Principal) -> bytes:
-        """Show a player by the name that their token carries. Gives their rank (`OwnRank`). Raises ServiceUnavailable."""
-        await self._players.rename(player)
+        """Show a player by the name that they have. Gives their rank (`OwnRank`). Raises ServiceUnavailable."""
+        await self._players.rename(player.user_id, player.username)
         return await self._reads.own_rank(MAIN_RANKED, player)
 
     async def remove(self, player: Principal) -> None:

@@ -28,7 +28,8 @@ from tests.system import INDEX_OF_FEW, NO_SUBMISSION_LIMIT, serving
 RESULTS = ROOT / "tests" / "faults" / "results"
 
 StartProcess = Callable[..., Awaitable[Service]]
-"""Starts a leaderboard process, beside the stack's, on the stack's servers unless settings by keyword say otherwise."""
+"""Starts a process, beside the stack's, on the stack's servers unless settings by keyword say otherwise. It is a leaderboard's
+unless the name of the other service is given."""
 MakeProcess = Callable[..., Awaitable[httpx.AsyncClient]]
 """Starts a leaderboard service inside the test, on a Redis of the test's own, or on another port."""
 
@@ -175,21 +176,22 @@ async def process(make_process: MakeProcess) -> httpx.AsyncClient:
 def start_process(stack: Stack, tmp_path: Path) -> Iterator[StartProcess]:
     started: list[Service] = []
 
-    async def start(**settings: object) -> Service:
+    async def start(service: str = "leaderboard", **settings: object) -> Service:
+        beside, prefix = {"leaderboard": (stack.leaderboard, API), "auth": (stack.auth, "/auth")}[service]
         named: Mapping[str, str] = {name.upper(): str(value) for name, value in settings.items()}
-        service = Service(
-            f"leaderboard-of-test-{len(started)}",
-            module="services.leaderboard",
-            ready_path=f"{API}/health/ready",
+        process = Service(
+            f"{service}-of-test-{len(started)}",
+            module=f"services.{service}",
+            ready_path=f"{prefix}/health/ready",
             log=tmp_path / f"service-{len(started)}.log",
             # Through TCP, where a proxy can be before the server.
-            environment={**stack.leaderboard.environment(), **NO_SUBMISSION_LIMIT, "MYSQL_HOST": stack.mysql.host, **named},
+            environment={**beside.environment(), **NO_SUBMISSION_LIMIT, "MYSQL_HOST": stack.mysql.host, **named},
         )
-        started.append(service)
-        service.launch()
-        await asyncio.to_thread(service.wait_ready)  # a proxy before its servers runs in this loop
-        return service
+        started.append(process)
+        process.launch()
+        await asyncio.to_thread(process.wait_ready)  # a proxy before its servers runs in this loop
+        return process
 
     yield start
-    for service in started:
-        service.kill()
+    for process in started:
+        process.kill()

@@ -3,6 +3,7 @@
 import secrets
 import uuid
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from typing import Any
 
 import pymysql
@@ -26,6 +27,7 @@ TABLES = {
     "auth": {
         "users",
         "guests",
+        "account_changes",
         "kept_usernames",
         "refresh_families",
         "refresh_tokens",
@@ -48,6 +50,9 @@ TABLES = {
         "erased_keys",
     },
 }
+
+# What another service may read, and not write.
+READ_BY_OTHERS = {"account_changes"}
 
 
 @pytest.fixture
@@ -256,13 +261,63 @@ def test_a_service_reads_its_own_tables_and_no_others(settings: MigrationSetting
                 if owner == account:
                     cursor.execute(f"SELECT * FROM `{table}`")
                     continue
-                with pytest.raises(pymysql.err.OperationalError, match="denied"):
+                if table in READ_BY_OTHERS:
                     cursor.execute(f"SELECT * FROM `{table}`")
-                with pytest.raises(pymysql.err.OperationalError, match="denied"):
-                    cursor.execute(f"DELETE FROM `{table}`")
+                else:
+                    with pytest.raises(pymysql.err.OperationalError, match="denied"):
+                        cursor.execute(f"SELECT * FROM `{table}`")
+                for statement in (f"DELETE FROM `{table}`", f"INSERT INTO `{table}` () VALUES ()"):
+                    with pytest.raises(pymysql.err.OperationalError, match="denied"):
+                        cursor.execute(statement)
         for statement in ("CREATE TABLE intruder (id INT)", f"DROP TABLE {min(TABLES[account])}", "SELECT * FROM mysql.user"):
             with pytest.raises(pymysql.err.OperationalError, match="denied"):
                 cursor.execute(statement)
+
+
+def test_the_leaderboard_reads_of_auths_what_became_of_accounts_and_writes_none_of_it(settings: MigrationSettings) -> None:
+    upgrade(settings)
+    with connect(settings, "auth", settings.auth_mysql_password) as connection, connection.cursor() as cursor:
+        cursor.execute("INSERT INTO account_changes (id, username, username_canonical) VALUES (1, 'Ada', 'ada')")
+        cursor.execute("UPDATE account_changes SET ended_at = NOW(6)")
+        connection.commit()
+        with pytest.raises(pymysql.err.OperationalError, match="denied"):
+            cursor.execute("DELETE FROM account_changes")  # an end is for good
+    with connect(settings, "leaderboard", settings.leaderboard_mysql_password) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT username FROM account_changes")
+        assert cursor.fetchone() == ("Ada",)
+        for statement in (
+            "UPDATE account_changes SET ended_at = NULL",
+            "INSERT INTO account_changes (id, username, username_canonical) VALUES (2, 'Bob', 'bob')",
+            "REPLACE INTO account_changes (id, username, username_canonical) VALUES (1, 'Bob', 'bob')",
+            "DELETE FROM account_changes",
+        ):
+            with pytest.raises(pymysql.err.OperationalError, match="denied"):
+                cursor.execute(statement)
+
+
+def test_accounts_there_are_and_ends_there_were_are_written_down_for_the_board(settings: MigrationSettings) -> None:
+    upgrade(settings, "0012")
+    with migrating(settings) as connection, connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO users (id, username, username_canonical, password_hash, created_at)"
+            " VALUES (1, 'Ada', 'ada', 'x', NOW(6)), (7, 'Bob', 'bob', 'x', NOW(6))"
+        )
+        cursor.execute(
+            "INSERT INTO audit_events (event, user_id, occurred_at) VALUES ('account_deleted', 3, '2026-02-03'),"
+            " ('registered', 5, '2026-02-03'), ('account_deleted', 3, '2026-02-04'), ('account_deleted', 7, '2026-02-03')"
+        )
+        for _ in range(2):
+            upgrade(settings)
+            cursor.execute("SELECT id, username, username_canonical, ended_at, changed_at FROM account_changes ORDER BY id")
+            ended = datetime(2026, 2, 4)  # noqa: DTZ001 - as the driver gives it
+            assert list(cursor.fetchall()) == [
+                (1, "Ada", "ada", None, None),
+                (3, "", "", ended, ended),
+                (7, "Bob", "bob", None, None),
+            ]
+            downgrade(settings, "0012")
+            connection.commit()
+    upgrade(settings)
 
 
 REFUSED = (

@@ -124,6 +124,9 @@ def test_every_standing_is_the_fold_of_its_log_in_every_window(target: Target, m
     assert rows(mysql, "SELECT user_id, username FROM players ORDER BY 1") == rows(
         mysql, "SELECT id, username FROM users ORDER BY 1"
     )
+    accounts = rows(mysql, "SELECT id, username, username_canonical FROM users ORDER BY 1")
+    written = "SELECT id, username, username_canonical FROM account_changes WHERE changed_at IS NULL ORDER BY 1"
+    assert rows(mysql, written) == accounts
     times = [at for (at,) in rows(mysql, "SELECT submitted_at FROM game_sessions ORDER BY id")]
     assert times == sorted(times)
 

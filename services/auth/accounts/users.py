@@ -10,6 +10,7 @@ from sqlalchemy import case, delete, func, insert, literal, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.auth.accounts import changes
 from services.auth.accounts.usernames import Username
 from services.auth.errors import UsernameTaken
 from services.auth.models import User
@@ -40,7 +41,9 @@ async def add_user(connection: AsyncConnection, username: Username, password_has
         username=username.display, username_canonical=username.canonical, password_hash=password_hash, created_at=now
     )
     async with _name_may_be_taken(username):
-        return (await connection.execute(statement)).lastrowid
+        user_id: int = (await connection.execute(statement)).lastrowid
+    await changes.note_made(connection, user_id, username)
+    return user_id
 
 
 async def rename_user(connection: AsyncConnection, user_id: int, username: Username) -> None:
@@ -48,6 +51,7 @@ async def rename_user(connection: AsyncConnection, user_id: int, username: Usern
     statement = update(User).where(User.id == user_id).values(username=username.display, username_canonical=username.canonical)
     async with _name_may_be_taken(username):
         await connection.execute(statement)
+    await changes.note_renamed(connection, user_id, username)
 
 
 @asynccontextmanager
@@ -61,8 +65,12 @@ async def _name_may_be_taken(username: Username) -> AsyncIterator[None]:
 
 
 async def delete_user(connection: AsyncConnection, user_id: int) -> None:
-    """Delete a user, and with it every session; what is kept of its name says no more whose it was."""
+    """Delete a user, and with it every session; what is kept of its name says no more whose it was.
+
+    The board erases what they played, by itself, within a second.
+    """
     await connection.execute(delete(User).where(User.id == user_id))
+    await changes.note_ended(connection, user_id)
 
 
 async def find_user_by_name(connection: AsyncConnection, canonical: str) -> UserRecord | None:

@@ -90,7 +90,7 @@ async def change_password(
     "/me/username",
     summary="Change my name",
     description="Answers with an access token that carries the new name; other sessions carry it when they are renewed. The "
-    "board shows it after the next submission, or after `PUT /api/leaderboard/me`. The old name is kept for 30 days: its owner "
+    "board shows it within a second. The old name is kept for 30 days: its owner "
     "may take it back, and nobody else may have it. Of names that were given up ten are kept; then this one stays until the "
     "oldest is free.",
     responses=documented(Unauthenticated, UsernameTaken, TooManyNames, TooManyEvents, *_BODY, ServiceUnavailable),
@@ -106,9 +106,9 @@ async def change_username(caller: Caller, change: UsernameChange, account: OwnAc
     status_code=204,
     summary="Delete my account",
     description="Deletes the account and its sessions for good, and clears the cookies. Its name is nobody's for 30 days. A "
-    "guest, who has no password, sends `{}`. What the leaderboard keeps is erased by `DELETE /api/leaderboard/me`: ask for "
-    "that first. To it an access token that is left is good until it expires, 15 minutes by default. The audit log keeps that "
-    "there was an account of this number and what happened to it, without its name.",
+    "guest, who has no password, sends `{}`. Within a second the leaderboard erases what it keeps, and refuses the access "
+    "tokens that are left. Kept is that there was an account of this number, and in the audit log what happened to it, "
+    "without its name.",
     responses=documented(Unauthenticated, *_PASSWORD, *_BODY, ServiceUnavailable),
     openapi_extra=body_schema({JSON: Deletion}),
 )

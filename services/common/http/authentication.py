@@ -3,7 +3,7 @@
 from fastapi import Request
 from fastapi.security import OAuth2PasswordBearer
 
-from services.common.http.problems import RECENT_SECONDS, PasswordTooOld, Unauthenticated
+from services.common.http.problems import RECENT_SECONDS, PasswordTooOld, Unauthenticated, invalid_token
 from services.common.tokens import InvalidToken, Principal, TokenVerifier
 
 # Where Swagger's Authorize asks for a token, for either service: the gateway serves both from one origin.
@@ -31,7 +31,7 @@ class Authenticated(OAuth2PasswordBearer):
         try:
             return verifier.verify(token.strip())
         except InvalidToken as error:
-            raise Unauthenticated(str(error), challenge='Bearer error="invalid_token"') from None
+            raise invalid_token(str(error)) from None
 
 
 authenticated = Authenticated()

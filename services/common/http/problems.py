@@ -105,6 +105,11 @@ class Unauthenticated(Problem):
         super().__init__(detail, headers={"WWW-Authenticate": challenge})
 
 
+def invalid_token(detail: str) -> Unauthenticated:
+    """What an access token that is not accepted is refused with."""
+    return Unauthenticated(detail, challenge='Bearer error="invalid_token"')
+
+
 RECENT_SECONDS = 300
 """How long after a password what is grave may be asked for without giving it again."""
 

@@ -40,8 +40,8 @@ async def own_sessions(caller: Caller, reads: Reading, limit: Sessions = 20, cur
 @router.put(
     "/me",
     summary="Show me by the name that I have now",
-    description="The board shows the name that a player's last submission came with. After a rename, with an access token that "
-    "carries the new name, this shows it at once. Whoever is not on the board is not put there.",
+    description="After a rename the board shows the new name by itself, within a second. This shows it at once, whatever name "
+    "the access token carries. Whoever is not on the board is not put there.",
     response_model=OwnRank,
     responses=documented(Unauthenticated, ServiceUnavailable),
 )

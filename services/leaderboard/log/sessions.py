@@ -102,6 +102,14 @@ class PlacesChanged(Exception):
         self.closed = closed
 
 
+class AccountsEnded(Exception):
+    """``submissions`` are of users whose account has ended."""
+
+    def __init__(self, submissions: Sequence[Submission]) -> None:
+        super().__init__(f"{len(submissions)} sessions are of users whose account has ended")
+        self.submissions = submissions
+
+
 class SessionsErased(Exception):
     """``submissions`` are repeats of sessions that their players have had erased."""
 
@@ -118,7 +126,7 @@ async def store(
     ``earlier``: ids under which this group was tried before, with an unknown outcome; what has one of them is stored and
     counted, since a transaction commits whole. All else are replays.
 
-    Raises PlacesChanged, TotalsTooLarge and SessionsErased, after which the transaction must be rolled back.
+    Raises AccountsEnded, PlacesChanged, TotalsTooLarge and SessionsErased, after which the transaction must be rolled back.
     """
     user_ids = sorted({each.user_id for each in group})
     wanted: dict[Place, set[int]] = {}
@@ -144,6 +152,7 @@ async def store(
         *([erased_keys.FIND.format(digests=",".join(map(statements.literal, digests)))] if digests else []),
     )
     [(listed, named, standing)] = results[3].rows
+    known, accounts = _names(named, group)
     more = iter(results[4:])
     ids: dict[str, int] = {}
     for line in statements.lines(listed):
@@ -163,9 +172,9 @@ async def store(
     repeats: dict[str, tuple[bytes, Stored]] = {}
     if len(added) < len(group):
         repeats = await _find_repeats(transaction, set(identities) - ids.keys(), before, wanted)
-    known = dict(_name(line) for line in statements.lines(named))
-    # A repeat says nothing new of the player, and may be old.
-    renamed = {each.user_id: each.username for each, _ in added if known[each.user_id] != each.username}
+    # The account's name is the newest there is; a token may be old. And a repeat says nothing new of the player.
+    names = {each.user_id: accounts.get(each.user_id, each.username) for each, _ in added}
+    renamed = {user_id: name for user_id, name in names.items() if known[user_id] != name}
     known_before = [user_id for user_id in renamed if known[user_id]]
     known |= renamed
     after = _count(added, before)
@@ -291,9 +300,20 @@ def _standings(listed: str | None) -> _Tallies:
     return found
 
 
-def _name(line: str) -> tuple[int, str]:
-    user_id, username = line.split(" ", 1)
-    return int(user_id), username
+def _names(listed: str | None, group: Sequence[Submission]) -> tuple[dict[int, str], dict[int, str]]:
+    """The names that players have on boards, and those of their accounts. Raises AccountsEnded."""
+    known, accounts, ended = dict[int, str](), dict[int, str](), set[int]()
+    for line in statements.lines(listed):
+        user, username, *account = line.split("\t")
+        user_id = int(user)
+        known[user_id] = username
+        if account:
+            accounts[user_id] = account[0]
+            if len(account) > 1:
+                ended.add(user_id)
+    if ended:
+        raise AccountsEnded([each for each in group if each.user_id in ended])
+    return known, accounts
 
 
 def _session_row(submission: Submission, group_id: str) -> str:

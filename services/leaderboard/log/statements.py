@@ -24,14 +24,16 @@ INSERT INTO game_sessions
 (user_id, submission_key, group_id, score, submitted_at, places, body_digest, metrics, tags) VALUES {rows}
 ON DUPLICATE KEY UPDATE id = id"""
 # A line a row, all in one value: the driver takes longer for a row than MySQL does. And the three in one row: each answer takes
-# it long too.
+# it long too. CONCAT_WS leaves out what is NULL: of a player whom auth knows the name follows that the account has, and when it
+# ended, if it has. Players are locked by now, so what auth commits later is applied after this group.
 LIST = """
 SELECT (
   SELECT GROUP_CONCAT(CONCAT_WS(' ', user_id, HEX(submission_key), id) SEPARATOR '\\n')
   FROM game_sessions FORCE INDEX (PRIMARY) WHERE id > @newest AND group_id = {group_id}
 ), (
-  SELECT GROUP_CONCAT(CONCAT_WS(' ', user_id, username) SEPARATOR '\\n')
-  FROM players FORCE INDEX (PRIMARY) WHERE user_id IN ({user_ids})
+  SELECT GROUP_CONCAT(CONCAT_WS('\\t', user_id, players.username, account_changes.username, ended_at) SEPARATOR '\\n')
+  FROM players FORCE INDEX (PRIMARY) LEFT JOIN account_changes FORCE INDEX (PRIMARY) ON account_changes.id = user_id
+  WHERE user_id IN ({user_ids})
 ), ({standings})"""
 # By their keys, whatever the optimizer estimates: by the player, it would read all that they ever played.
 LIST_REPEATED = """

@@ -16,14 +16,23 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from services.common.gather import Gather, GatherClosed, GatherCut, GatherFull
-from services.common.http.problems import InvalidRequest, ServiceUnavailable
+from services.common.http.problems import InvalidRequest, ServiceUnavailable, invalid_token
 from services.common.mysql.database import CommitUnknown, reason
 from services.common.mysql.multistatement import Transactions
 from services.common.mysql.retries import Retries, is_away
+from services.common.tokens import ACCOUNT_ENDED
 from services.leaderboard.boards.places import Places
 from services.leaderboard.errors import KeyReused, QueueFull, SessionErased, TotalTooLarge
 from services.leaderboard.log import sessions
-from services.leaderboard.log.sessions import PlacesChanged, SessionsErased, Standings, Stored, Submission, TotalsTooLarge
+from services.leaderboard.log.sessions import (
+    AccountsEnded,
+    PlacesChanged,
+    SessionsErased,
+    Standings,
+    Stored,
+    Submission,
+    TotalsTooLarge,
+)
 from services.leaderboard.rules.places import Place, Ranked
 from services.leaderboard.rules.standings import Aheads, PlaceRank, Ranks, StandingRow
 from services.leaderboard.settings import LeaderboardSettings
@@ -99,7 +108,8 @@ class Writer:
     async def submit(self, submission: Submission) -> Submitted:
         """Store ``submission``, also if the caller does not wait for it.
 
-        Raises TotalTooLarge, KeyReused, SessionErased, QueueFull and ServiceUnavailable.
+        Raises Unauthenticated when the account has ended, TotalTooLarge, KeyReused, SessionErased, QueueFull and
+        ServiceUnavailable.
         """
         try:
             return await self._gather.ask(_Asked(submission, monotonic()))
@@ -266,6 +276,9 @@ class _Group:
                     detail = f"A total stays below 2^53; with this session one would be {total}."
                     self.errors[member] = TotalTooLarge(detail)
                 members = [member for member in members if member not in refused.totals]
+            except AccountsEnded as refused:
+                self.errors |= {member: invalid_token(ACCOUNT_ENDED) for member in refused.submissions}
+                members = [member for member in members if member not in refused.submissions]
             except SessionsErased as refused:
                 detail = "This is a repeat of a session that its player has had erased. It is not stored again."
                 self.errors |= {member: SessionErased(detail) for member in refused.submissions}

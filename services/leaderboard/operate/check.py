@@ -1,4 +1,4 @@
-"""Holds sessions, standings and the ranking indexes against each other, row by row.
+"""Holds sessions, standings, accounts and the ranking indexes against each other, row by row.
 
 `python -m services.leaderboard.operate.check` tells what differs, and exits with 1 if anything does. Reads and writes
 may go on: what differs is looked at again until it agrees, for as long as a change may take to be seen everywhere.
@@ -23,6 +23,7 @@ from services.leaderboard.index.writer import MOST_ROWS, IndexWriter, State
 from services.leaderboard.log import history
 from services.leaderboard.operate.progress import Bar
 from services.leaderboard.operate.rebuild import COMMAND_SECONDS
+from services.leaderboard.players import accounts
 from services.leaderboard.rules.direction import Direction
 from services.leaderboard.rules.places import MAIN, Place
 from services.leaderboard.rules.ranking import Counting, Tally
@@ -217,8 +218,36 @@ def _difference(at: Place, row: StandingRow, entry: tuple[bytes | None, bytes | 
     return None
 
 
+class AccountCheck:
+    """Nothing is left of an account that has ended, and every other one is shown by the name that it has."""
+
+    def __init__(self, reads: Database) -> None:
+        self._reads = reads
+        self.differences: list[str] = []
+
+    async def run(self) -> None:
+        """Look at all of them, again and again while anything differs: what auth has just committed takes a moment."""
+        deadline = monotonic() + SETTLING_SECONDS
+        while True:
+            self.differences = await self._compare()
+            if not self.differences or monotonic() > deadline:
+                return
+            await asyncio.sleep(_PAUSE_SECONDS)
+
+    async def _compare(self) -> list[str]:
+        async with self._reads.reading() as connection:
+            left = await accounts.list_remains(connection, _TOLD + 1)
+        differences = [f"player {user_id}: the account has ended, and something is left" for user_id in left]
+        after: int | None = 0
+        while after is not None:
+            async with self._reads.reading() as connection:
+                behind, after = await accounts.list_behind(connection, after, _BATCH)
+            differences += [f"player {each.user_id}: is not called as the account is" for each in behind if not each.ended]
+        return differences
+
+
 async def check(settings: LeaderboardSettings) -> list[str]:
-    """Check every standing, and every index that there is, with a progress bar. Gives what differs."""
+    """Check every standing, every account, and every index that there is, with a progress bar. Gives what differs."""
     settings = settings.model_copy(update={"mysql_timeout": COMMAND_SECONDS})
     account = settings.leaderboard_mysql_user, settings.leaderboard_mysql_password.get_secret_value()
     reads = Database(settings, *account, isolation_level="REPEATABLE READ")
@@ -232,7 +261,9 @@ async def check(settings: LeaderboardSettings) -> list[str]:
         bar = Bar("Players", players)
         await log.run(bar.advance)
         bar.done()
-        differences = log.differences
+        of_accounts = AccountCheck(reads)
+        await of_accounts.run()
+        differences = log.differences + of_accounts.differences
         sys.stdout.write(f"Compared {log.standings:,} standings with {log.sessions:,} game sessions\n")
         for at in places or [MAIN]:
             direction = boards[at.board_id][1].direction

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.leaderboard.log import erased_keys
 from services.leaderboard.models import Erasure, GameSession, Outbox, Player, Standing
+from services.leaderboard.players import accounts
 from services.leaderboard.rules.places import Place
 from services.leaderboard.rules.standings import StandingRow
 
@@ -33,9 +34,16 @@ class PlayerChange:
 
 
 async def rename(connection: AsyncConnection, user_id: int, username: str) -> PlayerChange:
-    """Show a player by this name. Of one who is not on any board nothing is kept, so not the name either."""
+    """Show a player by the name of their account, or by this one where auth has not said anything of it.
+
+    Of one who is not on any board nothing is kept, so not the name either. One whose account has ended is not changed: they are
+    to be erased.
+    """
     name = await _lock(connection, user_id)
-    if name is None or name == username:
+    account = None if name is None else await accounts.find(connection, user_id)
+    if account is not None:
+        username = account.username
+    if name is None or name == username or (account is not None and account.ended):
         return PlayerChange(await _list_standings(connection, user_id, name), None)
     await connection.execute(update(Player).where(Player.user_id == user_id).values(username=username))
     ranked = Standing.user_id == user_id, Standing.score.is_not(None)

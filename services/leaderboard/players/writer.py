@@ -13,7 +13,6 @@ from services.common.gather import SharedWork
 from services.common.http.problems import ServiceUnavailable
 from services.common.mysql.database import CommitUnknown, Database, reason
 from services.common.mysql.retries import Retries, is_away
-from services.common.tokens import Principal
 from services.leaderboard.boards.places import Places
 from services.leaderboard.log.writer import ApplyAndRank
 from services.leaderboard.players import changes
@@ -55,13 +54,16 @@ class PlayerWriter:
         self._shared: SharedWork[None] = SharedWork()
         self._places = asyncio.Semaphore(_AT_ONCE)
 
-    async def rename(self, player: Principal) -> None:
-        """Show a player by the name that their token carries. Raises ServiceUnavailable."""
+    async def rename(self, user_id: int, username: str) -> None:
+        """Show a player by the name that their account has, or by ``username`` if auth has not said any.
+
+        Raises ServiceUnavailable.
+        """
 
         async def rename() -> None:
-            await self._do(lambda connection: changes.rename(connection, player.user_id, player.username))
+            await self._do(lambda connection: changes.rename(connection, user_id, username))
 
-        await self._shared.ask(("rename", player.user_id, player.username), rename)
+        await self._shared.ask(("rename", user_id, username), rename)
 
     async def remove(self, user_id: int) -> None:
         """Take a player off every board, and erase their name and their sessions.

@@ -38,6 +38,16 @@ _ATTEMPTS = 5
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
+_ADD_USERS = """
+INSERT INTO users (username, username_canonical, password_hash, created_at) VALUES {rows}
+ON DUPLICATE KEY UPDATE id = users.id"""
+# As the auth service does with each account. By their names, so that nobody else's rows are read, let alone locked.
+_NOTE_USERS = """
+INSERT INTO account_changes (id, username, username_canonical)
+SELECT id, username, username_canonical FROM users FORCE INDEX (uq_users_username_canonical)
+WHERE username_canonical IN ({names}) AND password_hash = '{mark}'"""
+
+
 def unusable_hash() -> str:
     """A password hash that no password verifies against; a new one each time, to tell one seeding's accounts from another's."""
     salt, digest = _SALT_MARK + os.urandom(10), os.urandom(32)
@@ -58,12 +68,10 @@ def add_accounts(connection: "Connection[Any]", random: Random, joined: Sequence
     while nameless:
         given = dict(zip(islice(names, len(nameless)), nameless, strict=True))
         for chunk in _chunks(list(given.items()), ROWS_A_TRANSACTION):
-            statements = [
-                "INSERT INTO users (username, username_canonical, password_hash, created_at) VALUES "
-                + ",".join(f"('{name}','{canonical(name)}','{mark}','{_time(joined[player])}')" for name, player in rows)
-                + " ON DUPLICATE KEY UPDATE id = users.id"
-                for rows in _chunks(chunk, ROWS_A_STATEMENT)
-            ]
+            statements = []
+            for rows in _chunks(chunk, ROWS_A_STATEMENT):
+                values = [f"('{name}','{canonical(name)}','{mark}','{_time(joined[player])}')" for name, player in rows]
+                statements += [_ADD_USERS.format(rows=",".join(values)), _NOTE_USERS.format(names=_quoted(rows), mark=mark)]
             _transaction(connection, statements)
             if last_id == 0:  # later rounds are for the few whose name was taken
                 advance(len(chunk))
@@ -137,6 +145,10 @@ def _transaction(connection: "Connection[Any]", statements: Sequence[str]) -> No
                 raise
         else:
             return
+
+
+def _quoted(rows: Sequence[tuple[str, int]]) -> str:
+    return ",".join(f"'{canonical(name)}'" for name, _ in rows)
 
 
 def _execute(cursor: Cursor, statements: Sequence[str]) -> None:

@@ -1,0 +1,89 @@
+"""SQL of what the auth service says of accounts: its table `account_changes`, which this service may only read."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from sqlalchemy import column, exists, func, or_, select, table
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.common.mysql.database import UTCDateTime
+from services.leaderboard.models import Erasure, GameSession, Player, Standing
+
+_account = table(
+    "account_changes", column("id"), column("username"), column("ended_at", UTCDateTime), column("changed_at", UTCDateTime)
+).c
+
+
+class Account(NamedTuple):
+    """An account, by the name that it has now. It has none once it has ended."""
+
+    user_id: int
+    username: str
+    ended: bool
+
+
+class Change(NamedTuple):
+    """An account that was renamed, or has ended, and when."""
+
+    account: Account
+    changed_at: datetime
+
+
+async def find(connection: AsyncConnection, user_id: int) -> Account | None:
+    """The account, None if auth has not said anything of it.
+
+    Who has locked the player's row before knows its name, and its end, for as long as they hold it: what auth commits later is
+    applied by whoever locks the row next.
+    """
+    row = (await connection.execute(_rows.where(_account.id == user_id))).one_or_none()
+    return None if row is None else Account(*row)
+
+
+async def read_clock(connection: AsyncConnection) -> datetime:
+    """MySQL's time, which `changed_at` is of."""
+    now: datetime = (await connection.exec_driver_sql("SELECT UTC_TIMESTAMP(6)")).scalar_one()
+    return now.replace(tzinfo=UTC)
+
+
+async def list_changed(connection: AsyncConnection, since: datetime) -> list[Change]:
+    """Accounts that changed since a time of MySQL's."""
+    rows = await connection.execute(_rows.add_columns(_account.changed_at).where(_account.changed_at > since))
+    return [Change(Account(*row[:3]), row[3]) for row in rows]
+
+
+async def list_ended(connection: AsyncConnection, since: datetime) -> list[tuple[int, datetime]]:
+    """Whose account has ended since a time of MySQL's, and when that was written down."""
+    rows = await connection.execute(select(_account.id, _account.changed_at).where(_account.changed_at > since, _has_ended))
+    return [(user_id, at) for user_id, at in rows]
+
+
+async def list_behind(connection: AsyncConnection, after: int, limit: int) -> tuple[list[Account], int | None]:
+    """Of the next players, by id, the accounts that are not as the board shows them.
+
+    Gives the last player that was looked at too; None when that were all.
+    """
+    page = select(Player.user_id).where(Player.user_id > after).order_by(Player.user_id).limit(limit).subquery()
+    last, count = (await connection.execute(select(func.max(page.c.user_id), func.count()).select_from(page))).one()
+    if not count:
+        return [], None
+    of_page = Player.user_id == _account.id, Player.user_id > after, Player.user_id <= last
+    rows = await connection.execute(_rows.where(*of_page, _has_ended | (_account.username != Player.username)))
+    return [Account(*row) for row in rows], last if count == limit else None
+
+
+async def list_remains(connection: AsyncConnection, limit: int) -> Sequence[int]:
+    """Whose account has ended, and of whom something is left on a board or in the log. Sessions that are being erased do not
+    count.
+    """
+    erased = select(Erasure.upto_session_id).where(Erasure.user_id == _account.id).scalar_subquery()
+    left = or_(
+        exists().where(Player.user_id == _account.id),
+        exists().where(Standing.user_id == _account.id, Standing.score.is_not(None)),
+        exists().where(GameSession.user_id == _account.id, GameSession.id > func.coalesce(erased, 0)),
+    )
+    return (await connection.scalars(select(_account.id).where(_has_ended, left).order_by(_account.id).limit(limit))).all()
+
+
+_has_ended = _account.ended_at.is_not(None)
+_rows = select(_account.id, _account.username, _has_ended)

@@ -1,0 +1,179 @@
+"""Follows accounts: their new names and their ends reach the boards by themselves, through `account_changes`.
+
+Every process runs one, and applies every change. A change may be applied twice, or late, by anyone: whoever changes a player
+has locked them, and asks then what the account is by now.
+
+Changes commit in another order than that of their times. So each look goes back further than a transaction may take, and what
+was seen before is passed over. What is missed all the same, as while no process ran, is found by going through all players.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+from services.common.http.problems import ServiceUnavailable
+from services.common.mysql.database import Database, reason
+from services.common.tokens import CLOCK_SKEW_SECONDS, MAX_LIFETIME_SECONDS
+from services.leaderboard.players import accounts
+from services.leaderboard.players.accounts import Account
+from services.leaderboard.players.writer import PlayerWriter
+from services.leaderboard.settings import LeaderboardSettings
+
+log = structlog.get_logger(__name__)
+
+# From a change's time to when it can be read: as long as its transaction may take, and then some.
+_OVERLAP = timedelta(minutes=1)
+# Tokens that were issued before an account's end are good for so long, by the clock of whoever verifies them.
+_TOKENS_LIVE = timedelta(seconds=MAX_LIFETIME_SECONDS + 2 * CLOCK_SKEW_SECONDS)
+# An erasure of very many sessions does not keep the others waiting.
+_AT_ONCE = 4
+_PLAYERS_AT_ONCE = 5000
+_STOP_SECONDS = 1.0
+
+
+class AccountFollower:
+    """One process's. ``ended`` has the users whose account has ended, for as long as one of their tokens may be good."""
+
+    def __init__(self, database: Database, players: PlayerWriter, settings: LeaderboardSettings) -> None:
+        self._database = database
+        self._players = players
+        self._interval = settings.follower_interval
+        self._sweep_interval = settings.upkeep_seconds
+        self.ended: set[int] = set()
+        self._ended_at: dict[int, datetime] = {}
+        # When MySQL was asked last, by its clock; None: never.
+        self._asked_at: datetime | None = None
+        self._seen: dict[int, datetime] = {}
+        self._waiting: dict[int, Account] = {}
+        self._applying: dict[int, asyncio.Task[bool]] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+        self._stopping = asyncio.Event()
+        self._failed = False
+
+    async def start(self) -> None:
+        """Know who has ended, and begin to follow. Without MySQL the process starts all the same: it can store nothing then."""
+        await self._attempt(self.round)
+        self._tasks = [
+            asyncio.create_task(self._go_round(self.round, self._interval)),
+            asyncio.create_task(self._go_round(self.sweep, self._sweep_interval)),
+        ]
+
+    async def stop(self) -> None:
+        """End, once what is under way is done, or has had its time. The rest is found by the next process."""
+        self._stopping.set()
+        tasks: list[asyncio.Task[Any]] = [*self._tasks, *self._applying.values()]
+        if tasks:
+            _, pending = await asyncio.wait(tasks, timeout=_STOP_SECONDS)
+            for task in pending:
+                task.cancel()
+
+    async def round(self) -> None:
+        """See what is new, and begin to apply it. Raises what the database raises."""
+        async with self._database.reading() as connection:
+            now = await accounts.read_clock(connection)
+            if self._asked_at is None:
+                for user_id, at in await accounts.list_ended(connection, now - _TOKENS_LIVE):
+                    self._refuse(user_id, at)
+            since = (self._asked_at or now) - _OVERLAP
+            changes = await accounts.list_changed(connection, since)
+        for account, changed_at in changes:
+            if self._seen.get(account.user_id) == changed_at:
+                continue
+            self._seen[account.user_id] = changed_at
+            if account.ended:
+                self._refuse(account.user_id, changed_at)
+            self._waiting[account.user_id] = account
+        self._asked_at = now
+        self._forget(now)
+        self._apply_waiting()
+
+    async def sweep(self) -> None:
+        """Go through all players, and apply what the board does not show yet. Raises what the database raises."""
+        await self._accept_restored()
+        after: int | None = 0
+        while after is not None and not self._stopping.is_set():
+            async with self._database.reading() as connection:
+                behind, after = await accounts.list_behind(connection, after, _PLAYERS_AT_ONCE)
+            for account in behind:
+                if account.ended or account.user_id not in self._waiting:
+                    self._waiting[account.user_id] = account
+            self._apply_waiting()
+
+    async def _accept_restored(self) -> None:
+        """An older database may have been restored, in which an account goes on, or its number is another's now."""
+        refused = set(self.ended)  # before: whoever ends meanwhile is not looked at
+        async with self._database.reading() as connection:
+            now = await accounts.read_clock(connection)
+            ended = await accounts.list_ended(connection, now - _TOKENS_LIVE)
+        for user_id in refused.difference(user_id for user_id, _ in ended):
+            self._accept(user_id)
+
+    def _accept(self, user_id: int) -> None:
+        self.ended.discard(user_id)
+        self._ended_at.pop(user_id, None)
+
+    def _refuse(self, user_id: int, ended_at: datetime) -> None:
+        self.ended.add(user_id)
+        self._ended_at[user_id] = ended_at
+
+    def _forget(self, now: datetime) -> None:
+        """What is seen no more, and whose tokens have expired."""
+        self._seen = {user_id: at for user_id, at in self._seen.items() if at > now - _OVERLAP}
+        for user_id in [user_id for user_id, at in self._ended_at.items() if at < now - _TOKENS_LIVE]:
+            self._accept(user_id)
+
+    def _apply_waiting(self) -> None:
+        for account in list(self._waiting.values()):
+            if len(self._applying) == _AT_ONCE or self._stopping.is_set():
+                return
+            if account.user_id not in self._applying:
+                self._applying[account.user_id] = task = asyncio.create_task(self._apply(account))
+                task.add_done_callback(partial(self._applied, account.user_id))
+
+    def _applied(self, user_id: int, task: asyncio.Task[bool]) -> None:
+        del self._applying[user_id]
+        if not task.cancelled() and task.result():
+            self._apply_waiting()
+
+    async def _apply(self, account: Account) -> bool:
+        """Give the player the account's name, or erase them with it. What fails is tried again in a later round, and not before
+        those who wait as well.
+        """
+        user_id, name, ended = account
+        try:
+            await (self._players.remove(user_id) if ended else self._players.rename(user_id, name))
+        except Exception as error:
+            if not isinstance(error, ServiceUnavailable):
+                log.exception("a change of an account could not be applied")
+            self._waiting[user_id] = self._waiting.pop(user_id)
+            return False
+        if self._waiting[user_id] is account:
+            del self._waiting[user_id]
+        return True
+
+    async def _go_round(self, look: Callable[[], Awaitable[None]], interval: float) -> None:
+        while not self._stopping.is_set():
+            done = await self._attempt(look)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), interval if done else self._interval)
+
+    async def _attempt(self, look: Callable[[], Awaitable[None]]) -> bool:
+        """Whether it was done."""
+        try:
+            await look()
+        except (SQLAlchemyError, TimeoutError, OSError) as error:
+            if not self._failed:
+                log.warning("what became of accounts cannot be read", error=reason(error))
+            self._failed = True
+        except Exception:  # a defect must not end the rounds: without them nobody is erased
+            log.exception("looking for changes of accounts failed")
+        else:
+            self._failed = False
+            return True
+        return False
