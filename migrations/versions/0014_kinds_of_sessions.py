@@ -1,4 +1,7 @@
-"""Of which kind a session is: a browser's, whose refresh token is a cookie, or an app's, which keeps it itself."""
+"""Of which kind a session is: a browser's, whose refresh token is a cookie, or an app's, which keeps it itself.
+
+It looks whether the column is there: a run that was cut short after the change is completed by the next one.
+"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -11,7 +14,9 @@ _TYPE, _COMMENT = sa.String(16), "browser, or app"
 
 def upgrade() -> None:
     # Sessions that go on are browsers': there were no others.
-    op.add_column("refresh_families", sa.Column("kind", _TYPE, nullable=False, server_default="browser", comment=_COMMENT))
+    column = sa.Column("kind", _TYPE, nullable=False, server_default="browser", comment=_COMMENT)
+    if not _is_there():
+        op.add_column("refresh_families", column)
     op.alter_column(
         "refresh_families", "kind", existing_type=_TYPE, existing_nullable=False, existing_comment=_COMMENT, server_default=None
     )
@@ -19,4 +24,9 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     # No session ends. Up again, those of apps count as browsers' until they are over.
-    op.drop_column("refresh_families", "kind")
+    if _is_there():
+        op.drop_column("refresh_families", "kind")
+
+
+def _is_there() -> bool:
+    return any(column["name"] == "kind" for column in sa.inspect(op.get_bind()).get_columns("refresh_families"))

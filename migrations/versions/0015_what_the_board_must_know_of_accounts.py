@@ -11,6 +11,7 @@ _TIME = mysql.DATETIME(fsp=6)
 
 
 def upgrade() -> None:
+    op.drop_table("account_changes", if_exists=True)  # of a run that was cut short
     op.create_table(
         "account_changes",
         sa.Column("id", mysql.BIGINT(unsigned=True), primary_key=True, autoincrement=False, comment="the user's"),
@@ -35,4 +36,4 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    op.drop_table("account_changes")
+    op.drop_table("account_changes", if_exists=True)

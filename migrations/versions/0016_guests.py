@@ -16,6 +16,7 @@ _NOBODYS = "''"
 
 def upgrade() -> None:
     op.alter_column("users", "password_hash", existing_type=_HASH, nullable=True, comment=_NO_PASSWORD)
+    op.drop_table("guests", if_exists=True)  # of a run that was cut short
     op.create_table(
         "guests",
         sa.Column("user_id", mysql.BIGINT(unsigned=True), primary_key=True, autoincrement=False),
@@ -32,6 +33,6 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Guests keep their accounts and their sessions."""
-    op.drop_table("guests")
+    op.drop_table("guests", if_exists=True)
     op.execute(f"UPDATE users SET password_hash = {_NOBODYS} WHERE password_hash IS NULL")
     op.alter_column("users", "password_hash", existing_type=_HASH, existing_comment=_NO_PASSWORD, nullable=False, comment=None)

@@ -151,7 +151,7 @@ def plain(**fields: str) -> str:
         (plain(rule='{where = {a = ""}}'), ["boards[0].rule.where.a"]),
         (plain(rule=f'{{where = {{{"a" * 33} = "1"}}}}'), [f"boards[0].rule.where.{'a' * 33}.[key]"]),
         (plain(min_score="-1"), ["boards[0].min_score"]),
-        (plain(min_score="1.0"), ["boards[0].min_score"]),
+        (plain(min_score="1.5"), ["boards[0].min_score"]),
         (plain(min_score="true"), ["boards[0].min_score"]),
         (plain(max_score=str(MAX_SESSION_SCORE + 1)), ["boards[0].max_score"]),
         (plain(aggregate='"best"', max_score=str(2**53)), ["boards[0].max_score"]),
