@@ -126,10 +126,10 @@ async def test_a_device_cookie_of_ones_own_tells_nothing_of_other_names(watched:
 
 async def test_a_guests_account_is_answered_for_as_a_name_that_nobody_has(watched: Watched) -> None:
     guest = await watched.play()
-    for number in range(9):
+    for _ in range(5):
         known, unknown = await watched.login(guest), await watched.login("nobody")
         assert known == unknown
-        assert known[1][0] == (401 if number < 6 else 429)
+        assert known[1][0] == 401
 
 
 async def test_during_a_delay_too_and_then_nothing_is_hashed(watched: Watched) -> None:
