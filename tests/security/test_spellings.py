@@ -58,7 +58,7 @@ def test_no_route_is_reached_with_a_control_character_in_its_path(gateway_url: s
         ]
         answer = exchange(gateway_url, b"".join(request(method, spelt) for spelt in paths) + get(b"/"))
         assert answer.statuses == [400] * len(paths) + [200], (method, path)
-        assert b"application/problem+json" not in answer.data, "it was a service that refused"
+        assert b"x-request-id" not in answer.data.lower(), "it was a service that refused"
 
 
 def spellings(path: bytes) -> list[bytes]:
