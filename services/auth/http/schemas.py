@@ -2,6 +2,7 @@
 
 import uuid
 from datetime import datetime
+from enum import StrEnum
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
@@ -41,19 +42,19 @@ class Credentials(BaseModel):
     password: str = Field(max_length=1024, examples=["correct horse battery"])
 
 
-_Keeper = Annotated[
-    Literal["cookie", "token"],
-    Field(
-        description="`cookie`: the refresh token is set as a cookie, for a page of this origin. `token`: it is in the answer, "
-        "and no cookie is set; it is sent back in the body of `/auth/refresh` and `/auth/logout`",
-    ),
-]
+class Keeper(StrEnum):
+    """Who keeps a refresh token. `cookie`: it is set as a cookie, for a page of this origin. `token`: it is in the answer, and
+    no cookie is set; it is sent back in the body of `/auth/refresh` and `/auth/logout`.
+    """
+
+    COOKIE = "cookie"
+    TOKEN = "token"  # noqa: S105 - a kind, no secret
 
 
 class LoginCredentials(Credentials):
     """A username and a password, and who keeps the refresh token of the session that begins."""
 
-    session: _Keeper = "cookie"
+    session: Keeper = Keeper.COOKIE
 
 
 class GuestSession(BaseModel):
@@ -61,7 +62,7 @@ class GuestSession(BaseModel):
 
     model_config = ConfigDict(strict=True, extra="forbid")
 
-    session: _Keeper = "cookie"
+    session: Keeper = Keeper.COOKIE
 
 
 class SessionToken(BaseModel):

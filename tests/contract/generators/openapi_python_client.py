@@ -5,7 +5,7 @@ import sys
 
 from auth_client import Client
 from auth_client.api.accounts import login, refresh, register
-from auth_client.models import LoginCredentials, LoginCredentialsSession, NewAccount, Registered, SessionToken, Tokens
+from auth_client.models import Keeper, LoginCredentials, NewAccount, Registered, SessionToken, Tokens
 from leaderboard_client import AuthenticatedClient
 from leaderboard_client.api.leaderboard import rank, submit, top
 from leaderboard_client.models import ProblemDetails, ScoreSubmission, SubmittedSession, TopPage
@@ -15,7 +15,7 @@ url, username, password = sys.argv[1:]
 client = Client(url)
 registered = register.sync(client=client, body=NewAccount(username, password))
 assert isinstance(registered, Registered)
-credentials = LoginCredentials(username, password, session=LoginCredentialsSession.TOKEN)
+credentials = LoginCredentials(username, password, session=Keeper.TOKEN)
 tokens = login.sync(client=client, body=credentials)
 assert isinstance(tokens, Tokens)
 renewed = refresh.sync(client=client, body=SessionToken(str(tokens.refresh_token)))
