@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.auth.accounts import kept_names, reserved_names, users
 from services.auth.accounts.endings import end_account
+from services.auth.accounts.renaming import rename_account
 from services.auth.accounts.usernames import InvalidUsername, Username
 from services.auth.accounts.users import UserRecord
 from services.auth.audit import events, limits
@@ -119,17 +120,12 @@ class AccountService:
             if user is None or user.username == name.display:
                 return now
             await limits.require_room(connection, Event.USERNAME_CHANGED, user.user_id, now)
-            if user.canonical == name.canonical:  # written otherwise: it is the same name
-                await users.rename_user(connection, user.user_id, name)
-            elif reserved_names.is_reserved(name):
-                raise _invalid(reserved_names.REFUSAL, "#/username")
-            else:
+            if user.canonical != name.canonical:
+                if reserved_names.is_reserved(name):
+                    raise _invalid(reserved_names.REFUSAL, "#/username")
                 await kept_names.require_free(connection, name, now, owner=user.user_id)
                 await kept_names.require_room(connection, user.user_id, name.canonical, now)
-                await kept_names.keep(connection, user, now + self._name_kept_for, owner=user.user_id)
-                await users.rename_user(connection, user.user_id, name)
-                await kept_names.require_free(connection, name, now, owner=user.user_id)
-                await kept_names.take_back(connection, name.canonical)
+            await rename_account(connection, user, name, now, old_kept_until=now + self._name_kept_for)
             await events.record(connection, Event.USERNAME_CHANGED, client, user_id=user.user_id, now=now)
             return now
 

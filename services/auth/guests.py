@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.auth.accounts import guests, kept_names, made_up_names, users
 from services.auth.accounts.endings import end_account
+from services.auth.accounts.renaming import rename_account
 from services.auth.accounts.usernames import Username
 from services.auth.accounts.users import UserRecord
 from services.auth.audit import events
@@ -75,7 +76,9 @@ class GuestService:
                 _require_guest(locked)  # of two at once, the second finds that it is none
             user = await require_session(connection, caller, now)
             kind = await families.find_kind(connection, caller.session_id) or Kind.BROWSER
-            await self._rename(connection, user, name, now)
+            if user.canonical != name.canonical:
+                await kept_names.require_free(connection, name, now, owner=user.user_id)
+            await rename_account(connection, user, name, now, old_kept_until=now + self._name_kept_for)
             await users.set_password_hash(connection, user.user_id, None, stored)
             await guests.remove(connection, user.user_id)
             await events.record(connection, Event.GUEST_KEPT, client, user_id=user.user_id, now=now)
@@ -98,15 +101,6 @@ class GuestService:
             return user, await self._beginnings.begin(connection, user, kind, client, now)
 
         return await self._database.transaction(add)
-
-    async def _rename(self, connection: AsyncConnection, user: UserRecord, name: Username, now: datetime) -> None:
-        """Give a guest the chosen name. The made-up one is kept for it, as any name that is given up."""
-        if user.canonical != name.canonical:
-            await kept_names.require_free(connection, name, now, owner=user.user_id)
-            await kept_names.keep(connection, user, now + self._name_kept_for, owner=user.user_id)
-        await users.rename_user(connection, user.user_id, name)
-        await kept_names.require_free(connection, name, now, owner=user.user_id)
-        await kept_names.take_back(connection, name.canonical)
 
 
 def _require_guest(user: UserRecord) -> None:
