@@ -258,6 +258,11 @@ class _Group:
                 taken.append(member)
         return taken
 
+    def _refuse(self, members: Sequence[Submission], errors: Mapping[Submission, Exception]) -> Sequence[Submission]:
+        """Answer some with their errors. Gives the others."""
+        self.errors |= errors
+        return [member for member in members if member not in errors]
+
     def _give_up(self, members: Sequence[Submission], error: Exception) -> None:
         log.warning("sessions not stored", sessions=len(members), error=reason(error))
         self.errors |= dict.fromkeys(members, ServiceUnavailable("The database did not answer. Try again in a moment."))
@@ -272,17 +277,14 @@ class _Group:
             except PlacesChanged as change:
                 members = await self._decide_anew(members, change)
             except TotalsTooLarge as refused:
-                for member, total in refused.totals.items():
-                    detail = f"A total stays below 2^53; with this session one would be {total}."
-                    self.errors[member] = TotalTooLarge(detail)
-                members = [member for member in members if member not in refused.totals]
+                detail = "A total stays below 2^53; with this session one would be {}."
+                errors = {member: TotalTooLarge(detail.format(total)) for member, total in refused.totals.items()}
+                members = self._refuse(members, errors)
             except AccountsEnded as refused:
-                self.errors |= {member: invalid_token(ACCOUNT_ENDED) for member in refused.submissions}
-                members = [member for member in members if member not in refused.submissions]
+                members = self._refuse(members, {member: invalid_token(ACCOUNT_ENDED) for member in refused.submissions})
             except SessionsErased as refused:
                 detail = "This is a repeat of a session that its player has had erased. It is not stored again."
-                self.errors |= {member: SessionErased(detail) for member in refused.submissions}
-                members = [member for member in members if member not in refused.submissions]
+                members = self._refuse(members, {member: SessionErased(detail) for member in refused.submissions})
             except (CommitUnknown, SQLAlchemyError, TimeoutError, OSError) as error:
                 if isinstance(error, CommitUnknown):
                     self._unknown.add(group_id)
