@@ -1,7 +1,7 @@
 """Playing as a guest on the page, and keeping the account."""
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import httpx
 import pytest
@@ -150,6 +150,16 @@ async def test_a_refusal_is_told_where_the_other_ways_in_are(page: Page) -> None
     await expect(page.get_by_role("button", name="Sign out", exact=True)).to_be_visible()
 
 
+async def keep_twice(page: Page, name: str, lose: Callable[[Route], Awaitable[None]]) -> None:
+    """Keep the account: ``lose`` loses the first answer, and the player tries again."""
+    await page.route("**/auth/me/credentials", lose)
+    await page.get_by_role("button", name="Keep this account").click()
+    await keep(page, name)
+    await expect(dialog(page).get_by_role("alert").filter(visible=True)).to_contain_text("The server is not answering")
+    await page.unroute("**/auth/me/credentials")
+    await dialog(page).get_by_role("textbox", name="Password").filter(visible=True).press("Enter")
+
+
 async def test_an_account_that_was_kept_while_the_answer_was_lost_is_signed_in_to(page: Page) -> None:
     await play(page)
     name = new_name()
@@ -163,12 +173,7 @@ async def test_an_account_that_was_kept_while_the_answer_was_lost_is_signed_in_t
             assert answer.status_code == 200
         await route.abort("internetdisconnected")
 
-    await page.route("**/auth/me/credentials", lose)
-    await page.get_by_role("button", name="Keep this account").click()
-    await keep(page, name)
-    await expect(dialog(page).get_by_role("alert").filter(visible=True)).to_contain_text("The server is not answering")
-    await page.unroute("**/auth/me/credentials")
-    await dialog(page).get_by_role("textbox", name="Password").filter(visible=True).press("Enter")
+    await keep_twice(page, name, lose)
     await expect(dialog(page).get_by_text("If you have chosen a password already, sign in with it.")).to_be_visible()
     await dialog(page).get_by_label("Username").filter(visible=True).fill(name)
     field = dialog(page).get_by_role("textbox", name="Password").filter(visible=True)
@@ -186,11 +191,6 @@ async def test_what_another_try_has_kept_is_kept(page: Page) -> None:
         await route.fetch()  # whose cookie the browser has
         await route.abort("internetdisconnected")
 
-    await page.route("**/auth/me/credentials", lose)
-    await page.get_by_role("button", name="Keep this account").click()
-    await keep(page, name)
-    await expect(dialog(page).get_by_role("alert").filter(visible=True)).to_contain_text("The server is not answering")
-    await page.unroute("**/auth/me/credentials")
-    await dialog(page).get_by_role("textbox", name="Password").filter(visible=True).press("Enter")
+    await keep_twice(page, name, lose)
     await expect_signed_in(page, name)
     await expect(page.get_by_role("button", name="Keep this account")).to_have_count(0)
