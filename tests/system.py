@@ -4,7 +4,7 @@ import asyncio
 import base64
 import secrets
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -15,7 +15,7 @@ import httpx
 from fastapi import FastAPI
 
 from services.auth.sessions.tokens import AccessTokenIssuer
-from services.common.tokens import KeyRing
+from services.common.tokens import KeyRing, Scope
 from services.local.stack import Stack
 
 ISSUER = "leaderboard-auth"
@@ -94,13 +94,28 @@ class Accounts:
         self._ids = count(1)
 
     def new(
-        self, username: str | None = None, user_id: int | None = None, *, password_age: timedelta | None = timedelta()
+        self,
+        username: str | None = None,
+        user_id: int | None = None,
+        *,
+        password_age: timedelta | None = timedelta(),
+        scopes: Collection[Scope] = (),
     ) -> dict[str, str]:
-        """The Authorization header of a user, whose password was given so long ago; None: the token does not say when."""
+        """The Authorization header of a user, whose password was given so long ago; None: the token does not say when.
+
+        With ``scopes`` it is one of staff.
+        """
         user_id = user_id or next(self._ids)
         now = datetime.now(UTC)
         given = None if password_age is None else now - password_age
-        return bearer(self._issuer.issue(user_id, username or f"player{user_id}", uuid.uuid4(), now, auth_time=given))
+        name = username or f"player{user_id}"
+        return bearer(self._issuer.issue(user_id, name, uuid.uuid4(), now, auth_time=given, scopes=scopes))
+
+    def new_key(self, *scopes: Scope) -> dict[str, str]:
+        """The Authorization header of a key."""
+        client_id = f"key-{base64.b32encode(secrets.token_bytes(16)).decode().rstrip('=').lower()}"
+        now = datetime.now(UTC)
+        return bearer(self._issuer.issue_to_key(client_id, scopes, now, now + timedelta(minutes=10)))
 
 
 def assert_problem(response: httpx.Response, status: int, kind: str | None = None) -> None:

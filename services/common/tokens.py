@@ -6,18 +6,22 @@ import re
 import uuid
 from collections.abc import Container
 from dataclasses import dataclass
+from enum import StrEnum
 from time import time
+from typing import Any
 
 import jwt
 
 ALGORITHM = "HS256"
 TOKEN_TYPE = "at+jwt"  # noqa: S105 - RFC 9068's name of the type, not a secret
-REQUIRED_CLAIMS = ("iss", "aud", "sub", "name", "sid", "iat", "nbf", "exp", "jti")
+REQUIRED_CLAIMS = ("iss", "aud", "sub", "iat", "nbf", "exp", "jti")
+"""What each token says. A user's has ``name`` and ``sid`` too, a key's ``client_id`` and ``scope``."""
 MIN_KEY_BYTES = 32  # RFC 7518, section 3.2: a key as long as the hash, or longer
 # 32 random bytes hold fewer than 16 different values less than once in 10^12 keys; typed samples mostly do.
 MIN_DISTINCT_BYTES = 16
 MAX_TOKEN_LENGTH = 4096
 ACCOUNT_ENDED = "The account of this access token was deleted."
+KEY_REVOKED = "The key of this access token was revoked."
 CLOCK_SKEW_SECONDS = 5
 MAX_LIFETIME_SECONDS = 86_400
 """No access token lives longer, whatever the settings say."""
@@ -29,8 +33,29 @@ _LATEST = 253_402_300_799
 _KID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _SUBJECT = re.compile(r"[1-9][0-9]{0,18}")
 _SESSION = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+CLIENT_ID = r"^key-[a-z2-7]{26}$"
+"""What keys are called: 128 random bits in base32 (RFC 4648), so that none is a user's number."""
+_CLIENT_ID = re.compile(CLIENT_ID.strip("^$"))
 # RFC 7515, sections 2 and 7.1: base64url without padding, so that a signed token has one spelling.
 _COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
+
+
+class Scope(StrEnum):
+    """What a token may be used for beyond its user's own affairs. RFC 6749, section 3.3."""
+
+    ADMIN = "admin"
+    """Roles of staff, and keys."""
+    BOARDS = "boards:write"
+    """Boards, and their periods that are written down."""
+    MODERATE = "moderate"
+    """What others played, and who may play."""
+    PLAYERS = "players:write"
+    """The players of a studio's own accounts."""
+    SCORES = "scores:write"
+    """Sessions of any player."""
+
+
+_KNOWN_SCOPES = frozenset(scope.value for scope in Scope)
 
 
 class InvalidKeys(ValueError):
@@ -79,48 +104,64 @@ class KeyRing:
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who an access token speaks for, and in which session (`sid`, OpenID Connect Front-Channel Logout, section 3)."""
+    """The user that an access token speaks for, in which session (`sid`, OpenID Connect Front-Channel Logout, section 3)."""
 
     user_id: int
     username: str
     session_id: uuid.UUID
     auth_time: int | None = None
     """When the session's password was given last, in seconds since 1970 (OpenID Connect Core, section 2)."""
+    scopes: frozenset[Scope] = frozenset()
+    """Those of staff; a player has none."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPrincipal:
+    """The key that an access token speaks for: a game server, or another program of the studio's."""
+
+    client_id: str
+    scopes: frozenset[Scope]
+
+
+Caller = Principal | KeyPrincipal
 
 
 class TokenVerifier:
     """Checks access tokens against the shared keys, without asking the service that issued them.
 
-    ``ended``: the users whose account has ended, of whom no token is accepted any more.
+    ``ended``: the users whose account has ended and the keys that were revoked, of which no token is accepted any more.
     """
 
-    def __init__(self, keys: KeyRing, issuer: str, audience: str, ended: Container[int] = frozenset()) -> None:
+    def __init__(self, keys: KeyRing, issuer: str, audience: str, ended: Container[int | str] = frozenset()) -> None:
         self._keys = keys.keys
         self._issuer = issuer
         self._audience = audience
         self._ended = ended
-        self._remembered: dict[str, tuple[Principal, float]] = {}
+        self._remembered: dict[str, tuple[Caller, float]] = {}
 
-    def verify(self, token: str) -> Principal:
+    def verify(self, token: str) -> Caller:
         """Whom ``token`` speaks for. Raises InvalidToken.
 
         The same bytes have the same signature, so a token is looked at once, and remembered until it expires.
         """
         remembered = self._remembered.get(token)
-        principal = remembered[0] if remembered is not None and time() < remembered[1] else self._remember(token)
-        if principal.user_id in self._ended:
-            raise InvalidToken(ACCOUNT_ENDED)
-        return principal
+        caller = remembered[0] if remembered is not None and time() < remembered[1] else self._remember(token)
+        if isinstance(caller, Principal):
+            if caller.user_id in self._ended:
+                raise InvalidToken(ACCOUNT_ENDED)
+        elif caller.client_id in self._ended:
+            raise InvalidToken(KEY_REVOKED)
+        return caller
 
-    def _remember(self, token: str) -> Principal:
-        principal, expires_at = self._check(token)
+    def _remember(self, token: str) -> Caller:
+        caller, expires_at = self._check(token)
         self._remembered.pop(token, None)
         if len(self._remembered) >= MAX_REMEMBERED:
             del self._remembered[next(iter(self._remembered))]  # the one that came first
-        self._remembered[token] = principal, expires_at
-        return principal
+        self._remembered[token] = caller, expires_at
+        return caller
 
-    def _check(self, token: str) -> tuple[Principal, float]:
+    def _check(self, token: str) -> tuple[Caller, float]:
         """Whom ``token`` speaks for, and when it stops, in seconds since the epoch. Raises InvalidToken."""
         if len(token) > MAX_TOKEN_LENGTH:
             raise InvalidToken("The access token is too long.")
@@ -150,18 +191,41 @@ class TokenVerifier:
             ) from None
         except (jwt.PyJWTError, ValueError, TypeError, OverflowError):  # UnicodeEncodeError is a ValueError
             raise InvalidToken("The access token is not valid.") from None
-        subject, username, session = claims["sub"], claims["name"], claims["sid"]
-        auth_time = claims.get("auth_time")
         # PyJWT takes a time that is written as text for one.
-        if not all(map(_is_time, (claims["iat"], claims["nbf"], claims["exp"]))) or not (
-            auth_time is None or _is_time(auth_time)
-        ):
+        if not all(map(_is_time, (claims["iat"], claims["nbf"], claims["exp"]))):
             raise InvalidToken("The access token is not valid.")
-        if not _SUBJECT.fullmatch(subject) or int(subject) > MAX_USER_ID or not isinstance(username, str):
+        caller = _key(claims) if "client_id" in claims else _user(claims)
+        if caller is None:
             raise InvalidToken("The access token is not valid.")
-        if not isinstance(session, str) or not _SESSION.fullmatch(session):
-            raise InvalidToken("The access token is not valid.")
-        return Principal(int(subject), username, uuid.UUID(session), auth_time), claims["exp"] + CLOCK_SKEW_SECONDS
+        return caller, claims["exp"] + CLOCK_SKEW_SECONDS
+
+
+def _user(claims: dict[str, Any]) -> Principal | None:
+    """The user of whom these claims are, if they are as this system writes them."""
+    subject, username, session, auth_time = claims["sub"], claims.get("name"), claims.get("sid"), claims.get("auth_time")
+    scopes = _scopes(claims.get("scope", ""))
+    if not _SUBJECT.fullmatch(subject) or int(subject) > MAX_USER_ID or not isinstance(username, str):
+        return None
+    if not isinstance(session, str) or not _SESSION.fullmatch(session):
+        return None
+    if scopes is None or not (auth_time is None or _is_time(auth_time)):
+        return None
+    return Principal(int(subject), username, uuid.UUID(session), auth_time, scopes)
+
+
+def _key(claims: dict[str, Any]) -> KeyPrincipal | None:
+    """The same of a key, which is its own subject (RFC 9068, section 2.2)."""
+    client_id, scopes = claims["client_id"], _scopes(claims.get("scope"))
+    if not isinstance(client_id, str) or not _CLIENT_ID.fullmatch(client_id) or client_id != claims["sub"] or scopes is None:
+        return None
+    return KeyPrincipal(client_id, scopes)
+
+
+def _scopes(claim: object) -> frozenset[Scope] | None:
+    """The scopes that a claim lists. One that is not known here permits nothing here."""
+    if not isinstance(claim, str):
+        return None
+    return frozenset(map(Scope, _KNOWN_SCOPES.intersection(claim.split(" "))))
 
 
 def _is_time(value: object) -> bool:

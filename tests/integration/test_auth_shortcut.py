@@ -14,7 +14,7 @@ from services.auth.http.hot import find
 from services.auth.http.schemas import Account
 from services.auth.sessions.callers import render
 from services.auth.sessions.families import AccountRecord
-from services.common.tokens import TokenVerifier
+from services.common.tokens import Principal, TokenVerifier
 from tests.system import AUDIENCE, ISSUER, Accounts, assert_problem, bearer, sign_up
 
 # Headers that differ from one answer to the next.
@@ -54,6 +54,7 @@ async def test_a_token_with_the_session_of_another_is_refused(auth: httpx.AsyncC
     with mysql.cursor() as cursor:
         verifier = TokenVerifier(accounts.keys, ISSUER, AUDIENCE)
         verified = verifier.verify(stranger["Authorization"].removeprefix("Bearer "))
+        assert isinstance(verified, Principal)
         cursor.execute("UPDATE refresh_families SET id = %s", (verified.session_id.bytes,))
     assert_problem(await auth.get("/auth/me", headers=stranger), 401)
 

@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
+from services.common.tokens import Scope
 from services.leaderboard.app import create_app
 from services.leaderboard.rules.ranking import MAX_TOTAL, Session, fold
 from services.leaderboard.settings import LeaderboardSettings
@@ -168,3 +169,21 @@ async def test_the_outbox_is_empty_soon_after_the_last_submission(
         return rows(mysql, "SELECT COUNT(*) FROM outbox") == [(0,)]
 
     await eventually(empty)
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/rank/me"),
+        ("GET", "/around/me"),
+        ("GET", "/sessions/me"),
+        ("PUT", "/me"),
+        ("DELETE", "/me"),
+        ("GET", "/me/export"),
+    ],
+)
+async def test_a_key_has_no_affairs_of_a_player(
+    leaderboard: httpx.AsyncClient, accounts: Accounts, method: str, path: str
+) -> None:
+    refused = await leaderboard.request(method, f"{API}{path}", headers=accounts.new_key(Scope.SCORES))
+    assert_problem(refused, 403, "not-for-keys")

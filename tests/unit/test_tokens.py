@@ -18,7 +18,16 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from services.auth.sessions.tokens import AccessTokenIssuer
 from services.common.http.authentication import require_recent_password
 from services.common.http.problems import PasswordTooOld
-from services.common.tokens import CLOCK_SKEW_SECONDS, InvalidKeys, InvalidToken, KeyRing, Principal, TokenVerifier
+from services.common.tokens import (
+    CLOCK_SKEW_SECONDS,
+    InvalidKeys,
+    InvalidToken,
+    KeyPrincipal,
+    KeyRing,
+    Principal,
+    Scope,
+    TokenVerifier,
+)
 
 KEY = secrets.token_bytes(64)  # long enough for HS512 too, which must be refused for its name
 OTHER_KEY = secrets.token_bytes(64)
@@ -27,6 +36,7 @@ RING = KeyRing({"k1": KEY})
 VERIFIER = TokenVerifier(RING, "issuer", "audience")
 SESSION = uuid.uuid4()
 ADA = Principal(7, "Ada", SESSION)
+CLIENT_ID = "key-abcdefghijklmnopqrstuvwxyz"
 HEADER = {"typ": "at+jwt", "kid": "k1"}
 
 
@@ -60,6 +70,17 @@ def without(name: str) -> str:
     return signed(**changed)
 
 
+def key_claims(**changed: Any) -> dict[str, Any]:
+    """What a key's token says, where it is not what a user's says."""
+    return {"sub": CLIENT_ID, "client_id": CLIENT_ID, "scope": "scores:write", "name": None, "sid": None} | changed
+
+
+def user(verifier: TokenVerifier, token: str) -> Principal:
+    principal = verifier.verify(token)
+    assert isinstance(principal, Principal)
+    return principal
+
+
 def unsigned() -> str:
     parts = [{"alg": "none", **HEADER}, claims(iat=1, nbf=1, exp=2**40)]
     return ".".join(encoded(json.dumps(part).encode()) for part in parts) + "."
@@ -72,7 +93,7 @@ def test_an_issued_token_speaks_for_its_user() -> None:
 
 @pytest.mark.parametrize("typ", ["at+jwt", "AT+JWT", "application/at+jwt"])
 def test_the_type_may_be_written_as_rfc_9068_allows(typ: str) -> None:
-    assert VERIFIER.verify(signed({"typ": typ})).user_id == 7
+    assert user(VERIFIER, signed({"typ": typ})).user_id == 7
 
 
 def tampered() -> str:
@@ -138,7 +159,7 @@ def test_a_token_of_a_time_to_come_is_refused_for_its_clock(claim: str) -> None:
     with pytest.raises(InvalidToken, match="the clock of who issued it is ahead of this one"):
         VERIFIER.verify(signed(**ahead))
     ahead[claim] -= timedelta(seconds=56)
-    assert VERIFIER.verify(signed(**ahead)).user_id == 7
+    assert user(VERIFIER, signed(**ahead)).user_id == 7
 
 
 def signed_as_written(**changes: Any) -> str:
@@ -184,6 +205,53 @@ def test_what_is_grave_wants_a_password_of_the_last_five_minutes(ago: int | None
     assert refused.value.headers["WWW-Authenticate"] == 'Bearer error="insufficient_user_authentication", max_age=300'
 
 
+def test_the_scopes_of_staff_are_told_and_a_player_has_none() -> None:
+    issuer = AccessTokenIssuer(RING, "issuer", "audience", timedelta(minutes=15))
+    scopes = frozenset({Scope.MODERATE, Scope.ADMIN})
+    token = issuer.issue(7, "Ada", SESSION, datetime.now(UTC), scopes=scopes)
+    assert VERIFIER.verify(token) == replace(ADA, scopes=scopes)
+    assert "scope" not in jwt.decode(issuer.issue(7, "Ada", SESSION, datetime.now(UTC)), options={"verify_signature": False})
+
+
+def test_a_key_speaks_for_itself_with_its_scopes() -> None:
+    now = datetime.now(UTC)
+    issuer = AccessTokenIssuer(RING, "issuer", "audience", timedelta(minutes=15))
+    scopes = frozenset({Scope.SCORES, Scope.BOARDS})
+    assert VERIFIER.verify(issuer.issue_to_key(CLIENT_ID, scopes, now, now + timedelta(minutes=10))) == KeyPrincipal(
+        CLIENT_ID, scopes
+    )
+
+
+def test_a_scope_that_is_not_known_permits_nothing() -> None:
+    assert VERIFIER.verify(signed(**key_claims(scope="scores:write  everything"))).scopes == {Scope.SCORES}
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"client_id": "key-bbcdefghijklmnopqrstuvwxyz"},
+        {"sub": "7"},
+        {"client_id": "7", "sub": "7"},
+        {"client_id": "key-1", "sub": "key-1"},
+        {"client_id": 7},
+        {"scope": None},
+        {"scope": ["scores:write"]},
+        {"client_id": None},
+    ],
+    ids=repr,
+)
+def test_a_token_of_a_key_that_was_not_issued_is_refused(changed: dict[str, Any]) -> None:
+    with pytest.raises(InvalidToken):
+        VERIFIER.verify(signed(**key_claims(**changed)))
+
+
+def test_neither_ended_users_nor_revoked_keys_are_let_through() -> None:
+    verifier = TokenVerifier(RING, "issuer", "audience", {7, CLIENT_ID})
+    for token, why in ((signed(), "account"), (signed(**key_claims()), "key")):
+        with pytest.raises(InvalidToken, match=why):
+            verifier.verify(token)
+
+
 def test_a_token_is_looked_at_once_and_again_when_it_has_expired(monkeypatch: pytest.MonkeyPatch) -> None:
     keys = {"k1": KEY}
     verifier = TokenVerifier(KeyRing(keys), "issuer", "audience")
@@ -210,7 +278,7 @@ def test_no_more_tokens_are_remembered_than_the_bound(monkeypatch: pytest.Monkey
     remembered = []
     for token in tokens:
         with suppress(InvalidToken):
-            remembered.append(verifier.verify(token).user_id)
+            remembered.append(user(verifier, token).user_id)
     assert remembered == [7, 8, 9]
 
 
@@ -225,8 +293,8 @@ def test_two_keys_can_be_live_and_the_first_signs() -> None:
     ring = KeyRing.parse(f"new:{encoded(OTHER_KEY)}, k1:{encoded(KEY)}")
     assert ring.signing_kid == "new"
     verifier = TokenVerifier(ring, "issuer", "audience")
-    assert verifier.verify(signed()).user_id == 7
-    assert verifier.verify(signed({"kid": "new"}, OTHER_KEY)).user_id == 7
+    assert user(verifier, signed()).user_id == 7
+    assert user(verifier, signed({"kid": "new"}, OTHER_KEY)).user_id == 7
     with pytest.raises(InvalidToken):
         verifier.verify(signed({"kid": "new"}, KEY))
 

@@ -3,7 +3,6 @@
 from fastapi import Request, Response
 
 from services.auth.errors import (
-    CrossSiteRequest,
     NotForGuests,
     PasswordQueueFull,
     TooManyEvents,
@@ -14,6 +13,7 @@ from services.auth.errors import (
 )
 from services.auth.http.cookies import clear_device_cookie, clear_refresh_cookie, set_device_cookie
 from services.auth.http.dependencies import (
+    SIGNED_IN,
     Caller,
     Confirming,
     DeletionRequest,
@@ -37,7 +37,6 @@ from services.common.http.problems import (
     InvalidRequest,
     Problem,
     ServiceUnavailable,
-    Unauthenticated,
     UnsupportedMediaType,
     documented,
 )
@@ -47,10 +46,10 @@ router = new_router("account")
 
 # What a route may answer that reads a body, and one that asks for the password.
 _BODY: tuple[type[Problem], ...] = (BodyTooLarge, UnsupportedMediaType, InvalidRequest)
-_PASSWORD: tuple[type[Problem], ...] = (CrossSiteRequest, WrongPassword, TooManyFailures, PasswordQueueFull)
+_PASSWORD: tuple[type[Problem], ...] = (WrongPassword, TooManyFailures, PasswordQueueFull)
 
 
-@router.get("/me", summary="Who I am", response_model=Account, responses=documented(Unauthenticated, ServiceUnavailable))
+@router.get("/me", summary="Who I am", response_model=Account, responses=documented(*SIGNED_IN, ServiceUnavailable))
 async def me(caller: Caller, callers: KnownCallers) -> Response:
     return Response(await callers.account(caller), media_type=JSON, headers={"Cache-Control": "no-store"})
 
@@ -62,7 +61,7 @@ async def me(caller: Caller, callers: KnownCallers) -> Response:
     "`auth_time` is not older than 5 minutes, and answers 401 `insufficient_user_authentication` else (RFC 9470). A guest, who "
     "has no password, sends `{}`. Wrong passwords are counted by session, together with those of the other routes that ask for "
     "the password again.",
-    responses=documented(Unauthenticated, *_PASSWORD, TooManyEvents, *_BODY, ServiceUnavailable),
+    responses=documented(*SIGNED_IN, *_PASSWORD, TooManyEvents, *_BODY, ServiceUnavailable),
     openapi_extra=body_schema({JSON: Confirmation}),
 )
 async def confirm(caller: Caller, confirmation: Confirming, account: OwnAccount, sender: Sender) -> AccessToken:
@@ -76,7 +75,7 @@ async def confirm(caller: Caller, confirmation: Confirming, account: OwnAccount,
     summary="Change my password",
     description="Ends every other session. The leaderboard service does not ask whether a session goes on: access tokens of "
     "those are good there until they expire, 15 minutes by default.",
-    responses=documented(Unauthenticated, *_PASSWORD, NotForGuests, TooManyEvents, *_BODY, ServiceUnavailable),
+    responses=documented(*SIGNED_IN, *_PASSWORD, NotForGuests, TooManyEvents, *_BODY, ServiceUnavailable),
     openapi_extra=body_schema({JSON: NewPassword}),
 )
 async def change_password(
@@ -93,7 +92,7 @@ async def change_password(
     "board shows it within a second. The old name is kept for 30 days: its owner "
     "may take it back, and nobody else may have it. Of names that were given up ten are kept; then this one stays until the "
     "oldest is free.",
-    responses=documented(Unauthenticated, UsernameTaken, TooManyNames, TooManyEvents, *_BODY, ServiceUnavailable),
+    responses=documented(*SIGNED_IN, UsernameTaken, TooManyNames, TooManyEvents, *_BODY, ServiceUnavailable),
     openapi_extra=body_schema({JSON: NewUsername}),
 )
 async def change_username(caller: Caller, change: UsernameChange, account: OwnAccount, sender: Sender) -> AccessToken:
@@ -109,7 +108,7 @@ async def change_username(caller: Caller, change: UsernameChange, account: OwnAc
     "guest, who has no password, sends `{}`. Within a second the leaderboard erases what it keeps, and refuses the access "
     "tokens that are left. Kept is that there was an account of this number, and in the audit log what happened to it, "
     "without its name.",
-    responses=documented(Unauthenticated, *_PASSWORD, *_BODY, ServiceUnavailable),
+    responses=documented(*SIGNED_IN, *_PASSWORD, *_BODY, ServiceUnavailable),
     openapi_extra=body_schema({JSON: Deletion}),
 )
 async def delete_account(

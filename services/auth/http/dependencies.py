@@ -34,12 +34,18 @@ from services.auth.http.schemas import (
 from services.auth.sessions.callers import Callers
 from services.auth.sessions.families import Kind
 from services.auth.signing import AuthService
+from services.common.http import problems
 from services.common.http.authentication import authenticated
-from services.common.http.problems import UnsupportedMediaType, documented
+from services.common.http.problems import Problem, UnsupportedMediaType, documented
 from services.common.http.requests import JSON, content_type, invalid, json_body, read_json, require_plain
 from services.common.tokens import Principal
 
 FORM = "application/x-www-form-urlencoded"
+
+SIGNED_IN: tuple[type[Problem], ...] = (CrossSiteRequest, *problems.SIGNED_IN)
+"""What a route may answer that is for users."""
+SCOPED: tuple[type[Problem], ...] = (CrossSiteRequest, *problems.SCOPED)
+"""What a route may answer that wants a scope."""
 
 
 # Async, like all of these: FastAPI runs what is not in a thread, which costs more than most requests.

@@ -1,9 +1,9 @@
 """HTTP of a user's sessions, which a person knows as devices."""
 
 from services.auth.errors import TooManyEvents
-from services.auth.http.dependencies import Caller, Sender, SessionId, Sessions, new_router
+from services.auth.http.dependencies import SIGNED_IN, Caller, Sender, SessionId, Sessions, new_router
 from services.auth.http.schemas import OwnSessions, Session
-from services.common.http.problems import InvalidRequest, NotFound, ServiceUnavailable, Unauthenticated, documented
+from services.common.http.problems import InvalidRequest, NotFound, ServiceUnavailable, documented
 
 _ENDED = (
     "An ended session's refresh token is refused from then on, and its access token by this service. The leaderboard service "
@@ -17,7 +17,7 @@ router = new_router("sessions")
     "/sessions",
     summary="Where I am signed in",
     description="One session for each login that has not ended, newest use first.",
-    responses=documented(Unauthenticated, ServiceUnavailable),
+    responses=documented(*SIGNED_IN, ServiceUnavailable),
 )
 async def list_sessions(caller: Caller, sessions: Sessions) -> OwnSessions:
     found = await sessions.list_own(caller)
@@ -29,7 +29,7 @@ async def list_sessions(caller: Caller, sessions: Sessions) -> OwnSessions:
     status_code=204,
     summary="Sign out everywhere else",
     description=f"Ends every session but this one. {_ENDED}",
-    responses=documented(Unauthenticated, TooManyEvents, ServiceUnavailable),
+    responses=documented(*SIGNED_IN, TooManyEvents, ServiceUnavailable),
 )
 async def end_other_sessions(caller: Caller, sender: Sender, sessions: Sessions) -> None:
     await sessions.end_others(caller, sender)
@@ -40,7 +40,7 @@ async def end_other_sessions(caller: Caller, sender: Sender, sessions: Sessions)
     status_code=204,
     summary="Sign out one session",
     description=f"Ends one of the caller's sessions. {_ENDED}",
-    responses=documented(Unauthenticated, NotFound, InvalidRequest, TooManyEvents, ServiceUnavailable),
+    responses=documented(*SIGNED_IN, NotFound, InvalidRequest, TooManyEvents, ServiceUnavailable),
 )
 async def end_session(session_id: SessionId, caller: Caller, sender: Sender, sessions: Sessions) -> None:
     await sessions.end(caller, session_id, sender)

@@ -11,9 +11,9 @@ from services.auth.audit.clients import Client
 from services.auth.audit.events import AuditRecord
 from services.auth.errors import ExportUnderWay, TooManyEvents
 from services.auth.exports import AccountData, AccountExports
-from services.auth.http.dependencies import Caller, Exports, Sender, new_router
+from services.auth.http.dependencies import SIGNED_IN, Caller, Exports, Sender, new_router
 from services.auth.http.schemas import Account, AccountExport, KeptUsername, Session
-from services.common.http.problems import ServiceUnavailable, Unauthenticated, documented
+from services.common.http.problems import ServiceUnavailable, documented
 from services.common.http.streams import JSONStream
 from services.common.tokens import Principal
 
@@ -27,7 +27,7 @@ router = new_router("account")
     "again. One export at a time, and 60 a minute. The leaderboard's part is at `/api/leaderboard/me/export`.",
     response_model=AccountExport,
     responses={
-        **documented(Unauthenticated, ExportUnderWay, TooManyEvents, ServiceUnavailable),
+        **documented(*SIGNED_IN, ExportUnderWay, TooManyEvents, ServiceUnavailable),
         200: {"headers": {"Content-Disposition": {"description": "a file to keep", "schema": {"type": "string"}}}},
     },
 )

@@ -4,6 +4,7 @@ from fastapi import Request, Response
 
 from services.auth.errors import NotAGuest, PasswordQueueFull, UsernameTaken
 from services.auth.http.dependencies import (
+    SIGNED_IN,
     Caller,
     ChosenCredentials,
     Guests,
@@ -18,7 +19,6 @@ from services.common.http.problems import (
     BodyTooLarge,
     InvalidRequest,
     ServiceUnavailable,
-    Unauthenticated,
     UnsupportedMediaType,
     documented,
 )
@@ -53,7 +53,7 @@ async def play_as_guest(asked: GuestsSession, guests: Guests, sender: Sender, re
     "takes the place of the guest's, whose tokens this service refuses from then on.",
     response_model_exclude_none=True,
     responses=documented(
-        Unauthenticated,
+        *SIGNED_IN,
         NotAGuest,
         UsernameTaken,
         BodyTooLarge,

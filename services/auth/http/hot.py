@@ -42,6 +42,7 @@ def _caller(scope: Scope) -> Principal | None:
         return None
     verifier: TokenVerifier = scope["app"].state.verifier
     try:
-        return verifier.verify(token.decode("latin-1"))
+        caller = verifier.verify(token.decode("latin-1"))
     except InvalidToken:
         return None
+    return caller if isinstance(caller, Principal) else None

@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import secrets
 import uuid
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -12,7 +13,7 @@ import jwt
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from services.common.tokens import ALGORITHM, TOKEN_TYPE, KeyRing
+from services.common.tokens import ALGORITHM, TOKEN_TYPE, KeyRing, Scope
 
 _REFRESH_BYTES = 32
 _PURPOSE = b"leaderboard auth: successors of refresh tokens"
@@ -29,29 +30,40 @@ class AccessTokenIssuer:
         self.lifetime = lifetime
 
     def issue(
-        self, user_id: int, username: str, session_id: uuid.UUID, now: datetime, auth_time: datetime | None = None
+        self,
+        user_id: int,
+        username: str,
+        session_id: uuid.UUID,
+        now: datetime,
+        auth_time: datetime | None = None,
+        scopes: Collection[Scope] = (),
     ) -> str:
         """An access token that speaks for the user, in this session, from ``now`` until the lifetime is over.
 
         The auth service looks at the session each time. Others never ask: to them the token is good until it expires, also
         when the session has ended.
 
-        ``auth_time``: when the session's password was given last, where there is one.
+        ``auth_time``: when the session's password was given last, where there is one. ``scopes``: those of staff.
         """
-        claims: dict[str, Any] = {
-            "iss": self._issuer,
-            "aud": self._audience,
-            "sub": str(user_id),
-            "name": username,
-            "sid": str(session_id),
-            "iat": now,
-            "nbf": now,
-            "exp": now + self.lifetime,
-            "jti": uuid.uuid4().hex,
-        }
+        claims: dict[str, Any] = {"sub": str(user_id), "name": username, "sid": str(session_id)}
         if auth_time is not None:
             claims["auth_time"] = int(auth_time.timestamp())
+        if scopes:
+            claims["scope"] = _written(scopes)
+        return self._sign(claims, now, now + self.lifetime)
+
+    def issue_to_key(self, client_id: str, scopes: Collection[Scope], now: datetime, expires_at: datetime) -> str:
+        """An access token that speaks for a key (RFC 9068, section 2.2), from ``now`` until ``expires_at``."""
+        return self._sign({"sub": client_id, "client_id": client_id, "scope": _written(scopes)}, now, expires_at)
+
+    def _sign(self, claims: dict[str, Any], now: datetime, expires_at: datetime) -> str:
+        claims |= {"iss": self._issuer, "aud": self._audience, "iat": now, "nbf": now, "exp": expires_at}
+        claims["jti"] = uuid.uuid4().hex
         return jwt.encode(claims, self._key, ALGORITHM, headers={"kid": self._kid, "typ": TOKEN_TYPE})
+
+
+def _written(scopes: Collection[Scope]) -> str:
+    return " ".join(sorted(scopes))
 
 
 def new_refresh_token() -> str:

@@ -1,26 +1,47 @@
 """Reading the caller's access token from a request. RFC 6750."""
 
 from fastapi import Request
-from fastapi.security import OAuth2PasswordBearer
+from fastapi.openapi.models import OAuthFlowClientCredentials, OAuthFlowPassword, OAuthFlows
+from fastapi.security import OAuth2, SecurityScopes
 
-from services.common.http.problems import RECENT_SECONDS, PasswordTooOld, Unauthenticated, invalid_token
-from services.common.tokens import InvalidToken, Principal, TokenVerifier
+from services.common.http.problems import (
+    RECENT_SECONDS,
+    InsufficientScope,
+    NotForKeys,
+    PasswordTooOld,
+    Unauthenticated,
+    invalid_token,
+)
+from services.common.tokens import Caller, InvalidToken, Principal, Scope, TokenVerifier
 
 # Where Swagger's Authorize asks for a token, for either service: the gateway serves both from one origin.
 TOKEN_URL = "/auth/token"  # noqa: S105 - a path, not a secret
+_SCOPES = {
+    Scope.ADMIN: "roles of staff, and keys",
+    Scope.BOARDS: "boards, and their periods that are written down",
+    Scope.MODERATE: "what others played, and who may play",
+    Scope.PLAYERS: "the players of a studio's own accounts",
+    Scope.SCORES: "sessions of any player",
+}
+_KEY_SCOPES = {scope.value: meaning for scope, meaning in _SCOPES.items() if scope is not Scope.ADMIN}
 
 
-class Authenticated(OAuth2PasswordBearer):
-    """Dependency: the principal of the request's one bearer token. Raises Unauthenticated.
+class _AccessToken(OAuth2):
+    """The request's one bearer token, as the API documents describe it.
 
     ``app.state.verifier`` holds the TokenVerifier. Nothing but the Authorization header is looked at: RFC 9700,
     section 4.3.2 forbids tokens in the query.
     """
 
     def __init__(self) -> None:
-        super().__init__(tokenUrl=TOKEN_URL, scheme_name="AccessToken", auto_error=False)
+        flows = OAuthFlows(
+            password=OAuthFlowPassword(tokenUrl=TOKEN_URL),
+            clientCredentials=OAuthFlowClientCredentials(tokenUrl=TOKEN_URL, scopes=_KEY_SCOPES),
+        )
+        super().__init__(flows=flows, scheme_name="AccessToken", auto_error=False)
 
-    async def __call__(self, request: Request) -> Principal:  # type: ignore[override]  # a principal, not the bare token
+    @staticmethod
+    def _verify(request: Request) -> Caller:
         headers = request.headers.getlist("authorization")
         if not headers:
             raise Unauthenticated("Send an access token: `Authorization: Bearer …`.")
@@ -34,7 +55,31 @@ class Authenticated(OAuth2PasswordBearer):
             raise invalid_token(str(error)) from None
 
 
+class Authenticated(_AccessToken):
+    """Dependency: the user that the token speaks for. Raises Unauthenticated and NotForKeys."""
+
+    async def __call__(self, request: Request) -> Principal:  # type: ignore[override]  # a principal, not the bare token
+        caller = self._verify(request)
+        if not isinstance(caller, Principal):
+            raise NotForKeys("Send a player's access token: this one is a key's.")
+        return caller
+
+
+class Authorized(_AccessToken):
+    """Dependency: whoever the token speaks for, a user or a key, if it has the scopes that the route names with
+    `Security(authorized, scopes=[…])`. Raises Unauthenticated and InsufficientScope.
+    """
+
+    async def __call__(self, request: Request, needed: SecurityScopes) -> Caller:  # type: ignore[override]  # as above
+        caller = self._verify(request)
+        missing = [scope for scope in needed.scopes if scope not in caller.scopes]
+        if missing:
+            raise InsufficientScope(f"The access token lacks the scope {' '.join(missing)}.", scope=needed.scope_str)
+        return caller
+
+
 authenticated = Authenticated()
+authorized = Authorized()
 
 
 def require_recent_password(principal: Principal, now: float) -> None:

@@ -126,6 +126,31 @@ class PasswordTooOld(Problem):
         super().__init__(detail, headers={"WWW-Authenticate": challenge})
 
 
+class NotForKeys(Problem):
+    """The access token is a key's, and what is asked for is a player's own affair."""
+
+    status = 403
+    type = "urn:problem:not-for-keys"
+    title = "This is for players, not for keys"
+
+
+class InsufficientScope(Problem):
+    """The access token is good, but not for this. RFC 6750, section 3.1."""
+
+    status = 403
+    type = "urn:problem:insufficient-scope"
+    title = "The access token lacks a scope"
+
+    def __init__(self, detail: str | None = None, *, scope: str = "") -> None:
+        super().__init__(detail, headers={"WWW-Authenticate": f'Bearer error="insufficient_scope", scope="{scope}"'})
+
+
+SIGNED_IN: tuple[type[Problem], ...] = (Unauthenticated, NotForKeys)
+"""What a route may answer that is for players."""
+SCOPED: tuple[type[Problem], ...] = (Unauthenticated, InsufficientScope)
+"""What a route may answer that wants a scope."""
+
+
 class UnsupportedMediaType(Problem):
     status = 415
     type = "urn:problem:unsupported-media-type"
@@ -163,11 +188,15 @@ def documented(*problems: type[Problem]) -> dict[int | str, dict[str, Any]]:
                     "examples": {problem.type.rpartition(":")[2]: {"value": _example(problem)} for problem in group},
                 }
             },
-            **({"headers": {"WWW-Authenticate": {"schema": {"type": "string"}}}} if status == 401 else {}),
+            **({"headers": {"WWW-Authenticate": {"schema": {"type": "string"}}}} if _challenges(status, group) else {}),
             **({"headers": {"Retry-After": {"schema": {"type": "integer"}}}} if status in {429, 503} else {}),
         }
         for status, group in by_status.items()
     }
+
+
+def _challenges(status: int | str, group: Sequence[type[Problem]]) -> bool:
+    return status == 401 or InsufficientScope in group
 
 
 def _example(problem: type[Problem]) -> dict[str, Any]:

@@ -243,9 +243,10 @@ def _submitter(scope: Scope) -> tuple[Principal, str | None] | None:
         return None
     verifier: TokenVerifier = scope["app"].state.verifier
     try:
-        return verifier.verify(token.decode("latin-1")), key
+        caller = verifier.verify(token.decode("latin-1"))
     except InvalidToken:
         return None
+    return (caller, key) if isinstance(caller, Principal) else None
 
 
 def _reads(scope: Scope) -> Reads:

@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter, Response
 
-from services.common.http.problems import InvalidRequest, PasswordTooOld, ServiceUnavailable, Unauthenticated, documented
+from services.common.http.problems import SIGNED_IN, InvalidRequest, PasswordTooOld, ServiceUnavailable, documented
 from services.common.http.streams import JSONStream
 from services.leaderboard.http.dependencies import (
     PREFIX,
@@ -29,7 +29,7 @@ router = APIRouter(prefix=PREFIX, tags=["leaderboard"])
     "/sessions/me",
     summary="My game sessions, newest first",
     response_model=OwnSessions,
-    responses=documented(Unauthenticated, InvalidRequest, ServiceUnavailable),
+    responses=documented(*SIGNED_IN, InvalidRequest, ServiceUnavailable),
 )
 async def own_sessions(caller: Caller, reads: Reading, limit: Sessions = 20, cursor: Cursor = None) -> Response:
     page = await reads.own_sessions(caller, limit, cursor)
@@ -43,7 +43,7 @@ async def own_sessions(caller: Caller, reads: Reading, limit: Sessions = 20, cur
     description="After a rename the board shows the new name by itself, within a second. This shows it at once, whatever name "
     "the access token carries. Whoever is not on the board is not put there.",
     response_model=OwnRank,
-    responses=documented(Unauthenticated, ServiceUnavailable),
+    responses=documented(*SIGNED_IN, ServiceUnavailable),
 )
 async def rename(caller: Caller, writes: Writing) -> Response:
     return rendered(await writes.rename(caller))
@@ -59,7 +59,7 @@ async def rename(caller: Caller, writes: Writing) -> Response:
     "of the caller, that there was a standing. The access token must say that the password was given in the last 5 minutes "
     "(`auth_time`, RFC 9470); `POST /auth/confirm` gives such a token.",
     response_class=Response,
-    responses=documented(Unauthenticated, PasswordTooOld, ServiceUnavailable),
+    responses=documented(*SIGNED_IN, PasswordTooOld, ServiceUnavailable),
 )
 async def remove(caller: RecentCaller, writes: Writing) -> Response:
     await writes.remove(caller)
@@ -73,7 +73,7 @@ async def remove(caller: RecentCaller, writes: Writing) -> Response:
     "again.",
     response_model=Export,
     responses={
-        **documented(Unauthenticated, ServiceUnavailable),
+        **documented(*SIGNED_IN, ServiceUnavailable),
         200: {
             "headers": {
                 "Content-Disposition": {"description": "a file's name to save it under", "schema": {"type": "string"}},

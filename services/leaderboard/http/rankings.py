@@ -4,7 +4,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from services.common.http.problems import InvalidRequest, Problem, ServiceUnavailable, Unauthenticated, documented
+from services.common.http.problems import SIGNED_IN, InvalidRequest, Problem, ServiceUnavailable, documented
 from services.common.http.requests import JSON
 from services.leaderboard.errors import BoardNotFound, PeriodExpired, PeriodNotFound, PlayerNotFound, WindowNotFound
 from services.leaderboard.http.dependencies import (
@@ -88,7 +88,7 @@ def names_page(if_none_match: list[str], etag: str) -> bool:
     "/rank/me",
     summary="My rank on the board main",
     response_model=OwnRank,
-    responses=documented(Unauthenticated, *_PLACE),
+    responses=documented(*SIGNED_IN, *_PLACE),
 )
 async def own_rank(caller: Caller, reads: Reading, place: MainPlace) -> Response:
     return rendered(await reads.own_rank(place, caller))
@@ -110,7 +110,7 @@ async def rank(user_id: UserId, reads: Reading, place: MainPlace) -> Response:
     "/around/me",
     summary="Me among those who stand next to me on the board main",
     response_model=PlayersAround,
-    responses=documented(Unauthenticated, PlayerNotFound, *_PLACE),
+    responses=documented(*SIGNED_IN, PlayerNotFound, *_PLACE),
 )
 async def around_me(caller: Caller, reads: Reading, place: MainPlace, radius: Radius = DEFAULT_RADIUS) -> Response:
     return await around(caller.user_id, reads, place, radius)
@@ -163,7 +163,7 @@ async def board_top(
     "/rank/me",
     summary="My rank on a board",
     response_model=OwnBoardRank,
-    responses=documented(Unauthenticated, BoardNotFound, *_PLACE),
+    responses=documented(*SIGNED_IN, BoardNotFound, *_PLACE),
 )
 async def own_board_rank(caller: Caller, reads: BoardReading, asked: AskedPlace) -> Response:
     return rendered(await reads.own_rank(asked, caller))
@@ -183,7 +183,7 @@ async def board_rank(user_id: UserId, reads: BoardReading, asked: AskedPlace) ->
     "/around/me",
     summary="Me among those who stand next to me on a board",
     response_model=BoardAround,
-    responses=documented(Unauthenticated, BoardNotFound, PlayerNotFound, *_PLACE),
+    responses=documented(*SIGNED_IN, BoardNotFound, PlayerNotFound, *_PLACE),
 )
 async def board_around_me(caller: Caller, reads: BoardReading, asked: AskedPlace, radius: Radius = DEFAULT_RADIUS) -> Response:
     return rendered(await reads.around(asked, caller.user_id, radius))

@@ -3,10 +3,10 @@
 from fastapi import APIRouter, Response
 
 from services.common.http.problems import (
+    SIGNED_IN,
     BodyTooLarge,
     InvalidRequest,
     ServiceUnavailable,
-    Unauthenticated,
     UnsupportedMediaType,
     documented,
 )
@@ -44,7 +44,7 @@ router = APIRouter(prefix=PREFIX, tags=["leaderboard"])
     response_model=SubmittedSession,
     responses={
         **documented(
-            Unauthenticated,
+            *SIGNED_IN,
             InvalidKey,
             TotalTooLarge,
             SessionErased,
