@@ -52,6 +52,8 @@ _EMPTIED = (
     "outbox",
     "erasures",
     "erased_keys",
+    "foldings",
+    "moderation_log",
     "periods",
 )
 # What a new database has of boards: tests make others beside it.

@@ -9,6 +9,20 @@ class PlayerNotFound(Problem):
     title = "No such player on this board"
 
 
+class SessionNotFound(Problem):
+    status = 404
+    type = "urn:problem:session-not-found"
+    title = "There is no such game session"
+
+
+class PlayerBanned(Problem):
+    """The player is banned, and this system says so: nothing was stored."""
+
+    status = 403
+    type = "urn:problem:player-banned"
+    title = "The player is banned"
+
+
 class BoardNotFound(Problem):
     status = 404
     type = "urn:problem:board-not-found"

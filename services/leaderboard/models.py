@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import JSON, Boolean, Index, String, text
-from sqlalchemy.dialects.mysql import BIGINT, BINARY, DATETIME, INTEGER, VARBINARY
+from sqlalchemy.dialects.mysql import BIGINT, BINARY, DATETIME, INTEGER, TINYINT, VARBINARY
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from services.common.mysql.database import TABLE_OPTIONS, UnsignedBigInt, UTCDateTime
@@ -113,7 +113,8 @@ class BoardsVersion(LeaderboardBase):
 class Player(LeaderboardBase):
     """A user who has played, by the name that their token carried last.
 
-    The row is the lock of all of the player's standings and sessions: whoever changes any takes it first.
+    The row is the lock of all of the player's standings and sessions: whoever changes any takes it first. Of one who is banned
+    and of whom nothing is kept, a row is: without a name.
     """
 
     __tablename__ = "players"
@@ -121,6 +122,7 @@ class Player(LeaderboardBase):
 
     user_id: Mapped[int] = mapped_column(UnsignedBigInt, primary_key=True, autoincrement=False)
     username: Mapped[str] = mapped_column(String(32))
+    banned_at: Mapped[datetime | None] = mapped_column(UTCDateTime, comment="counted nowhere since; NULL: not banned")
 
 
 class GameSession(LeaderboardBase):
@@ -150,6 +152,9 @@ class GameSession(LeaderboardBase):
     )
     metrics: Mapped[Any | None] = mapped_column(JSON(none_as_null=True), comment="values beside the score, by metric")
     tags: Mapped[Any | None] = mapped_column(JSON(none_as_null=True), comment="what it is tagged with")
+    state: Mapped[int] = mapped_column(
+        TINYINT(unsigned=True), server_default=text("0"), comment="0: it counts in its places; 1: it was voided"
+    )
 
 
 class SessionExtra(LeaderboardBase):
@@ -231,3 +236,42 @@ class ErasedKey(LeaderboardBase):
 
     digest: Mapped[bytes] = mapped_column(BINARY(32), primary_key=True, comment="SHA-256 of the player and the submission key")
     forget_at: Mapped[datetime] = mapped_column(UTCDateTime)
+
+
+class Folding(LeaderboardBase):
+    """A player whose standings are being folded anew: too many for one transaction. Whoever can goes on with it."""
+
+    __tablename__ = "foldings"
+    __table_args__ = (TABLE_OPTIONS,)
+
+    user_id: Mapped[int] = mapped_column(UnsignedBigInt, primary_key=True, autoincrement=False)
+    begun_at: Mapped[datetime] = mapped_column(UTCDateTime, server_default=text("CURRENT_TIMESTAMP(6)"))
+
+
+class ModerationEntry(LeaderboardBase):
+    """Something that one of staff, or a key, has done about a player. The service may add to the log and nothing else.
+
+    There is no foreign key: what was done outlives whom it was about.
+    """
+
+    __tablename__ = "moderation_log"
+    __table_args__ = (
+        Index("ix_moderation_log_user_id_id", "user_id", "id"),
+        {
+            **TABLE_OPTIONS,
+            "info": {
+                "grant": "SELECT, INSERT (act, user_id, session_id, by_user_id, by_client_id, reason, was, became)",
+            },
+        },
+    )
+
+    id: Mapped[int] = mapped_column(UnsignedBigInt, primary_key=True, autoincrement=True)
+    act: Mapped[str] = mapped_column(String(32))
+    user_id: Mapped[int] = mapped_column(UnsignedBigInt, comment="the player whom it was about")
+    session_id: Mapped[int | None] = mapped_column(UnsignedBigInt, comment="the session that it was about; NULL: the player")
+    by_user_id: Mapped[int | None] = mapped_column(UnsignedBigInt, comment="who did it; NULL: a key")
+    by_client_id: Mapped[str | None] = mapped_column(String(40), comment="the key that did it; NULL: one of staff")
+    reason: Mapped[str | None] = mapped_column(String(500))
+    was: Mapped[Any] = mapped_column(JSON, comment="what it found")
+    became: Mapped[Any] = mapped_column(JSON, comment="what it made of that")
+    done_at: Mapped[datetime] = mapped_column(UTCDateTime, server_default=text("CURRENT_TIMESTAMP(6)"))

@@ -1,5 +1,7 @@
 """The leaderboard service's settings."""
 
+from typing import Literal
+
 from pydantic import Field, SecretStr
 
 from services.common.settings import Seconds, ServiceSettings
@@ -25,6 +27,11 @@ class LeaderboardSettings(ServiceSettings):
     )
     submissions_burst: int = Field(
         100, ge=1, le=1_000_000, description="sessions of one player that a process stores at once before that limit holds"
+    )
+    banned_submissions: Literal["hold", "refuse"] = Field(
+        "hold",
+        description="what becomes of what banned players submit: hold stores it, to be counted when they are unbanned; refuse "
+        "answers 403",
     )
 
     redis_url: str = Field(

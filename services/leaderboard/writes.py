@@ -41,8 +41,8 @@ class Writes:
         """Store a session and count it; what the player sent before with the same ``key`` is the same session.
 
         Gives the answer as JSON (`SubmittedSession`), and whether the session was stored before. Raises InvalidRequest when a
-        board does not take it, Unauthenticated when the player's account has ended, TooManySubmissions, TotalTooLarge,
-        KeyReused, SessionErased, QueueFull and ServiceUnavailable.
+        board does not take it, Unauthenticated when the player's account has ended, PlayerBanned, TooManySubmissions,
+        TotalTooLarge, KeyReused, SessionErased, QueueFull and ServiceUnavailable.
         """
         time = self._clock()
         submission_key = submission_keys.make() if key is None else submission_keys.of_client(key)

@@ -59,7 +59,7 @@ async def test_every_row_that_is_read_or_locked_is_found_by_the_primary_key(
         # Placeholders only: else the driver sends each row alone.
         standings = [(1 + number % 50, 0, 1_000_000 + number, 5, 1, number, 1, -5) for number in range(others)]
         cursor.executemany("INSERT INTO standings VALUES (%s, %s, %s, %s, %s, %s, %s, %s)", standings)
-        cursor.executemany("INSERT INTO players VALUES (%s, %s)", [(row[2], "other") for row in standings])
+        cursor.executemany("INSERT INTO players (user_id, username) VALUES (%s, %s)", [(row[2], "other") for row in standings])
         cursor.executemany(
             "INSERT INTO account_changes (id, username, username_canonical) VALUES (%s, %s, %s)",
             [(row[2], "other", "other") for row in standings],

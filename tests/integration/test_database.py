@@ -48,6 +48,8 @@ TABLES = {
         "index_epoch",
         "erasures",
         "erased_keys",
+        "foldings",
+        "moderation_log",
     },
 }
 
@@ -222,6 +224,34 @@ def test_guests_go_down_as_accounts_that_nobody_signs_in_to_and_up_again(setting
         upgrade(settings)
         cursor.execute("SELECT id, password_hash, unreachable_since FROM users JOIN guests ON user_id = id")
         assert list(cursor.fetchall()) == [(8, None, None)]
+
+
+@pytest.mark.parametrize("cut_after", range(4))
+def test_what_moderation_needs_is_added_also_after_a_run_that_was_cut_short(
+    settings: MigrationSettings, cut_after: int
+) -> None:
+    """Sessions and players that are there count, and are not banned."""
+    upgrade(settings, "0016")
+    first = (
+        "ALTER TABLE game_sessions ADD COLUMN state TINYINT UNSIGNED NOT NULL DEFAULT 0",
+        "ALTER TABLE players ADD COLUMN banned_at DATETIME(6) NULL",
+        "CREATE TABLE foldings (user_id BIGINT UNSIGNED PRIMARY KEY)",
+    )
+    with migrating(settings) as connection, connection.cursor() as cursor:
+        cursor.execute("INSERT INTO players (user_id, username) VALUES (7, 'Ada')")
+        cursor.execute(
+            "INSERT INTO game_sessions (user_id, submission_key, group_id, score, submitted_at)"
+            " VALUES (7, 's:1', REPEAT('0', 16), 5, UTC_TIMESTAMP(6))"
+        )
+        for statement in first[:cut_after]:
+            cursor.execute(statement)
+        upgrade(settings)
+        cursor.execute("SELECT state, banned_at FROM game_sessions JOIN players ON players.user_id = game_sessions.user_id")
+        assert list(cursor.fetchall()) == [(0, None)]
+        cursor.execute("INSERT INTO foldings (user_id, begun_at) VALUES (7, UTC_TIMESTAMP(6))")
+        downgrade(settings, "0016")
+        cursor.execute("SELECT username FROM players")
+        assert list(cursor.fetchall()) == [("Ada",)]
 
 
 def test_notes_that_everything_changed_become_an_epoch_that_no_index_has(settings: MigrationSettings) -> None:

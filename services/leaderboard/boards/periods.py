@@ -59,6 +59,9 @@ _END_ALL = (
     "UPDATE periods FORCE INDEX (PRIMARY) SET closes_at = NOW(6) WHERE id IN ({ids}) AND state = 'open' AND closes_at > NOW(6)"
 )
 
+# More than the id is read, as in log/statements.py.
+_SHARE = "SELECT id, state FROM periods FORCE INDEX (PRIMARY) WHERE id IN ({ids}) ORDER BY id LOCK IN SHARE MODE"
+
 
 class Running(NamedTuple):
     """Of a window at a time: the period that it is in, and the last one that has ended. None where there is no row."""
@@ -76,6 +79,16 @@ async def list_expired(connection: AsyncConnection, period_ids: Collection[int])
     """Those of these periods whose standings are gone, or are going."""
     expired = select(_row.id).where(_row.id.in_(period_ids), _row.state == "expired")
     return set((await connection.scalars(expired)).all())
+
+
+async def share_kept(connection: AsyncConnection, period_ids: Collection[int]) -> dict[int, bool]:
+    """Those of these periods whose standings are kept, and whether sessions still count there: none of them is settled, or
+    expires, until the transaction ends.
+    """
+    if not period_ids:
+        return {}
+    rows = await connection.execute(text(_SHARE.format(ids=_listed(period_ids))))
+    return {period_id: state == "open" for period_id, state in rows if state != "expired"}
 
 
 async def find(connection: AsyncConnection, board_id: int, window_id: int, time: datetime) -> Period | None:
@@ -275,7 +288,7 @@ def _until(board_id: int, window_id: int, time: datetime) -> Select[Any]:
     return _of(board_id, window_id).where(_row.starts_at <= time).order_by(_row.starts_at.desc())
 
 
-def _listed(ids: Sequence[int]) -> str:
+def _listed(ids: Collection[int]) -> str:
     """In the order in which they are locked."""
     return ",".join(f"{period_id:d}" for period_id in sorted(ids))
 

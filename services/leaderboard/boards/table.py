@@ -12,7 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.leaderboard.boards.board import Board, Definition, Window, WindowDefinition
 from services.leaderboard.boards.document import parse_rule
 from services.leaderboard.rules.calendar import InvalidSchedule, Schedule, Unit
-from services.leaderboard.rules.ranking import Counting
+from services.leaderboard.rules.direction import Direction
+from services.leaderboard.rules.ranking import Aggregate, Counting
 
 log = structlog.get_logger(__name__)
 
@@ -28,6 +29,11 @@ _BOARDS = (
 _WINDOWS = (
     "SELECT w.board_id, w.id, w.name, w.kind, w.every, w.unit, w.zone, w.first, w.grace_seconds, w.keep, w.counts_from"
     " FROM boards b JOIN windows w ON w.board_id = b.id WHERE b.state <> %s AND {} ORDER BY w.board_id, w.position"
+)
+
+_SHARE = (
+    "SELECT id, metric, aggregate, direction, state FROM boards FORCE INDEX (PRIMARY) WHERE id IN ({ids})"
+    " ORDER BY id LOCK IN SHARE MODE"
 )
 
 
@@ -53,6 +59,19 @@ async def list_named(connection: AsyncConnection, names: Collection[str]) -> lis
 async def list_countings(connection: AsyncConnection) -> dict[int, tuple[str, Counting]]:
     """By which metric each board counts, and how."""
     return {board.board_id: (board.definition.metric, board.counting) for board in await list_boards(connection)}
+
+
+async def share_countings(connection: AsyncConnection, board_ids: Collection[int]) -> dict[int, tuple[str, Counting]]:
+    """The same of these boards, which stay what they are until the transaction ends. Of those that are gone, nothing."""
+    if not board_ids:
+        return {}
+    found = await connection.exec_driver_sql(_SHARE.format(ids=",".join([f"{each:d}" for each in sorted(board_ids)])))
+    rows: Sequence[Any] = found.all()
+    return {
+        board_id: (metric, Counting(Aggregate(aggregate), Direction(direction)))
+        for board_id, metric, aggregate, direction, state in rows
+        if state != DELETING
+    }
 
 
 async def list_deleting(connection: AsyncConnection, names: Collection[str]) -> set[str]:

@@ -56,7 +56,8 @@ _BOARD: Example = {
 BOARD: Example = {**_BOARD, "windows": [_WINDOW]}
 BOARD_NOW: Example = {**_BOARD, "windows": [_WINDOW | _CURRENT]}
 
-OWN_SESSION: Example = {"session_id": 41, "score": 1200, "submitted_at": "2026-02-03T12:00:00Z"}
+_SESSION: Example = {"session_id": 41, "score": 1200, "submitted_at": "2026-02-03T12:00:00Z"}
+OWN_SESSION: Example = {**_SESSION, "voided": False}
 SUBMITTED: Example = {
     "session_id": 41,
     **ADA,
@@ -67,7 +68,34 @@ SUBMITTED: Example = {
 EXPORT: Example = {
     "player": ADA,
     "standings": [{"board": "main", "period_id": 0, "total_score": 3600, "sessions": 3}],
-    "sessions": [{**OWN_SESSION, "idempotency_key": "round-3", "tags": {"track": "alps"}}],
+    "sessions": [{**_SESSION, "idempotency_key": "round-3", "tags": {"track": "alps"}}],
+}
+VOIDED_SESSION: Example = {
+    "session_id": 41,
+    **ADA,
+    "voided": True,
+    "standings": [{**_PLACE, "score": 900, "rank": 2, "total_players": 2}],
+}
+BANNED: Example = {**ADA, "banned_at": "2026-02-03T13:00:00Z"}
+BANNED_PLAYER: Example = {**BANNED, "standings": []}
+PLAYED: Example = {
+    **_SESSION,
+    "idempotency_key": "round-3",
+    "metrics": {"laps": 3},
+    "tags": {"track": "alps"},
+    **_EXTRA,
+    "places": [_PLACE],
+    "voided": True,
+}
+ENTRY: Example = {
+    "act": "session_voided",
+    "user_id": 7,
+    "session_id": 41,
+    "by": {"user_id": 1, "client_id": None},
+    "reason": "faster than the car can go",
+    "was": {"voided": False, "scores": [{"board_id": 3, "period_id": 17, "score": 1200}]},
+    "became": {"voided": True, "scores": [{"board_id": 3, "period_id": 17, "score": 900}]},
+    "done_at": "2026-02-03T13:00:00Z",
 }
 
 

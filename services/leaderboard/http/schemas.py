@@ -152,6 +152,7 @@ class OwnSession(BaseModel):
     session_id: int
     score: int
     submitted_at: datetime
+    voided: bool = Field(description="whether it was taken out of every ranking")
 
 
 class OwnSessions(BaseModel):
@@ -277,6 +278,7 @@ class KeptSession(BaseModel):
     metrics: dict[str, int] | None = Field(None, description="as submitted; left out where there are none, as are the others")
     tags: dict[str, str] | None = None
     extra: JsonValue = None
+    voided: bool | None = Field(None, description="true: it was taken out of every ranking; left out where it was not")
 
 
 class Export(BaseModel):

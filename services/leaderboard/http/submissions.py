@@ -11,7 +11,15 @@ from services.common.http.problems import (
     documented,
 )
 from services.common.http.requests import JSON, body_schema
-from services.leaderboard.errors import InvalidKey, KeyReused, QueueFull, SessionErased, TooManySubmissions, TotalTooLarge
+from services.leaderboard.errors import (
+    InvalidKey,
+    KeyReused,
+    PlayerBanned,
+    QueueFull,
+    SessionErased,
+    TooManySubmissions,
+    TotalTooLarge,
+)
 from services.leaderboard.http.dependencies import (
     IDEMPOTENCY_KEY,
     KEY_PATTERN,
@@ -45,6 +53,7 @@ router = APIRouter(prefix=PREFIX, tags=["leaderboard"])
     responses={
         **documented(
             *SIGNED_IN,
+            PlayerBanned,
             InvalidKey,
             TotalTooLarge,
             SessionErased,

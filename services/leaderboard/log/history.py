@@ -8,11 +8,11 @@ from typing import NamedTuple
 from sqlalchemy import and_, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.leaderboard.models import Erasure, GameSession
+from services.leaderboard.models import Erasure, GameSession, Player
 from services.leaderboard.rules import ranking
 from services.leaderboard.rules.names import SCORE
 from services.leaderboard.rules.places import MAIN, Place, unpack
-from services.leaderboard.rules.played import Played
+from services.leaderboard.rules.played import Played, SessionState
 from services.leaderboard.rules.ranking import Counting, Tally
 
 _Runs = dict[int, list[int]]
@@ -25,24 +25,62 @@ class LoggedSession(NamedTuple):
     session_id: int
     score: int
     submitted_at: datetime
+    voided: bool
+
+
+_Countings = Mapping[int, tuple[str, Counting]]
+"""By which metric, and how, boards count, by their ids."""
 
 
 async def fold_sessions(
-    connection: AsyncConnection, after: int, upto: int, boards: Mapping[int, tuple[str, Counting]]
+    connection: AsyncConnection, after: int, upto: int, boards: _Countings
 ) -> dict[Place, dict[int, Tally]]:
     """What the sessions of every player after one and up to another fold to, by place and player.
 
-    Sessions that are being erased are left out. ``boards``: by which metric, and how, boards count, by their ids. Of places of
-    others nothing is told: they are gone.
+    Left out are sessions that are voided or being erased, those of banned players, and places of other boards than these: they
+    are gone.
     """
     pending = select(Erasure.user_id, Erasure.upto_session_id).where(Erasure.user_id > after, Erasure.user_id <= upto)
-    erased: dict[int, int] = {row.user_id: row.upto_session_id for row in await connection.execute(pending)}
+    counts_after: dict[int, int] = {row.user_id: row.upto_session_id for row in await connection.execute(pending)}
+    banned = select(Player.user_id).where(Player.user_id > after, Player.user_id <= upto, Player.banned_at.is_not(None))
+    counts_after |= dict.fromkeys(await connection.scalars(banned), _LAST_ID)
+    return await _fold_scanned(_scan(connection, (after, _LAST_ID), upto), counts_after, boards)
+
+
+async def find_start(connection: AsyncConnection, user_id: int) -> int | None:
+    """After which session those of a player count: after none, but for one whose sessions are being erased. None: banned."""
+    banned = select(Player.banned_at.is_not(None)).where(Player.user_id == user_id).scalar_subquery()
+    erased = select(Erasure.upto_session_id).where(Erasure.user_id == user_id).scalar_subquery()
+    is_banned, upto = (await connection.execute(select(banned, erased))).one()
+    return None if is_banned else upto or 0
+
+
+async def list_places(connection: AsyncConnection, user_id: int, after: int) -> set[Place]:
+    """The places that a player's sessions after one name."""
+    session = GameSession
+    packed = select(session.places).distinct().where(session.user_id == user_id, session.id > after)
+    return {at for (each,) in await connection.execute(packed) for at in ([MAIN] if each is None else unpack(each))}
+
+
+async def fold_player(connection: AsyncConnection, user_id: int, after: int, boards: _Countings) -> dict[Place, Tally]:
+    """What a player's sessions after one fold to, by place. They are locked, so it is of one moment."""
+    folded = await _fold_scanned(_scan(connection, (user_id, after), user_id), {}, boards)
+    return {at: by_player[user_id] for at, by_player in folded.items()}
+
+
+_Scanned = AsyncGenerator[list[tuple[int, int, int, str, str]], None]
+"""Player, id, score, places and metrics of sessions, by player and id: so many at once."""
+
+
+async def _fold_scanned(
+    scanned: _Scanned, counts_after: Mapping[int, int], boards: _Countings
+) -> dict[Place, dict[int, Tally]]:
     runs: dict[Place, _Runs] = {}
     # Few places are written in many sessions. With each its metric, None for the score.
     counted: dict[str, list[tuple[str | None, _Runs]]] = {}
-    async for sessions in _scan(connection, after, upto):
+    async for sessions in scanned:
         for user_id, session_id, score, places, metrics in sessions:
-            if session_id <= erased.get(user_id, 0):
+            if session_id <= counts_after.get(user_id, 0):
                 continue
             if places not in counted:
                 ours = [at for at in (unpack(bytes.fromhex(places)) if places != "-" else [MAIN]) if at.board_id in boards]
@@ -82,18 +120,17 @@ async def list_stored(connection: AsyncConnection, identities: Collection[tuple[
 
 async def list_own_sessions(connection: AsyncConnection, user_id: int, before: int | None, limit: int) -> list[LoggedSession]:
     """A player's sessions, newest first, from before a session on."""
-    statement = select(GameSession.id, GameSession.score, GameSession.submitted_at).where(GameSession.user_id == user_id)
+    session, voided = GameSession, GameSession.state == SessionState.VOIDED
+    statement = select(session.id, session.score, session.submitted_at, voided).where(session.user_id == user_id)
     if before is not None:
-        statement = statement.where(GameSession.id < before)
-    rows = await connection.execute(statement.order_by(GameSession.id.desc()).limit(limit))
-    return [LoggedSession(*row) for row in rows]
+        statement = statement.where(session.id < before)
+    rows = await connection.execute(statement.order_by(session.id.desc()).limit(limit))
+    return [LoggedSession(session_id, score, at, bool(voided)) for session_id, score, at, voided in rows]
 
 
-async def _scan(
-    connection: AsyncConnection, after: int, upto: int
-) -> AsyncGenerator[list[tuple[int, int, int, str, str]], None]:
-    """Player, id, score, places and metrics of each session of these players, by player and id: so many at once."""
-    user_id, session_id = after, _LAST_ID
+async def _scan(connection: AsyncConnection, after: tuple[int, int], upto: int) -> _Scanned:
+    """What counts of all players up to one, after a player and a session."""
+    user_id, session_id = after
     while True:
         rows = await connection.exec_driver_sql(_SCAN, (user_id, session_id, user_id, upto, _SCANNED_AT_ONCE))
         row: tuple[str | None, int] = tuple(rows.one())
@@ -113,9 +150,10 @@ async def _scan(
 _LAST_ID = 2**64 - 1
 _SCANNED_AT_ONCE = 10_000
 # In one value, a line each: the driver takes longer for a row than MySQL does.
-_SCAN = """
+_SCAN = f"""
 SELECT GROUP_CONCAT(
   CONCAT_WS(' ', user_id, id, score, COALESCE(HEX(places), '-'), COALESCE(metrics, '-')) SEPARATOR '\n'), COUNT(*) FROM (
   SELECT user_id, id, score, places, metrics FROM game_sessions FORCE INDEX (ix_game_sessions_user_id_id)
-  WHERE user_id = %s AND id > %s OR user_id > %s AND user_id <= %s ORDER BY user_id, id LIMIT %s
+  WHERE (user_id = %s AND id > %s OR user_id > %s AND user_id <= %s) AND state = {SessionState.COUNTED:d}
+  ORDER BY user_id, id LIMIT %s
 ) AS s"""

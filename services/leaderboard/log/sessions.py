@@ -110,6 +110,14 @@ class AccountsEnded(Exception):
         self.submissions = submissions
 
 
+class PlayersBanned(Exception):
+    """``submissions`` are new, and of players who are banned."""
+
+    def __init__(self, submissions: Sequence[Submission]) -> None:
+        super().__init__(f"{len(submissions)} sessions are of players who are banned")
+        self.submissions = submissions
+
+
 class SessionsErased(Exception):
     """``submissions`` are repeats of sessions that their players have had erased."""
 
@@ -119,14 +127,21 @@ class SessionsErased(Exception):
 
 
 async def store(
-    transaction: Transaction, group: Sequence[Submission], group_id: bytes, *, earlier: Collection[bytes] = ()
+    transaction: Transaction,
+    group: Sequence[Submission],
+    group_id: bytes,
+    *,
+    earlier: Collection[bytes] = (),
+    refuse_banned: bool = False,
 ) -> StoredGroup:
     """Store ``group``, in which no session is twice, count what is new of it, and commit. New is what has our ``group_id``.
 
     ``earlier``: ids under which this group was tried before, with an unknown outcome; what has one of them is stored and
-    counted, since a transaction commits whole. All else are replays.
+    counted, since a transaction commits whole. All else are replays. What banned players submit is stored and not counted, or
+    refused, with ``refuse_banned``.
 
-    Raises AccountsEnded, PlacesChanged, TotalsTooLarge and SessionsErased, after which the transaction must be rolled back.
+    Raises AccountsEnded, PlacesChanged, PlayersBanned, TotalsTooLarge and SessionsErased, after which the transaction must be
+    rolled back.
     """
     user_ids = sorted({each.user_id for each in group})
     wanted: dict[Place, set[int]] = {}
@@ -152,7 +167,7 @@ async def store(
         *([erased_keys.FIND.format(digests=",".join(map(statements.literal, digests)))] if digests else []),
     )
     [(listed, named, standing)] = results[3].rows
-    known, accounts = _names(named, group)
+    known, accounts, banned = _names(named, group)
     more = iter(results[4:])
     ids: dict[str, int] = {}
     for line in statements.lines(listed):
@@ -177,7 +192,7 @@ async def store(
     renamed = {user_id: name for user_id, name in names.items() if known[user_id] != name}
     known_before = [user_id for user_id in renamed if known[user_id]]
     known |= renamed
-    after = _count(added, before)
+    after = _count(_but_of(banned, added, refuse=refuse_banned) if banned else added, before)
     directions = {count.place.at: count.place.direction for each, _ in added for count in each.counts}
     gone = [user_id for user_id in user_ids if not known[user_id]]
     parts = [*_rename(renamed, known_before, after), *_keep_extras(added)]
@@ -229,6 +244,16 @@ async def _find_repeats(
         [found] = await transaction.send(statements.LIST_STANDINGS.format(places=statements.at_places(unread)))
         before |= _standings(statements.text_of(found))
     return repeats
+
+
+def _but_of(
+    banned: Collection[int], added: Sequence[tuple[Submission, int]], *, refuse: bool
+) -> Sequence[tuple[Submission, int]]:
+    """What is to be counted: not what banned players played. Raises PlayersBanned if that is refused."""
+    theirs = [each for each, _ in added if each.user_id in banned]
+    if refuse and theirs:
+        raise PlayersBanned(theirs)
+    return [each for each in added if each[0].user_id not in banned]
 
 
 def _count(added: Sequence[tuple[Submission, int]], before: _Tallies) -> _Tallies:
@@ -300,20 +325,22 @@ def _standings(listed: str | None) -> _Tallies:
     return found
 
 
-def _names(listed: str | None, group: Sequence[Submission]) -> tuple[dict[int, str], dict[int, str]]:
-    """The names that players have on boards, and those of their accounts. Raises AccountsEnded."""
-    known, accounts, ended = dict[int, str](), dict[int, str](), set[int]()
+def _names(listed: str | None, group: Sequence[Submission]) -> tuple[dict[int, str], dict[int, str], set[int]]:
+    """The names that players have on boards, those of their accounts, and who is banned. Raises AccountsEnded."""
+    known, accounts, ended, banned = dict[int, str](), dict[int, str](), set[int](), set[int]()
     for line in statements.lines(listed):
-        user, username, *account = line.split("\t")
+        user, is_banned, username, *account = line.split("\t")
         user_id = int(user)
         known[user_id] = username
+        if is_banned == "1":
+            banned.add(user_id)
         if account:
             accounts[user_id] = account[0]
             if len(account) > 1:
                 ended.add(user_id)
     if ended:
         raise AccountsEnded([each for each in group if each.user_id in ended])
-    return known, accounts
+    return known, accounts, banned
 
 
 def _session_row(submission: Submission, group_id: str) -> str:

@@ -25,13 +25,14 @@ INSERT INTO game_sessions
 ON DUPLICATE KEY UPDATE id = id"""
 # A line a row, all in one value: the driver takes longer for a row than MySQL does. And the three in one row: each answer takes
 # it long too. CONCAT_WS leaves out what is NULL: of a player whom auth knows the name follows that the account has, and when it
-# ended, if it has. Players are locked by now, so what auth commits later is applied after this group.
+# ended, if it has. Players are locked by now, so what auth commits later is applied after this group, and so is a ban.
 LIST = """
 SELECT (
   SELECT GROUP_CONCAT(CONCAT_WS(' ', user_id, HEX(submission_key), id) SEPARATOR '\\n')
   FROM game_sessions FORCE INDEX (PRIMARY) WHERE id > @newest AND group_id = {group_id}
 ), (
-  SELECT GROUP_CONCAT(CONCAT_WS('\\t', user_id, players.username, account_changes.username, ended_at) SEPARATOR '\\n')
+  SELECT GROUP_CONCAT(
+    CONCAT_WS('\\t', user_id, banned_at IS NOT NULL, players.username, account_changes.username, ended_at) SEPARATOR '\\n')
   FROM players FORCE INDEX (PRIMARY) LEFT JOIN account_changes FORCE INDEX (PRIMARY) ON account_changes.id = user_id
   WHERE user_id IN ({user_ids})
 ), ({standings})"""
@@ -69,8 +70,8 @@ NOTE_ELSEWHERE = """
 INSERT INTO outbox (changed) SELECT JSON_ARRAYAGG(JSON_ARRAY(board_id, period_id, user_id))
 FROM standings FORCE INDEX (ix_standings_user_id)
 WHERE user_id IN ({user_ids}) AND score IS NOT NULL AND NOT ({places}) HAVING COUNT(*) > 0"""
-# Of whom only repeats came, and who was removed before: they do not come back.
-FORGET = "DELETE FROM players WHERE user_id IN ({user_ids})"
+# Of whom only repeats came, and who was removed before: they do not come back. A ban is kept.
+FORGET = "DELETE FROM players WHERE user_id IN ({user_ids}) AND banned_at IS NULL"
 
 
 def ids(user_ids: Iterable[int]) -> str:

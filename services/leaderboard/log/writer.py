@@ -22,11 +22,12 @@ from services.common.mysql.multistatement import Transactions
 from services.common.mysql.retries import Retries, is_away
 from services.common.tokens import ACCOUNT_ENDED
 from services.leaderboard.boards.places import Places
-from services.leaderboard.errors import KeyReused, QueueFull, SessionErased, TotalTooLarge
+from services.leaderboard.errors import KeyReused, PlayerBanned, QueueFull, SessionErased, TotalTooLarge
 from services.leaderboard.log import sessions
 from services.leaderboard.log.sessions import (
     AccountsEnded,
     PlacesChanged,
+    PlayersBanned,
     SessionsErased,
     Standings,
     Stored,
@@ -84,6 +85,7 @@ class Writer:
     ) -> None:
         self._transactions = transactions
         self._timeout = settings.mysql_timeout
+        self._refuse_banned = settings.banned_submissions == "refuse"
         self._places = places
         self._apply_and_rank = apply_and_rank
         self._read_ranks = ranks
@@ -108,7 +110,7 @@ class Writer:
     async def submit(self, submission: Submission) -> Submitted:
         """Store ``submission``, also if the caller does not wait for it.
 
-        Raises Unauthenticated when the account has ended, TotalTooLarge, KeyReused, SessionErased, QueueFull and
+        Raises Unauthenticated when the account has ended, PlayerBanned, TotalTooLarge, KeyReused, SessionErased, QueueFull and
         ServiceUnavailable.
         """
         try:
@@ -143,7 +145,7 @@ class Writer:
         for each in asked:
             if each.at >= oldest:
                 firsts.setdefault(each.submission.identity, each.submission)
-        outcomes = _Group(self._transactions, self._timeout, self._places)
+        outcomes = _Group(self._transactions, self._timeout, self._places, refuse_banned=self._refuse_banned)
         await outcomes.store(list(firsts.values()))
         self.groups += 1
         self.sessions += len(outcomes.stored)
@@ -211,10 +213,11 @@ def _rank(at: Place, user_id: int, stored: Stored, standings: Standings, ranks: 
 class _Group:
     """A group on its way into MySQL: what became of each member, over as many transactions as it takes."""
 
-    def __init__(self, transactions: Transactions, timeout: float, places: Places) -> None:
+    def __init__(self, transactions: Transactions, timeout: float, places: Places, *, refuse_banned: bool) -> None:
         self._transactions = transactions
         self._timeout = timeout
         self._places = places
+        self._refuse_banned = refuse_banned
         self._began = monotonic()
         self.stored: dict[Submission, Stored] = {}
         self.standings: Standings = {}
@@ -272,7 +275,13 @@ class _Group:
         while members:
             group_id = os.urandom(16)
             try:
-                work = partial(sessions.store, group=members, group_id=group_id, earlier=self._unknown)
+                work = partial(
+                    sessions.store,
+                    group=members,
+                    group_id=group_id,
+                    earlier=self._unknown,
+                    refuse_banned=self._refuse_banned,
+                )
                 outcome = await self._transactions.attempt(work)
             except PlacesChanged as change:
                 members = await self._decide_anew(members, change)
@@ -282,6 +291,8 @@ class _Group:
                 members = self._refuse(members, errors)
             except AccountsEnded as refused:
                 members = self._refuse(members, {member: invalid_token(ACCOUNT_ENDED) for member in refused.submissions})
+            except PlayersBanned as refused:
+                members = self._refuse(members, {member: PlayerBanned() for member in refused.submissions})
             except SessionsErased as refused:
                 detail = "This is a repeat of a session that its player has had erased. It is not stored again."
                 members = self._refuse(members, {member: SessionErased(detail) for member in refused.submissions})

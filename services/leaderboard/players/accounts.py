@@ -68,7 +68,8 @@ async def list_behind(connection: AsyncConnection, after: int, limit: int) -> tu
     if not count:
         return [], None
     of_page = Player.user_id == _account.id, Player.user_id > after, Player.user_id <= last
-    rows = await connection.execute(_rows.where(*of_page, _has_ended | (_account.username != Player.username)))
+    renamed = (_account.username != Player.username) & (Player.username != "")  # one who is banned may have none
+    rows = await connection.execute(_rows.where(*of_page, _has_ended | renamed))
     return [Account(*row) for row in rows], last if count == limit else None
 
 

@@ -1,4 +1,4 @@
-"""SQL that changes one player: their name, and their leaving.
+"""SQL that changes one player: their name, their leaving, and what their standings are folded to anew.
 
 The player's row in `players` is the lock of all of the player's standings and sessions: whoever changes any takes it first, as
 the writer does when it counts. So whoever has it sees exactly those sessions that the standings count. Nobody stores another
@@ -8,14 +8,15 @@ meanwhile, and what is stored later has a greater id.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.dialects import mysql
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.leaderboard.log import erased_keys
-from services.leaderboard.models import Erasure, GameSession, Outbox, Player, Standing
-from services.leaderboard.players import accounts
+from services.leaderboard.models import Erasure, GameSession, Player, Standing
+from services.leaderboard.players import accounts, folding
 from services.leaderboard.rules.places import Place
 from services.leaderboard.rules.standings import StandingRow
 
@@ -24,7 +25,7 @@ from services.leaderboard.rules.standings import StandingRow
 class PlayerChange:
     """How a player's standings are, and the outbox's note of what changed, None when nothing did.
 
-    ``erased``: how many sessions were. ``pending``: whether more are to be.
+    ``erased``: how many sessions were. ``pending``: whether more are to be, or more standings are to be folded anew.
     """
 
     standings: Sequence[tuple[Place, StandingRow]]
@@ -33,35 +34,53 @@ class PlayerChange:
     pending: bool = False
 
 
+class Locked(NamedTuple):
+    """A player whose row is locked. One who is banned may have no name: nothing else is kept of them."""
+
+    user_id: int
+    username: str
+    banned_at: datetime | None
+
+
+async def lock(connection: AsyncConnection, user_id: int) -> Locked | None:
+    """Lock the player. None when there is no such row, which nothing can lock."""
+    columns = select(Player.user_id, Player.username, Player.banned_at)
+    row = (await connection.execute(columns.where(Player.user_id == user_id).with_for_update())).one_or_none()
+    return None if row is None else Locked(*row)
+
+
 async def rename(connection: AsyncConnection, user_id: int, username: str) -> PlayerChange:
     """Show a player by the name of their account, or by this one where auth has not said anything of it.
 
     Of one who is not on any board nothing is kept, so not the name either. One whose account has ended is not changed: they are
     to be erased.
     """
-    name = await _lock(connection, user_id)
-    account = None if name is None else await accounts.find(connection, user_id)
+    player = await lock(connection, user_id)
+    name = player.username if player else ""
+    account = await accounts.find(connection, user_id) if name else None
     if account is not None:
         username = account.username
-    if name is None or name == username or (account is not None and account.ended):
+    if name in ("", username) or (account is not None and account.ended):
         return PlayerChange(await _list_standings(connection, user_id, name), None)
     await connection.execute(update(Player).where(Player.user_id == user_id).values(username=username))
     ranked = Standing.user_id == user_id, Standing.score.is_not(None)
     await connection.execute(update(Standing).where(*ranked).values(version=Standing.version + 1))
     standings = await _list_standings(connection, user_id, username)
-    return PlayerChange(standings, await _note(connection, [each for each in standings if each[1].score is not None]))
+    note = await folding.add_note(connection, [each for each in standings if each[1].score is not None])
+    return PlayerChange(standings, note)
 
 
 async def remove(connection: AsyncConnection, user_id: int, now: datetime, limit: int) -> PlayerChange:
     """Take a player off every board, and erase their name and their sessions.
 
-    Of those up to ``limit``: the others are remembered as to be erased, and are no longer counted.
+    Of those up to ``limit``: the others are remembered as to be erased, and are no longer counted. That a player is banned is
+    forgotten with the account only: who leaves does not come back by it.
     """
-    name = await _lock(connection, user_id)
-    if name is None:  # they never played, or have been removed
+    player = await lock(connection, user_id)
+    if player is None:  # they never played, or have been removed
         pending = select(func.count()).select_from(Erasure).where(Erasure.user_id == user_id)
         under_way = bool(await connection.scalar(pending))
-        return PlayerChange(await _list_standings(connection, user_id, None), None, pending=under_way)
+        return PlayerChange(await _list_standings(connection, user_id, ""), None, pending=under_way)
     erased = await _erase_sessions(connection, user_id, None, now, limit)
     last: int | None = await connection.scalar(select(func.max(GameSession.id)).where(GameSession.user_id == user_id))
     if last is None:
@@ -69,14 +88,14 @@ async def remove(connection: AsyncConnection, user_id: int, now: datetime, limit
     else:
         erasure = mysql.insert(Erasure).values(user_id=user_id, upto_session_id=last)
         await connection.execute(erasure.on_duplicate_key_update(upto_session_id=last))
-    await connection.execute(delete(Player).where(Player.user_id == user_id))
-    ranked = [at for at, row in await _list_standings(connection, user_id, None) if row.score is not None]
-    # A removed standing tells nothing of what it was.
-    gone = update(Standing).where(Standing.user_id == user_id, Standing.score.is_not(None))
-    await connection.execute(gone.values(score=None, sort=None, sessions=0, reached_session_id=0, version=Standing.version + 1))
-    standings = await _list_standings(connection, user_id, None)
-    note = await _note(connection, [each for each in standings if each[0] in ranked])
-    return PlayerChange(standings, note, erased, pending=last is not None)
+    account = await accounts.find(connection, user_id)
+    if player.banned_at is not None and not (account and account.ended):
+        await connection.execute(update(Player).where(Player.user_id == user_id).values(username=""))
+    else:
+        await connection.execute(delete(Player).where(Player.user_id == user_id))
+    # All at once: from here on there may be no row that could be locked.
+    folded = await folding.fold_anew(connection, user_id, "", limit=None)
+    return PlayerChange(folded.standings, folded.note, erased, pending=last is not None)
 
 
 async def erase(connection: AsyncConnection, user_id: int, now: datetime, limit: int) -> PlayerChange:
@@ -101,30 +120,32 @@ async def finish_erasures(connection: AsyncConnection, now: datetime, limit: int
     return erased
 
 
-async def _lock(connection: AsyncConnection, user_id: int) -> str | None:
-    """Lock the player, and give their name: None when there is no such row, which nothing can lock."""
-    name: str | None = await connection.scalar(select(Player.username).where(Player.user_id == user_id).with_for_update())
-    return name
+async def fold(connection: AsyncConnection, user_id: int) -> PlayerChange:
+    """Go on folding a player anew whose standings were too many for the transaction that changed them."""
+    player = await lock(connection, user_id)
+    if player is None:  # removed meanwhile, with all standings
+        await folding.end(connection, user_id)
+        return PlayerChange([], None)
+    folded = await folding.fold_anew(connection, user_id, player.username)
+    return PlayerChange(folded.standings, folded.note, pending=folded.pending)
 
 
-async def _list_standings(connection: AsyncConnection, user_id: int, name: str | None) -> list[tuple[Place, StandingRow]]:
+async def finish_foldings(connection: AsyncConnection, _now: datetime, limit: int) -> int:
+    """Go on with one that a process has left over. Gives ``limit`` while there may be more of them, and 0 after that.
+
+    One player a transaction: players are locked before anything else is.
+    """
+    user_id = await folding.find_pending(connection)
+    if user_id is None:
+        return 0
+    await fold(connection, user_id)
+    return limit
+
+
+async def _list_standings(connection: AsyncConnection, user_id: int, name: str) -> list[tuple[Place, StandingRow]]:
     """The player's standings everywhere, removed ones too."""
-    key = Standing.board_id, Standing.period_id
-    columns = select(*key, Standing.score, Standing.reached_session_id, Standing.version)
-    rows = await connection.execute(columns.where(Standing.user_id == user_id).order_by(*key))
-    return [
-        (Place(board_id, period_id), StandingRow(user_id, name or "", score, reached, version))
-        for board_id, period_id, score, reached, version in rows
-    ]
-
-
-async def _note(connection: AsyncConnection, changed: Sequence[tuple[Place, StandingRow]]) -> int | None:
-    """The outbox's note of what changed, in the same transaction. None if nothing did."""
-    if not changed:
-        return None
-    what = [[at.board_id, at.period_id, row.user_id] for at, row in changed]
-    note: int = (await connection.execute(insert(Outbox).values(changed=what))).lastrowid
-    return note
+    kept = await folding.list_kept(connection, user_id)
+    return [(at, each.row(user_id, name)) for at, each in sorted(kept.items())]
 
 
 async def _erase_sessions(connection: AsyncConnection, user_id: int, upto: int | None, now: datetime, limit: int) -> int:

@@ -16,10 +16,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.common.mysql.database import Database
 from services.leaderboard.log import submission_keys
 from services.leaderboard.models import Board, GameSession, Player, SessionExtra, Standing
+from services.leaderboard.rules.played import SessionState
 
 PAGE = 1000
 
-_Session = Row[int, bytes, int, datetime, Any, Any, str | None]
+_Session = Row[int, bytes, int, datetime, Any, Any, int, str | None]
 
 
 class Exports:
@@ -44,7 +45,7 @@ class Exports:
 
 async def _head(connection: AsyncConnection, user_id: int) -> bytes:
     name: str | None = await connection.scalar(select(Player.username).where(Player.user_id == user_id))
-    player = "null" if name is None else f'{{"user_id":{user_id},"username":{encode_basestring(name)}}}'
+    player = "null" if not name else f'{{"user_id":{user_id},"username":{encode_basestring(name)}}}'
     standings = []
     found = await connection.execute(
         select(Board.name, Standing.period_id, Standing.score, Standing.sessions)
@@ -70,6 +71,7 @@ async def _list_sessions(connection: AsyncConnection, user_id: int, after: int) 
             session.submitted_at,
             session.metrics,
             session.tags,
+            session.state,
             SessionExtra.extra,
         )
         .outerjoin(SessionExtra, SessionExtra.session_id == session.id)
@@ -90,7 +92,8 @@ def _session(row: _Session) -> str:
     time = f"{row.submitted_at:%Y-%m-%dT%H:%M:%S.%f}Z"
     said = "".join(f',"{name}":{_json(value)}' for name, value in (("metrics", row.metrics), ("tags", row.tags)) if value)
     extra = "" if row.extra is None else f',"extra":{row.extra}'
-    return f'{{"session_id":{row.id},"score":{row.score},"submitted_at":"{time}","idempotency_key":{key}{said}{extra}}}'
+    voided = ',"voided":true' if row.state == SessionState.VOIDED else ""
+    return f'{{"session_id":{row.id},"score":{row.score},"submitted_at":"{time}","idempotency_key":{key}{said}{extra}{voided}}}'
 
 
 def _json(value: Any) -> str:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime
+from typing import TypeVar
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
@@ -20,6 +21,8 @@ from services.leaderboard.players.changes import PlayerChange
 from services.leaderboard.settings import LeaderboardSettings
 
 log = structlog.get_logger(__name__)
+
+C = TypeVar("C", bound=PlayerChange)
 
 # The player's own submissions wait for one such transaction, a few hundredths of a second.
 ERASED_AT_ONCE = 1000
@@ -61,7 +64,7 @@ class PlayerWriter:
         """
 
         async def rename() -> None:
-            await self._do(lambda connection: changes.rename(connection, user_id, username))
+            await self.change(lambda connection: changes.rename(connection, user_id, username))
 
         await self._shared.ask(("rename", user_id, username), rename)
 
@@ -75,22 +78,33 @@ class PlayerWriter:
         """
 
         async def remove() -> None:
-            outcome = await self._do(lambda connection: changes.remove(connection, user_id, self._clock(), ERASED_AT_ONCE))
+            outcome = await self.change(lambda connection: changes.remove(connection, user_id, self._clock(), ERASED_AT_ONCE))
             while outcome.pending:
-                outcome = await self._do(lambda connection: changes.erase(connection, user_id, self._clock(), ERASED_AT_ONCE))
+                outcome = await self.change(
+                    lambda connection: changes.erase(connection, user_id, self._clock(), ERASED_AT_ONCE)
+                )
 
         await self._shared.ask(("remove", user_id), remove)
 
-    async def _do(self, work: Callable[[AsyncConnection], Awaitable[PlayerChange]]) -> PlayerChange:
+    async def fold(self, user_id: int) -> None:
+        """Go on folding a player's standings anew, to the end of it. Raises ServiceUnavailable, after which others go on."""
+
+        async def fold() -> None:
+            while (await self.change(lambda connection: changes.fold(connection, user_id))).pending:
+                pass
+
+        await self._shared.ask(("fold", user_id), fold)
+
+    async def change(self, work: Callable[[AsyncConnection], Awaitable[C]]) -> C:
         """Commit ``work``, then tell Redis, also of what has not changed: whoever asks again may have had no answer.
 
-        The first time, Redis may not have heard.
+        The first time, Redis may not have heard. Raises what ``work`` raises, and ServiceUnavailable.
         """
         outcome = await self._settle(work)
         await self._tell(outcome)
         return outcome
 
-    async def _settle(self, work: Callable[[AsyncConnection], Awaitable[PlayerChange]]) -> PlayerChange:
+    async def _settle(self, work: Callable[[AsyncConnection], Awaitable[C]]) -> C:
         """Run ``work`` in a transaction until it is known to be committed. Done twice, it must come to the same."""
         try:
             async with self._turn():

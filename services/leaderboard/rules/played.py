@@ -3,9 +3,17 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import IntEnum
 from hashlib import blake2b
 
 from services.leaderboard.rules.names import SCORE, SESSIONS
+
+
+class SessionState(IntEnum):
+    """Whether a stored session counts."""
+
+    COUNTED = 0
+    VOIDED = 1
 
 
 @dataclass(frozen=True, slots=True)
