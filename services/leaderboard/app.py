@@ -22,7 +22,7 @@ from services.leaderboard.boards import deletion, periods
 from services.leaderboard.boards.catalogue import Catalogue
 from services.leaderboard.boards.places import Places
 from services.leaderboard.directory import Directory
-from services.leaderboard.http import boards, hot, players, rankings, submissions
+from services.leaderboard.http import boards, hot, moderation, players, rankings, submissions
 from services.leaderboard.http.dependencies import PREFIX
 from services.leaderboard.index.breaker import Breaker
 from services.leaderboard.index.builds import AT_ONCE, Builds
@@ -35,6 +35,7 @@ from services.leaderboard.index.writer import IndexWriter
 from services.leaderboard.log import erased_keys
 from services.leaderboard.log.limits import SubmissionLimit
 from services.leaderboard.log.writer import LANES, Writer
+from services.leaderboard.moderators import Moderators
 from services.leaderboard.operate.metrics import BoardMetrics
 from services.leaderboard.players import changes
 from services.leaderboard.players.exports import Exports
@@ -53,6 +54,7 @@ def _chores(redis: RedisConnection) -> Mapping[str, Chore]:
     return {
         "erased_keys": erased_keys.forget,
         "erasures": changes.finish_erasures,
+        "foldings": changes.finish_foldings,
         "periods": periods.close_over,
         "deletions": partial(deletion.finish, forget=IndexWriter(redis).forget),
     }
@@ -105,6 +107,7 @@ def create_app(settings: LeaderboardSettings | None = None) -> FastAPI:
         app.state.writes = Writes(places, limit, writer, people, reads, catalogue.clock.now)
         app.state.reads = reads
         app.state.board_reads = BoardReads(places, reads, snapshots, catalogue.clock.now)
+        app.state.moderators = Moderators(people, places, reads, snapshots)
         app.state.directory = Directory(catalogue, snapshots)
         app.state.exports = Exports(snapshots)
         app.state.upkeep = upkeep = Upkeep(database, _now, _chores(redis), interval=settings.upkeep_seconds)
@@ -132,7 +135,7 @@ def create_app(settings: LeaderboardSettings | None = None) -> FastAPI:
             await _close(*stops, *(pool.dispose for pool in pools))
 
     router = APIRouter()
-    for part in (submissions.router, rankings.router, boards.router, rankings.boards, players.router):
+    for part in (submissions.router, rankings.router, boards.router, rankings.boards, players.router, moderation.router):
         router.include_router(part)
     return build_app(
         title="Leaderboard: scores and ranks",

@@ -15,6 +15,7 @@ from services.leaderboard.cursors import MAX_LENGTH
 from services.leaderboard.directory import Directory
 from services.leaderboard.errors import InvalidKey
 from services.leaderboard.http.schemas import ScoreSubmission
+from services.leaderboard.moderators import Moderators
 from services.leaderboard.players.exports import Exports
 from services.leaderboard.reads import Reads
 from services.leaderboard.rules.names import BOARD_NAME
@@ -69,6 +70,11 @@ async def _exports(request: Request) -> Exports:
     return exports
 
 
+async def _moderators(request: Request) -> Moderators:
+    moderators: Moderators = request.app.state.moderators
+    return moderators
+
+
 Caller = Annotated[Principal, Depends(authenticated)]
 
 
@@ -83,6 +89,7 @@ Reading = Annotated[Reads, Depends(_reads)]
 BoardReading = Annotated[BoardReads, Depends(_board_reads)]
 Directing = Annotated[Directory, Depends(_directory)]
 Exporting = Annotated[Exports, Depends(_exports)]
+Moderating = Annotated[Moderators, Depends(_moderators)]
 RecentCaller = Annotated[Principal, Depends(_recent_caller)]
 Submission = Annotated[ScoreSubmission, Depends(json_body(ScoreSubmission))]
 Key = Annotated[str | None, Depends(_idempotency_key)]
@@ -108,6 +115,7 @@ WindowName = Annotated[str | None, Query(pattern=BOARD_NAME, description="the wi
 Boards = Annotated[int, Query(ge=1, le=100, description="boards on the page, at most"), DECIMAL]
 Periods = Annotated[int, Query(ge=1, le=100, description="periods on the page, at most"), DECIMAL]
 UserId = Annotated[int, Path(ge=1, le=MAX_USER_ID), DECIMAL]
+SessionId = Annotated[int, Path(ge=1, le=2**63 - 1), DECIMAL]
 
 
 async def _asked(board: BoardName, window: ShownWindow = None, period: ShownPeriod = None) -> Asked:

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from operator import attrgetter
 from typing import NamedTuple, Self
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, and_, false, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.leaderboard.models import Player, Standing
@@ -100,6 +100,14 @@ async def list_current(connection: AsyncConnection, user_id: int) -> dict[Place,
     rows = await connection.exec_driver_sql(_CURRENT, (user_id,))
     found: Sequence[tuple[int, int, int]] = rows.all()  # type: ignore[assignment]  # a row is a tuple
     return {Place(board_id, period_id): score for board_id, period_id, score in found}
+
+
+async def list_scores(connection: AsyncConnection, user_id: int, places: Collection[Place]) -> dict[Place, int]:
+    """A player's scores in those of these places where they are ranked."""
+    columns = select(Standing.board_id, Standing.period_id, Standing.score)
+    ours = or_(false(), *(and_(*at_place(at)) for at in places))
+    rows = await connection.execute(columns.where(ours, Standing.user_id == user_id, Standing.score.is_not(None)))
+    return {Place(board_id, period_id): score for board_id, period_id, score in rows if score is not None}
 
 
 async def count_rows(connection: AsyncConnection, at: Place) -> int:

@@ -1,0 +1,1 @@
+"""Moderation: sessions that are voided, players who are banned, and the log of who did what, and why."""

@@ -1,0 +1,91 @@
+"""The log of moderation: who did what about whom, when and why, and what was before and after it. Nobody can change it."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from sqlalchemy import insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.common.tokens import Caller, Principal
+from services.leaderboard.models import ModerationEntry
+
+
+class Act(StrEnum):
+    """What can be done."""
+
+    SESSION_VOIDED = "session_voided"
+    SESSION_RESTORED = "session_restored"
+    PLAYER_BANNED = "player_banned"
+    PLAYER_UNBANNED = "player_unbanned"
+
+
+class Entry(NamedTuple):
+    """What was done. It was one of staff or a key."""
+
+    entry_id: int
+    act: str
+    user_id: int
+    session_id: int | None
+    by_user_id: int | None
+    by_client_id: str | None
+    reason: str | None
+    was: Mapping[str, Any]
+    became: Mapping[str, Any]
+    done_at: datetime
+
+
+class Order(NamedTuple):
+    """Who wants something done, and why."""
+
+    by: Caller
+    reason: str | None
+
+
+async def add(
+    connection: AsyncConnection,
+    act: Act,
+    order: Order,
+    *,
+    user_id: int,
+    was: Mapping[str, Any],
+    became: Mapping[str, Any],
+    session_id: int | None = None,
+) -> None:
+    """Add to the log, in the transaction that does it: what is rolled back has not been done."""
+    user, client = (order.by.user_id, None) if isinstance(order.by, Principal) else (None, order.by.client_id)
+    await connection.execute(
+        insert(ModerationEntry).values(
+            act=act,
+            user_id=user_id,
+            session_id=session_id,
+            by_user_id=user,
+            by_client_id=client,
+            reason=order.reason,
+            was=was,
+            became=became,
+        )
+    )
+
+
+async def list_entries(connection: AsyncConnection, user_id: int | None, before: int | None, limit: int) -> list[Entry]:
+    """What was done, about a player or about anybody, newest first, from before an entry on."""
+    entry = ModerationEntry
+    page = select(
+        entry.id,
+        entry.act,
+        entry.user_id,
+        entry.session_id,
+        entry.by_user_id,
+        entry.by_client_id,
+        entry.reason,
+        entry.was,
+        entry.became,
+        entry.done_at,
+    )
+    if user_id is not None:
+        page = page.where(entry.user_id == user_id)
+    if before is not None:
+        page = page.where(entry.id < before)
+    return [Entry(*row) for row in await connection.execute(page.order_by(entry.id.desc()).limit(limit))]

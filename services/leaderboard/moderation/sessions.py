@@ -1,0 +1,129 @@
+"""SQL of sessions as staff have them: everything about each, and whether it counts."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import func, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.leaderboard.errors import SessionNotFound
+from services.leaderboard.models import Erasure, GameSession, SessionExtra
+from services.leaderboard.moderation import entries
+from services.leaderboard.moderation.entries import Act, Order
+from services.leaderboard.players import changes, folding
+from services.leaderboard.players.changes import PlayerChange
+from services.leaderboard.rules.places import MAIN, Place, unpack
+from services.leaderboard.rules.played import SessionState
+
+_ACTS = {SessionState.VOIDED: Act.SESSION_VOIDED, SessionState.COUNTED: Act.SESSION_RESTORED}
+
+
+class StoredSession(NamedTuple):
+    """A session, with everything that came with it. ``extra`` is JSON as the client sent it."""
+
+    session_id: int
+    score: int
+    submitted_at: datetime
+    submission_key: bytes
+    metrics: Mapping[str, int] | None
+    tags: Mapping[str, str] | None
+    extra: str | None
+    places: Sequence[Place]
+    voided: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionChange(PlayerChange):
+    """Whose session it is, and where it counts, or would."""
+
+    user_id: int
+    username: str
+    places: Sequence[Place]
+
+
+async def set_state(connection: AsyncConnection, session_id: int, state: SessionState, order: Order) -> SessionChange:
+    """Void a session, or restore it. Done again, nothing is changed.
+
+    Raises SessionNotFound, also for one that is being erased, and TotalTooLarge.
+    """
+    user_id: int | None = await connection.scalar(select(GameSession.user_id).where(GameSession.id == session_id))
+    player = None if user_id is None else await changes.lock(connection, user_id)
+    if player is None:
+        raise _not_found(session_id)
+    columns = select(GameSession.state, GameSession.places)
+    row = (await connection.execute(columns.where(GameSession.id == session_id, _is_kept(player.user_id)))).one_or_none()
+    if row is None:
+        raise _not_found(session_id)
+    before = SessionState(row.state)
+    if before is not state:
+        await connection.execute(update(GameSession).where(GameSession.id == session_id).values(state=state))
+    folded = await folding.fold_anew(connection, player.user_id, player.username)
+    places = _places(row.places)
+    if before is not state:
+        changed = [each for each in folded.changed if each.at in places]
+        await entries.add(
+            connection,
+            _ACTS[state],
+            order,
+            user_id=player.user_id,
+            session_id=session_id,
+            was=_said(before, [(each.at, each.before) for each in changed]),
+            became=_said(state, [(each.at, each.after) for each in changed]),
+        )
+    return SessionChange(
+        standings=folded.standings,
+        note=folded.note,
+        pending=folded.pending,
+        user_id=player.user_id,
+        username=player.username,
+        places=places,
+    )
+
+
+async def list_sessions(connection: AsyncConnection, user_id: int, before: int | None, limit: int) -> list[StoredSession]:
+    """A player's sessions, newest first, from before one on. Those that are being erased are not shown."""
+    session = GameSession
+    page = (
+        select(
+            session.id,
+            session.score,
+            session.submitted_at,
+            session.submission_key,
+            session.metrics,
+            session.tags,
+            SessionExtra.extra,
+            session.places,
+            session.state,
+        )
+        .outerjoin(SessionExtra, SessionExtra.session_id == session.id)
+        .where(session.user_id == user_id, _is_kept(user_id))
+    )
+    if before is not None:
+        page = page.where(session.id < before)
+    rows = await connection.execute(page.order_by(session.id.desc()).limit(limit))
+    return [
+        StoredSession(session_id, score, time, key, metrics, tags, extra, _places(packed), state == SessionState.VOIDED)
+        for session_id, score, time, key, metrics, tags, extra, packed, state in rows
+    ]
+
+
+def _is_kept(user_id: int) -> Any:
+    """Whether a session is not one of those of the player that are being erased."""
+    erased = select(Erasure.upto_session_id).where(Erasure.user_id == user_id).scalar_subquery()
+    return GameSession.id > func.coalesce(erased, 0)
+
+
+def _places(packed: bytes | None) -> Sequence[Place]:
+    return [MAIN] if packed is None else unpack(packed)
+
+
+def _said(state: SessionState, scores: Collection[tuple[Place, int | None]]) -> Mapping[str, Any]:
+    """What the log says of a session, and of its player's scores where they have changed."""
+    listed = [{"board_id": at.board_id, "period_id": at.period_id, "score": score} for at, score in scores]
+    return {"voided": state is SessionState.VOIDED, "scores": listed}
+
+
+def _not_found(session_id: int) -> SessionNotFound:
+    return SessionNotFound(f"There is no game session {session_id}, or its player has had it erased.")

@@ -1,0 +1,147 @@
+"""The use cases of staff: voiding and restoring sessions, banning and unbanning players, reading what was played and done."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from functools import partial
+from typing import NamedTuple
+
+from services.common.mysql.database import Database
+from services.leaderboard.boards.places import Places
+from services.leaderboard.cursors import Listing
+from services.leaderboard.moderation import bans, entries, sessions
+from services.leaderboard.moderation.entries import Entry, Order
+from services.leaderboard.moderation.sessions import StoredSession
+from services.leaderboard.players.writer import PlayerWriter
+from services.leaderboard.reads import Reads
+from services.leaderboard.rules.places import Place
+from services.leaderboard.rules.played import SessionState
+from services.leaderboard.rules.standings import PlaceRank
+from services.leaderboard.standings import table
+from services.leaderboard.standings.rendering import RankedIn
+
+_ID = r"[1-9][0-9]{0,18}"
+
+
+class JudgedSession(NamedTuple):
+    """A session, and how its player stands now in each place where it counts or would."""
+
+    session_id: int
+    user_id: int
+    username: str
+    voided: bool
+    standings: Sequence[RankedIn]
+
+
+class JudgedPlayer(NamedTuple):
+    """A player, and how they stand now in every place that goes on. Without a name, nothing is kept of them but the ban."""
+
+    user_id: int
+    username: str
+    banned_at: datetime | None
+    standings: Sequence[RankedIn]
+
+
+class PlayersSessions(NamedTuple):
+    """A page of a player's sessions, newest first, and the names of the boards and windows where they count."""
+
+    username: str
+    banned_at: datetime | None
+    sessions: Sequence[StoredSession]
+    names: Mapping[Place, tuple[str, str]]
+    next_cursor: str | None
+
+
+class EntriesPage(NamedTuple):
+    """What was done, newest first, and the cursor of the next page."""
+
+    entries: Sequence[Entry]
+    next_cursor: str | None
+
+
+class Moderators:
+    """What staff, and keys that may, do about what others played.
+
+    Each change is committed, and the indexes have heard of it, before it is answered. ``snapshots`` gives each connection one
+    snapshot.
+    """
+
+    def __init__(self, players: PlayerWriter, places: Places, reads: Reads, snapshots: Database) -> None:
+        self._players = players
+        self._places = places
+        self._reads = reads
+        self._snapshots = snapshots
+
+    async def void(self, session_id: int, order: Order) -> JudgedSession:
+        """Have a session count nowhere. Raises SessionNotFound and ServiceUnavailable."""
+        return await self._judge(session_id, SessionState.VOIDED, order)
+
+    async def restore(self, session_id: int, order: Order) -> JudgedSession:
+        """Have a voided session count again where it did. Raises SessionNotFound, TotalTooLarge and ServiceUnavailable."""
+        return await self._judge(session_id, SessionState.COUNTED, order)
+
+    async def ban(self, user_id: int, order: Order) -> JudgedPlayer:
+        """Hide a player from every board. Raises PlayerNotFound and ServiceUnavailable."""
+        changed = await self._players.change(partial(bans.ban, user_id=user_id, order=order))
+        return await self._judged(changed)
+
+    async def unban(self, user_id: int, order: Order) -> JudgedPlayer:
+        """Show a player again, with what they played meanwhile. Raises PlayerNotFound, TotalTooLarge and ServiceUnavailable."""
+        changed = await self._players.change(partial(bans.unban, user_id=user_id, order=order))
+        return await self._judged(changed)
+
+    async def sessions(self, user_id: int, limit: int, cursor: str | None) -> PlayersSessions:
+        """A page of what a player has played. Raises InvalidRequest when the cursor is not one of this list."""
+        listing = Listing("ps1", _ID, (user_id,))
+        before = _before(listing, cursor)
+        async with self._snapshots.reading() as connection:
+            player = await bans.find(connection, user_id)
+            rows = await sessions.list_sessions(connection, user_id, before, limit + 1)
+        page = rows[:limit]
+        names = {at: await self._places.names(at) for at in sorted({at for each in page for at in each.places})}
+        next_cursor = listing.encode(page[-1].session_id) if len(rows) > limit else None
+        name, banned_at = (player.username, player.banned_at) if player else ("", None)
+        return PlayersSessions(name, banned_at, page, names, next_cursor)
+
+    async def entries(self, user_id: int | None, limit: int, cursor: str | None) -> EntriesPage:
+        """A page of what was done, about a player or about anybody. Raises InvalidRequest, as above."""
+        listing = Listing("m1", _ID, () if user_id is None else (user_id,))
+        before = _before(listing, cursor)
+        async with self._snapshots.reading() as connection:
+            rows = await entries.list_entries(connection, user_id, before, limit + 1)
+        page = rows[:limit]
+        return EntriesPage(page, listing.encode(page[-1].entry_id) if len(rows) > limit else None)
+
+    async def _judge(self, session_id: int, state: SessionState, order: Order) -> JudgedSession:
+        work = partial(sessions.set_state, session_id=session_id, state=state, order=order)
+        changed = await self._players.change(work)
+        if changed.pending:
+            await self._players.fold(changed.user_id)
+        async with self._snapshots.reading() as connection:
+            scores = await table.list_scores(connection, changed.user_id, changed.places)
+        standings = await self._rank(changed.user_id, changed.places, scores)
+        return JudgedSession(session_id, changed.user_id, changed.username, state is SessionState.VOIDED, standings)
+
+    async def _judged(self, changed: bans.BanChange) -> JudgedPlayer:
+        user_id, username, banned_at = changed.player
+        if changed.pending:
+            await self._players.fold(user_id)
+        async with self._snapshots.reading() as connection:
+            scores = await table.list_current(connection, user_id)
+        return JudgedPlayer(user_id, username, banned_at, await self._rank(user_id, list(scores), scores))
+
+    async def _rank(self, user_id: int, places: Sequence[Place], scores: Mapping[Place, int]) -> Sequence[RankedIn]:
+        """How a player stands in these places, with these scores. Places that are gone are left out."""
+        known = await self._places.ranked(places)
+        ranks = await self._reads.ranks_of(user_id, {known[at]: score for at, score in scores.items() if at in known})
+        found: list[RankedIn] = []
+        for at in places:
+            if at in known:
+                rank, total_players = ranks.get(at, (None, None))
+                place = PlaceRank(at, scores.get(at), rank, total_players, improved=False)
+                found.append(RankedIn(*await self._places.names(at), place))
+        return found
+
+
+def _before(listing: Listing, cursor: str | None) -> int | None:
+    """The id that the page before ended with."""
+    return None if cursor is None else int(listing.decode(cursor))
