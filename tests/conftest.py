@@ -176,6 +176,7 @@ def auth_settings(migration_settings: MigrationSettings, secrets: Mapping[str, s
         mysql_database=migration_settings.mysql_database,
         auth_mysql_password=migration_settings.auth_mysql_password,
         jwt_keys=SecretStr(secrets["JWT_KEYS"]),
+        encryption_keys=SecretStr(secrets["ENCRYPTION_KEYS"]),
         mysql_timeout=PATIENCE,
         argon2_memory_kib=64,
         argon2_time_cost=1,

@@ -32,8 +32,12 @@ PASSWORD = "correct horse battery"
 def make_secrets() -> dict[str, str]:
     """A fresh set, as a first `make run` makes it."""
     names = ("MYSQL_ADMIN", "MIGRATE_MYSQL", "AUTH_MYSQL", "LEADERBOARD_MYSQL", "REDIS")
-    key = base64.urlsafe_b64encode(secrets.token_bytes(32)).decode().rstrip("=")
-    return {f"{name}_PASSWORD": secrets.token_urlsafe(24) for name in names} | {"JWT_KEYS": f"k1:{key}"}
+    passwords = {f"{name}_PASSWORD": secrets.token_urlsafe(24) for name in names}
+    return passwords | {name: f"k1:{_new_key()}" for name in ("JWT_KEYS", "ENCRYPTION_KEYS")}
+
+
+def _new_key() -> str:
+    return base64.urlsafe_b64encode(secrets.token_bytes(32)).decode().rstrip("=")
 
 
 @asynccontextmanager

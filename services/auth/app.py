@@ -28,7 +28,7 @@ from services.auth.settings import AuthSettings
 from services.auth.signing import AuthService
 from services.common.http.web import build_app
 from services.common.mysql.database import Database
-from services.common.settings import live_keys, load_settings
+from services.common.settings import live_encryption, live_keys, load_settings
 from services.common.telemetry import configure_logging
 from services.common.tokens import KeyRing, TokenVerifier
 from services.common.upkeep import Chore, Upkeep
@@ -42,6 +42,7 @@ def create_app(settings: AuthSettings | None = None, clock: Callable[[], datetim
     """The application. Raises InvalidSettings, before anything is opened, when it must not start with these settings."""
     settings = settings or load_settings(AuthSettings)
     keys = live_keys(settings)
+    live_encryption(settings)  # keys that must not be used are told at the start
     configure_logging(settings, "auth")
 
     @asynccontextmanager

@@ -4,11 +4,11 @@ import os
 
 from pydantic import Field, SecretStr
 
-from services.common.settings import Seconds, ServiceSettings
+from services.common.settings import EncryptionSettings, Seconds, ServiceSettings
 from services.common.tokens import MAX_LIFETIME_SECONDS
 
 
-class AuthSettings(ServiceSettings):
+class AuthSettings(ServiceSettings, EncryptionSettings):
     """What the auth service is told."""
 
     max_body_bytes: int = Field(8_192, ge=1_024, description="largest request body, in bytes; a larger one is answered 413")

@@ -140,7 +140,7 @@ def test_secrets_and_coordinates_are_their_owners_alone(running: Runner) -> None
     secrets = [
         line.partition("=")[2] for line in (running.home / ".env").read_text(encoding="utf-8").splitlines() if "=" in line
     ]
-    assert len(secrets) == 6
+    assert len(secrets) == 7
     logs = "".join(log.read_text(encoding="utf-8") for log in (running.folder / "logs").iterdir())
     assert not [secret for secret in secrets if secret in logs + running.output + running.errors]
 
@@ -152,9 +152,9 @@ def test_no_process_has_a_secret_that_is_not_its_own(running: Runner) -> None:
     def knows(name: str) -> set[str]:
         environment = Path(f"/proc/{pids[name]}/environ").read_bytes().decode().split("\0")
         named = {setting.partition("=")[0] for setting in environment}
-        return {setting for setting in named if setting.endswith("PASSWORD") or setting == "JWT_KEYS"}
+        return {setting for setting in named if setting.endswith(("PASSWORD", "_KEYS"))}
 
-    assert knows("auth") == {"JWT_KEYS", "AUTH_MYSQL_PASSWORD"}
+    assert knows("auth") == {"JWT_KEYS", "ENCRYPTION_KEYS", "AUTH_MYSQL_PASSWORD"}
     assert knows("leaderboard") == {"JWT_KEYS", "LEADERBOARD_MYSQL_PASSWORD", "REDIS_PASSWORD"}
     assert all(knows(name) == set() for name in pids.keys() - {"auth", "leaderboard"})
 
