@@ -20,8 +20,9 @@ from services.auth.passwords.device_cookies import DeviceCookie, DeviceCookies
 from services.auth.passwords.hashing import Passwords
 from services.auth.passwords.verification import PasswordCheck
 from services.auth.sessions import families
+from services.auth.sessions.access import SessionAccess
 from services.auth.sessions.live import require_session
-from services.auth.sessions.tokens import AccessTokenIssuer
+from services.auth.staff import roles
 from services.common.http.problems import FieldError, InvalidRequest
 from services.common.mysql.database import Database
 from services.common.tokens import Principal
@@ -41,7 +42,7 @@ class AccountService:
         database: Database,
         hashing: Passwords,
         check: PasswordCheck,
-        issuer: AccessTokenIssuer,
+        access: SessionAccess,
         devices: DeviceCookies,
         *,
         password_min_length: int,
@@ -51,7 +52,7 @@ class AccountService:
         self._database = database
         self._hashing = hashing
         self._check = check
-        self._issuer = issuer
+        self._access = access
         self._devices = devices
         self._password_min_length = password_min_length
         self._name_kept_for = name_kept_for
@@ -68,9 +69,9 @@ class AccountService:
             await limits.require_room(connection, Event.PASSWORD_CONFIRMED, user.user_id, now)
             await families.note_password(connection, caller.session_id, now)
             await events.record(connection, Event.PASSWORD_CONFIRMED, client, user_id=user.user_id, now=now)
-            return self._issuer.issue(user.user_id, user.username, caller.session_id, now, auth_time=now)
+            return await self._access.issue(connection, user.user_id, user.username, caller.session_id, now, auth_time=now)
 
-        return await self._with_password(caller, password, client, confirm), self._issuer.lifetime
+        return await self._with_password(caller, password, client, confirm), self._access.lifetime
 
     async def change_password(self, caller: Principal, current: str, new: str, client: Client) -> DeviceCookie:
         """Set another password and end every other session: whoever else knew the old one is out.
@@ -113,12 +114,18 @@ class AccountService:
         except InvalidUsername as error:
             raise _invalid(f"{error}", "#/username") from None
 
-        async def rename(connection: AsyncConnection) -> datetime:
+        # The new name says nothing of the password: the token goes on from what the caller's said.
+        given = None if caller.auth_time is None else datetime.fromtimestamp(caller.auth_time, UTC)
+
+        async def rename(connection: AsyncConnection) -> str:
             now = self._clock()
             user = await users.lock_user(connection, caller.user_id)
             await require_session(connection, caller, now)
-            if user is None or user.username == name.display:
-                return now
+            if user is not None and user.username != name.display:
+                await change(connection, user, now)
+            return await self._access.issue(connection, caller.user_id, name.display, caller.session_id, now, auth_time=given)
+
+        async def change(connection: AsyncConnection, user: UserRecord, now: datetime) -> None:
             await limits.require_room(connection, Event.USERNAME_CHANGED, user.user_id, now)
             if user.canonical != name.canonical:
                 if reserved_names.is_reserved(name):
@@ -127,21 +134,18 @@ class AccountService:
                 await kept_names.require_room(connection, user.user_id, name.canonical, now)
             await rename_account(connection, user, name, now, old_kept_until=now + self._name_kept_for)
             await events.record(connection, Event.USERNAME_CHANGED, client, user_id=user.user_id, now=now)
-            return now
 
-        now = await self._database.transaction(rename)
-        # The new name says nothing of the password: the token goes on from what the caller's said.
-        given = None if caller.auth_time is None else datetime.fromtimestamp(caller.auth_time, UTC)
-        token = self._issuer.issue(caller.user_id, name.display, caller.session_id, now, auth_time=given)
-        return token, self._issuer.lifetime
+        return await self._database.transaction(rename), self._access.lifetime
 
     async def delete(self, caller: Principal, password: str | None, client: Client) -> None:
         """Delete the account and with it every session. Its name is kept for a time, so that nobody poses as who had it.
 
-        A guest, who has no password, gives none. Raises InvalidRequest, WrongPassword, TooManyFailures or PasswordQueueFull.
+        A guest, who has no password, gives none. Raises InvalidRequest, WrongPassword, TooManyFailures, PasswordQueueFull or
+        LastAdmin.
         """
 
         async def delete(connection: AsyncConnection, user: UserRecord, now: datetime) -> bool:
+            await roles.require_another_admin(connection, user.user_id)
             await end_account(connection, user, client, now, name_kept_until=now + self._name_kept_for)
             return True
 

@@ -91,7 +91,14 @@ class TooManyFailures(Problem):
     def __init__(self, seconds: int) -> None:
         minutes = math.ceil(seconds / 60)
         wait = f"{seconds} second{'s' * (seconds > 1)}" if seconds < 60 else f"{minutes} minute{'s' * (minutes > 1)}"
-        super().__init__(f"Too many wrong passwords were tried. Try again in {wait}.", headers={"Retry-After": str(seconds)})
+        super().__init__(f"{self.title}. Try again in {wait}.", headers={"Retry-After": str(seconds)})
+
+
+class TooManyWrongCodes(TooManyFailures):
+    """The same for codes of a second factor, and for staff codes."""
+
+    type = "urn:problem:too-many-wrong-codes"
+    title = "Too many wrong codes were tried"
 
 
 class TooManyEvents(Problem):
@@ -135,3 +142,49 @@ class WrongPassword(Problem):
     status = 403
     type = "urn:problem:wrong-password"
     title = "The password is wrong"
+
+
+class WrongCode(Problem):
+    """Not a 401: the session is good. A code that was used before is only wrong."""
+
+    status = 403
+    type = "urn:problem:wrong-code"
+    title = "The code is wrong"
+
+
+class NotStaff(Problem):
+    """What is asked for is for those with a role."""
+
+    status = 403
+    type = "urn:problem:not-staff"
+    title = "This is for staff"
+
+
+class SecondFactorNeeded(Problem):
+    """The session was opened with a password alone."""
+
+    status = 403
+    type = "urn:problem:second-factor-needed"
+    title = "The second factor was not given in this session"
+
+
+class NoSecondFactor(Problem):
+    """There is none whose code could be right, or none that waits to be confirmed."""
+
+    status = 409
+    type = "urn:problem:no-second-factor"
+    title = "There is no second factor"
+
+
+class LastAdmin(Problem):
+    """Without an admin nobody could make another."""
+
+    status = 409
+    type = "urn:problem:last-admin"
+    title = "This is the last admin"
+
+
+class SecondFactorUnreadable(ServiceUnavailable):
+    """The key that its secret was encrypted with is not among those of the settings."""
+
+    title = "The second factor cannot be read"

@@ -24,6 +24,8 @@ from services.auth.errors import ExportUnderWay
 from services.auth.sessions import families
 from services.auth.sessions.families import SessionRecord
 from services.auth.sessions.live import require_session
+from services.auth.staff import roles
+from services.auth.staff.roles import StaffRecord
 from services.common.http.problems import DATABASE_AWAY
 from services.common.mysql.database import Database, reason
 from services.common.tokens import Principal
@@ -48,6 +50,7 @@ class AccountData:
     """What is kept of a person here, besides the events. ``last_event_id`` is the export's own event, the last to be sent."""
 
     user: UserRecord
+    staff: StaffRecord | None
     sessions: Sequence[SessionRecord]
     kept_names: Sequence[KeptName]
     last_event_id: int
@@ -76,6 +79,7 @@ class AccountExports:
             await limits.require_room(connection, Event.ACCOUNT_EXPORTED, user.user_id, now)
             return AccountData(
                 user,
+                await roles.find_staff(connection, user.user_id),
                 await families.list_families(connection, user.user_id, now),
                 await kept_names.list_kept(connection, user.user_id, now),
                 await events.record(connection, Event.ACCOUNT_EXPORTED, client, user_id=user.user_id, now=now),

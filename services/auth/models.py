@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import JSON, ForeignKey, Index, String
-from sqlalchemy.dialects.mysql import BINARY, INTEGER
+from sqlalchemy.dialects.mysql import BINARY, INTEGER, VARBINARY
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from services.common.mysql.database import TABLE_OPTIONS, UnsignedBigInt, UTCDateTime
@@ -105,6 +105,9 @@ class RefreshFamily(AuthBase):
     user_agent: Mapped[str] = mapped_column(String(256))
     kind: Mapped[str] = mapped_column(String(16), comment="browser, or app")
     authenticated_at: Mapped[datetime] = mapped_column(UTCDateTime, comment="when its password was given last")
+    second_factor_at: Mapped[datetime | None] = mapped_column(
+        UTCDateTime, comment="when its second factor was given last; NULL: it was not"
+    )
 
 
 class RefreshToken(AuthBase):
@@ -127,6 +130,56 @@ class RefreshToken(AuthBase):
     issued_at: Mapped[datetime] = mapped_column(UTCDateTime)
     expires_at: Mapped[datetime] = mapped_column(UTCDateTime)
     used_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+
+
+class Staff(AuthBase):
+    """Who runs the game: the role of each user who has one."""
+
+    __tablename__ = "staff"
+    __table_args__ = (TABLE_OPTIONS,)
+
+    user_id: Mapped[int] = mapped_column(
+        UnsignedBigInt,
+        ForeignKey("users.id", name="fk_staff_user_id", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    )
+    role: Mapped[str] = mapped_column(String(16), comment="admin, or moderator")
+    granted_by: Mapped[int | None] = mapped_column(UnsignedBigInt, comment="the admin who did; NULL: an operator")
+    granted_at: Mapped[datetime] = mapped_column(UTCDateTime)
+
+
+class SecondFactor(AuthBase):
+    """The second factor of somebody of the staff. It goes with the role."""
+
+    __tablename__ = "second_factors"
+    __table_args__ = (TABLE_OPTIONS,)
+
+    user_id: Mapped[int] = mapped_column(
+        UnsignedBigInt,
+        ForeignKey("staff.user_id", name="fk_second_factors_user_id", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    )
+    secret: Mapped[bytes | None] = mapped_column(VARBINARY(255), comment="encrypted; NULL: none is confirmed")
+    pending: Mapped[bytes | None] = mapped_column(VARBINARY(255), comment="encrypted; what is to take its place")
+    confirmed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    last_step: Mapped[int] = mapped_column(UnsignedBigInt, comment="the time step whose code was used last")
+
+
+class StaffCode(AuthBase):
+    """A code that stands in for the second factor once, by its hash. One that is used is deleted."""
+
+    __tablename__ = "staff_codes"
+    __table_args__ = (TABLE_OPTIONS,)
+
+    user_id: Mapped[int] = mapped_column(
+        UnsignedBigInt,
+        ForeignKey("staff.user_id", name="fk_staff_codes_user_id", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    )
+    code_hash: Mapped[bytes] = mapped_column(BINARY(32), primary_key=True)
 
 
 class ExportLease(AuthBase):

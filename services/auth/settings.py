@@ -77,5 +77,9 @@ class AuthSettings(ServiceSettings, EncryptionSettings):
     guest_days: int = Field(
         90, ge=1, le=3650, description="days after the end of its session until a guest, whom nobody can reach then, is deleted"
     )
+    staff_second_factor: bool = Field(
+        True,
+        description="whether a role counts in sessions with the second factor alone; false is for trying things out",
+    )
 
     audit_address_days: int = Field(90, ge=1, description="days the audit log keeps the address that an event came from")

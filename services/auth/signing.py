@@ -161,7 +161,7 @@ class AuthService:
             return await self._repeat_answer(connection, token, now)
         successor = self._successors.next(token)
         await families.add_token(connection, used.session_id, refresh_token_hash(successor), now, used.expires_at)
-        return self._beginnings.signed_in(used, successor, now)
+        return await self._beginnings.go_on(connection, used, successor, now)
 
     async def _repeat_answer(self, connection: AsyncConnection, token: str, now: datetime) -> SignedIn | None:
         known = self._successors.known(token)
@@ -169,7 +169,7 @@ class AuthService:
         if found is None:
             return None
         used, successor_hash = found
-        return self._beginnings.signed_in(used, known[successor_hash], now)
+        return await self._beginnings.go_on(connection, used, known[successor_hash], now)
 
     async def _end_reused(self, connection: AsyncConnection, token_hash: bytes, client: Client) -> None:
         now = self._clock()

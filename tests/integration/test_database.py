@@ -27,6 +27,9 @@ TABLES = {
     "auth": {
         "users",
         "guests",
+        "staff",
+        "second_factors",
+        "staff_codes",
         "account_changes",
         "kept_usernames",
         "refresh_families",

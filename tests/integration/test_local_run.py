@@ -290,6 +290,23 @@ def test_dev_shows_the_services_logs_behind_their_names(start: Start) -> None:
     wait_gone(pids)
 
 
+def test_an_operator_makes_an_admin_and_a_second_factor_that_is_not_needed_is_said(start: Start) -> None:
+    running = start(STAFF_SECOND_FACTOR="no").wait_running()
+    place, warning = running.output.splitlines()
+    assert place.startswith("The leaderboard is at")
+    assert "STAFF_SECOND_FACTOR is off" in warning
+    with httpx.Client(base_url=running.url) as client:
+        credentials = {"username": "Ada", "password": PASSWORD}
+        assert client.post("/auth/register", json=credentials).status_code == 201
+        options = ["--folder", str(running.folder), "--env-file", str(running.home / ".env")]
+        command = [sys.executable, "-m", "services.local", *options, "operate", "give-role", "Ada"]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)  # our own program
+        assert (done.returncode, done.stderr) == (0, "")
+        token = client.post("/auth/login", json=credentials).json()["access_token"]
+        staff = client.get("/auth/staff", headers={"Authorization": f"Bearer {token}"}).json()["staff"]
+    assert [(each["username"], each["role"], each["granted_by"]) for each in staff] == [("Ada", "admin", None)]
+
+
 def test_seed_fills_the_running_system_and_says_that_all_agrees(running: Runner) -> None:
     options = ["--folder", str(running.folder), "--env-file", str(running.home / ".env")]
     command = [sys.executable, "-m", "services.local", *options, "seed", "--players", "200", "--sessions", "2000"]

@@ -39,11 +39,27 @@ class Event(StrEnum):
     USERNAME_CHANGED = "username_changed"
     ACCOUNT_DELETED = "account_deleted"
     ACCOUNT_EXPORTED = "account_exported"
+    ROLE_GIVEN = "role_given"
+    ROLE_TAKEN = "role_taken"
+    SECOND_FACTOR_BEGUN = "second_factor_begun"
+    SECOND_FACTOR_CONFIRMED = "second_factor_confirmed"
+    SECOND_FACTOR_GIVEN = "second_factor_given"
+    SECOND_FACTOR_REFUSED = "second_factor_refused"
+    SECOND_FACTOR_REMOVED = "second_factor_removed"
+    STAFF_CODES_MADE = "staff_codes_made"
     SIGNING_KEY_CHANGED = "signing_key_changed"
 
 
 # What somebody should look at when it comes often.
-_SUSPICIOUS = frozenset({Event.LOGIN_FAILED, Event.PASSWORD_REFUSED, Event.ATTEMPTS_DELAYED, Event.REFRESH_REUSED})
+_SUSPICIOUS = frozenset(
+    {
+        Event.LOGIN_FAILED,
+        Event.PASSWORD_REFUSED,
+        Event.SECOND_FACTOR_REFUSED,
+        Event.ATTEMPTS_DELAYED,
+        Event.REFRESH_REUSED,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from fastapi import Request, Response
 
 from services.auth.errors import (
+    LastAdmin,
     NotForGuests,
     PasswordQueueFull,
     TooManyEvents,
@@ -107,8 +108,8 @@ async def change_username(caller: Caller, change: UsernameChange, account: OwnAc
     description="Deletes the account and its sessions for good, and clears the cookies. Its name is nobody's for 30 days. A "
     "guest, who has no password, sends `{}`. Within a second the leaderboard erases what it keeps, and refuses the access "
     "tokens that are left. Kept is that there was an account of this number, and in the audit log what happened to it, "
-    "without its name.",
-    responses=documented(*SIGNED_IN, *_PASSWORD, *_BODY, ServiceUnavailable),
+    "without its name. The last admin makes somebody else one first.",
+    responses=documented(*SIGNED_IN, *_PASSWORD, LastAdmin, *_BODY, ServiceUnavailable),
     openapi_extra=body_schema({JSON: Deletion}),
 )
 async def delete_account(

@@ -2,6 +2,7 @@
 
 import uuid
 from dataclasses import dataclass
+from time import time
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Request, Response
@@ -35,7 +36,7 @@ from services.auth.sessions.callers import Callers
 from services.auth.sessions.families import Kind
 from services.auth.signing import AuthService
 from services.common.http import problems
-from services.common.http.authentication import authenticated
+from services.common.http.authentication import authenticated, require_recent_password
 from services.common.http.problems import Problem, UnsupportedMediaType, documented
 from services.common.http.requests import JSON, content_type, invalid, json_body, read_json, require_plain
 from services.common.tokens import Principal
@@ -147,6 +148,15 @@ async def _read_login(request: Request) -> LoginCredentials:
 Service = Annotated[AuthService, Depends(_service)]
 KnownCallers = Annotated[Callers, Depends(_callers)]
 Caller = Annotated[Principal, Depends(authenticated)]
+
+
+async def _recent_caller(caller: Caller) -> Principal:
+    """The caller, whose password was given lately. Raises PasswordTooOld."""
+    require_recent_password(caller, time())
+    return caller
+
+
+RecentCaller = Annotated[Principal, Depends(_recent_caller)]
 Sender = Annotated[Client, Depends(_client)]
 Registration = Annotated[NewAccount, Depends(json_body(NewAccount))]
 PasswordChange = Annotated[NewPassword, Depends(json_body(NewPassword))]

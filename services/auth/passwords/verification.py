@@ -5,7 +5,6 @@ their times tell which it is. A browser that has signed in before and a session 
 strangers do not add to.
 """
 
-import math
 import uuid
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -25,6 +24,11 @@ from services.auth.settings import AuthSettings
 from services.common.mysql.database import Database
 
 
+def delays(settings: AuthSettings) -> Delays:
+    """How guesses are slowed down, of passwords and of codes alike."""
+    return Delays(settings.password_free_failures, settings.password_delay_seconds, settings.password_delay_max_seconds)
+
+
 class PasswordCheck:
     """Checks what somebody says is an account's password: at login, and again for what a stolen session must not do."""
 
@@ -32,9 +36,7 @@ class PasswordCheck:
         self._database = database
         self._hashing = hashing
         self._clock = clock
-        self._delays = Delays(
-            settings.password_free_failures, settings.password_delay_seconds, settings.password_delay_max_seconds
-        )
+        self._delays = delays(settings)
 
     async def check(self, count: bytes, user: UserRecord | None, typed: str, client: Client, *, failed: Event) -> str | None:
         """The normal form of ``typed`` when it is the password of ``user``, else None, and ``failed`` is in the audit log.
@@ -59,7 +61,7 @@ class PasswordCheck:
         now = self._clock()
         counted = await self._database.transaction(lambda connection: attempts.count(connection, attempt, self._delays, now))
         if not counted.admitted:
-            raise TooManyFailures(max(1, math.ceil((counted.delayed_until - now).total_seconds())))
+            raise TooManyFailures(counted.wait(now))
         return counted.delayed_until > now
 
     async def _verify(self, turn: Turn, user: UserRecord | None, typed: str) -> str | None:
