@@ -290,7 +290,7 @@ class _Group:
                     self._unknown.add(group_id)
                 await retries.after(error)
             else:
-                self.stored |= zip(members, outcome.stored, strict=True)
+                self.stored |= outcome.stored
                 # Of a group that is stored one by one, the last that was stored of a player says how they stand.
                 for at, by_player in outcome.standings.items():
                     self.standings.setdefault(at, {}).update(by_player)
