@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from services.common.mysql.multistatement import Transaction
+from services.common.mysql.multistatement import Result, Transaction
 from services.leaderboard.log import erased_keys, statements, submission_keys
 from services.leaderboard.rules import ranking
 from services.leaderboard.rules.direction import Direction
@@ -149,22 +149,22 @@ async def store(
             sessions=len(group),
             user_ids=statements.ids(user_ids),
             standings=statements.LIST_STANDINGS.format(places=statements.at_places(wanted)),
+            boards=statements.SHARE_BOARDS.format(ids=statements.ids(board_ids)) if board_ids else statements.NO_BOARDS,
         ),
-        *([statements.SHARE_BOARDS.format(ids=statements.ids(board_ids))] if board_ids else []),
         *([statements.SHARE_PERIODS.format(ids=statements.ids(period_ids))] if period_ids else []),
         # Once the rows are in: an INSERT of a key that is being erased waits until that is committed.
         *([erased_keys.FIND.format(digests=",".join(map(statements.literal, digests)))] if digests else []),
     )
-    [(first_id, named, standing)] = results[2].rows
+    first_id, standing, shared, named = (statements.text_of(results[2]) or "").split(";", 3)
     known, accounts = _names(named, group)
-    more = iter(results[3:])
     repeats: dict[Submission, tuple[bytes, Stored]] = {}
-    if first_id is None:
-        added, repeats = await _find_by_keys(transaction, group, group_id)
+    if first_id:
+        added = list(zip(group, range(int(first_id), int(first_id) + len(group)), strict=True))
     else:
-        added = list(zip(group, range(first_id, first_id + len(group)), strict=True))
-    boards: dict[int, int] = {row[0]: row[1] for row in next(more).rows if row[2]} if board_ids else {}
-    running = {ALL_TIME, *(row[0] for row in next(more).rows if row[1])} if period_ids else {ALL_TIME}
+        added, repeats = await _find_by_keys(transaction, group, group_id)
+    more = iter(results[3:])
+    boards = _versions(shared)
+    running = {ALL_TIME, *(_running(next(more)) if period_ids else ())}
     counts = [count for each, _ in added for count in each.counts]
     closed = {at for (at, *_), *_ in counts if at.board_id not in boards or at.period_id not in running}
     if closed or any(boards[count.place.at.board_id] > count.version for count in counts):
@@ -310,6 +310,18 @@ def _standings(listed: str | None) -> _Tallies:
         tally = None if score == "-" else Tally(int(score), int(sessions), int(reached))
         found[Place(int(board_id), int(period_id)), int(user_id)] = tally, int(version)
     return found
+
+
+def _versions(listed: str) -> dict[int, int]:
+    """The versions of boards that are active."""
+    lines = [line.split(" ") for line in statements.lines(listed)]
+    return {int(board_id): int(version) for board_id, version, active in lines if active == "1"}
+
+
+def _running(listed: Result) -> list[int]:
+    """The periods that are open."""
+    lines = [line.split(" ") for line in statements.lines(statements.text_of(listed))]
+    return [int(period_id) for period_id, is_open in lines if is_open == "1"]
 
 
 def _names(listed: str | None, group: Sequence[Submission]) -> tuple[dict[int, str], dict[int, str]]:
