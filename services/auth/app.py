@@ -13,12 +13,13 @@ from services.auth.audit import events
 from services.auth.devices import SessionService
 from services.auth.exports import AccountExports
 from services.auth.guests import GuestService, LeftGuests
-from services.auth.http import account, devices, exports, guests, hot, oauth, signing
+from services.auth.http import account, devices, exports, guests, hot, oauth, recovery, signing
 from services.auth.http.cookies import PREFIX
 from services.auth.passwords import attempts
 from services.auth.passwords.device_cookies import DeviceCookies
 from services.auth.passwords.hashing import Passwords
 from services.auth.passwords.verification import PasswordCheck
+from services.auth.recovery import RecoveryService
 from services.auth.sessions import families
 from services.auth.sessions.beginning import Beginnings
 from services.auth.sessions.callers import LANES, Callers
@@ -94,6 +95,9 @@ def create_app(settings: AuthSettings | None = None, clock: Callable[[], datetim
             name_kept_for=name_kept_for,
             clock=clock,
         )
+        app.state.recoveries = RecoveryService(
+            database, check, device_cookies, password_min_length=settings.password_min_length, clock=clock
+        )
         app.state.sessions = SessionService(database, clock)
         app.state.exports = AccountExports(database, clock)
         app.state.upkeep = upkeep = Upkeep(database, clock, _chores(settings, keys), interval=settings.upkeep_seconds)
@@ -107,7 +111,7 @@ def create_app(settings: AuthSettings | None = None, clock: Callable[[], datetim
             await database.dispose()
 
     router = APIRouter()
-    for part in (signing.router, oauth.router, guests.router, account.router, exports.router, devices.router):
+    for part in (signing.router, oauth.router, guests.router, account.router, recovery.router, exports.router, devices.router):
         router.include_router(part)
     return build_app(
         title="Leaderboard: auth",

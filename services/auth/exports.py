@@ -21,6 +21,8 @@ from services.auth.audit import events, limits
 from services.auth.audit.clients import Client
 from services.auth.audit.events import AuditRecord, Event
 from services.auth.errors import ExportUnderWay
+from services.auth.passwords import unused_codes
+from services.auth.passwords.unused_codes import UnusedCodes
 from services.auth.sessions import families
 from services.auth.sessions.families import SessionRecord
 from services.auth.sessions.live import require_session
@@ -50,6 +52,7 @@ class AccountData:
     user: UserRecord
     sessions: Sequence[SessionRecord]
     kept_names: Sequence[KeptName]
+    recovery_codes: UnusedCodes
     last_event_id: int
 
 
@@ -78,6 +81,7 @@ class AccountExports:
                 user,
                 await families.list_families(connection, user.user_id, now),
                 await kept_names.list_kept(connection, user.user_id, now),
+                await unused_codes.count(connection, user.user_id),
                 await events.record(connection, Event.ACCOUNT_EXPORTED, client, user_id=user.user_id, now=now),
             )
 

@@ -12,7 +12,7 @@ from services.auth.audit.events import AuditRecord
 from services.auth.errors import ExportUnderWay, TooManyEvents
 from services.auth.exports import AccountData, AccountExports
 from services.auth.http.dependencies import SIGNED_IN, Caller, Exports, Sender, new_router
-from services.auth.http.schemas import Account, AccountExport, KeptUsername, Session
+from services.auth.http.schemas import Account, AccountExport, KeptUsername, RecoveryCodesLeft, Session
 from services.common.http.problems import ServiceUnavailable, documented
 from services.common.http.streams import JSONStream
 from services.common.tokens import Principal
@@ -53,8 +53,10 @@ def _head(data: AccountData, caller: Principal) -> bytes:
     )
     sessions = [Session.of(each, caller.session_id) for each in data.sessions]
     names = [KeptUsername(username=each.username, kept_until=each.kept_until) for each in data.kept_names]
+    codes = RecoveryCodesLeft(left=data.recovery_codes.left, made_at=data.recovery_codes.made_at)
     return (
-        f'{{"account":{account.model_dump_json()},"sessions":{_array(sessions)},"kept_usernames":{_array(names)},"events":['
+        f'{{"account":{account.model_dump_json()},"sessions":{_array(sessions)},"kept_usernames":{_array(names)},'
+        f'"recovery_codes":{codes.model_dump_json()},"events":['
     ).encode()
 
 

@@ -9,13 +9,15 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from pydantic.json_schema import SkipJsonSchema
 
 from services.auth.accounts import usernames
-from services.auth.passwords import rules
+from services.auth.passwords import recovery_codes, rules
 from services.auth.sessions.families import Kind, SessionRecord
 
 # Of what is answered; what is sent has them at its members. FastAPI would leave out what is null in them.
 _TIME = "2026-02-01T12:00:00Z"
 _ACCESS_TOKEN: dict[str, JsonValue] = {"access_token": "eyJhbGciOi…", "token_type": "Bearer", "expires_in": 900}
 _REFRESH_TOKEN = "bqTEQ4Ci7C3n2lyGRm1ZyPVVN1gW2DuqSOZ1cCu4yTo"  # noqa: S105 - nobody's
+_RECOVERY_CODE = "7K3M-9QXR-2D5F-W8TA"
+_RECOVERY_CODES_LEFT: dict[str, JsonValue] = {"left": 8, "made_at": _TIME}
 _ACCOUNT: dict[str, JsonValue] = {"user_id": 7, "username": "Ada", "created_at": _TIME, "guest": False}
 _SESSION: dict[str, JsonValue] = {
     "session_id": "4fecf4bc-efdc-46b1-a4d1-ea3c6e69f58f",
@@ -108,6 +110,28 @@ class NewPassword(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid")
 
     current_password: str = Field(max_length=1024, examples=["correct horse battery"])
+    new_password: _NewPassword
+
+
+class NewRecoveryCodes(BaseModel):
+    """The password, without which nobody makes recovery codes."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    password: str = Field(max_length=1024, examples=["correct horse battery"])
+
+
+class Recovery(BaseModel):
+    """A recovery code, and the password that it sets. What no account can have is only wrong."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    username: str = Field(max_length=256, description="case and width make no difference", examples=["Ada"])
+    code: str = Field(
+        max_length=recovery_codes.MAX_LENGTH,
+        description="as it was shown; case, hyphens and spaces make no difference",
+        examples=[_RECOVERY_CODE],
+    )
     new_password: _NewPassword
 
 
@@ -217,6 +241,23 @@ class Account(BaseModel):
     guest: bool = Field(description="whether it has no password yet")
 
 
+class RecoveryCodes(BaseModel):
+    """What is good once each in the place of a forgotten password. Nobody is shown them again."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"codes": [_RECOVERY_CODE]}]})
+
+    codes: list[str]
+
+
+class RecoveryCodesLeft(BaseModel):
+    """How many recovery codes are not used up."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_RECOVERY_CODES_LEFT]})
+
+    left: int
+    made_at: datetime | None = Field(description="null: none is left")
+
+
 class Session(BaseModel):
     """A login that goes on: a browser, a game, a device."""
 
@@ -265,7 +306,7 @@ class AccountEvent(BaseModel):
 
 
 class AccountExport(BaseModel):
-    """All that the auth service keeps of a person, but the hashes of password and tokens."""
+    """All that the auth service keeps of a person, but the hashes of password, tokens and recovery codes."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -274,6 +315,7 @@ class AccountExport(BaseModel):
                     "account": _ACCOUNT,
                     "sessions": [_SESSION],
                     "kept_usernames": [{"username": "Countess", "kept_until": "2026-03-01T12:00:00Z"}],
+                    "recovery_codes": _RECOVERY_CODES_LEFT,
                     "events": [{"event": "registered", "occurred_at": _TIME, "address": "203.0.113.7", "detail": {}}],
                 }
             ]
@@ -283,4 +325,5 @@ class AccountExport(BaseModel):
     account: Account
     sessions: list[Session]
     kept_usernames: list[KeptUsername]
+    recovery_codes: RecoveryCodesLeft
     events: list[AccountEvent]
