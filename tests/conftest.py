@@ -48,6 +48,7 @@ _EMPTIED = (
     "audit_addresses",
     "audit_events",
     "password_attempts",
+    "recovery_codes",
     "players",
     "game_sessions",
     "session_extras",

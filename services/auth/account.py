@@ -1,4 +1,4 @@
-"""The use cases of an account that is signed in: its password, its name, its data, its end."""
+"""The use cases of an account that is signed in: its password, its recovery codes, its name, its data, its end."""
 
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
@@ -15,7 +15,7 @@ from services.auth.audit import events, limits
 from services.auth.audit.clients import Client
 from services.auth.audit.events import Event
 from services.auth.errors import NotForGuests, WrongPassword
-from services.auth.passwords import attempts, rules
+from services.auth.passwords import attempts, recovery_codes, rules, unused_codes
 from services.auth.passwords.device_cookies import DeviceCookie, DeviceCookies
 from services.auth.passwords.hashing import Passwords
 from services.auth.passwords.verification import PasswordCheck
@@ -136,6 +136,24 @@ class AccountService:
             await events.record(connection, Event.USERNAME_CHANGED, client, user_id=user.user_id, now=now)
 
         return await self._database.transaction(rename), self._access.lifetime
+
+    async def make_recovery_codes(self, caller: Principal, password: str, client: Client) -> list[str]:
+        """New recovery codes in the place of those that the account had. Only their hashes are kept.
+
+        Raises NotForGuests, WrongPassword, TooManyFailures, TooManyEvents or PasswordQueueFull.
+        """
+        if (await self._get_user(caller)).password_hash is None:
+            raise NotForGuests("A guest has no password to forget. Choose a name and a password (POST /auth/me/credentials).")
+        codes = recovery_codes.make()
+
+        async def store(connection: AsyncConnection, user: UserRecord, now: datetime) -> list[str]:
+            await limits.require_room(connection, Event.RECOVERY_CODES_MADE, user.user_id, now)
+            hashes = [recovery_codes.code_hash(user.user_id, code) for code in codes]
+            await unused_codes.replace(connection, user.user_id, hashes, now)
+            await events.record(connection, Event.RECOVERY_CODES_MADE, client, user_id=user.user_id, now=now)
+            return codes
+
+        return await self._with_password(caller, password, client, store)
 
     async def delete(self, caller: Principal, password: str | None, client: Client) -> None:
         """Delete the account and with it every session. Its name is kept for a time, so that nobody poses as who had it.

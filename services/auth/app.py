@@ -14,12 +14,13 @@ from services.auth.audit import events
 from services.auth.devices import SessionService
 from services.auth.exports import AccountExports
 from services.auth.guests import GuestService, LeftGuests
-from services.auth.http import account, devices, exports, guests, hot, oauth, second_factor, signing, staff
+from services.auth.http import account, devices, exports, guests, hot, oauth, recovery, second_factor, signing, staff
 from services.auth.http.cookies import PREFIX
 from services.auth.passwords import attempts
 from services.auth.passwords.device_cookies import DeviceCookies
 from services.auth.passwords.hashing import Passwords
 from services.auth.passwords.verification import PasswordCheck, delays
+from services.auth.recovery import RecoveryService
 from services.auth.roles import RoleService
 from services.auth.second_factor import SecondFactorService, SecretsAnew
 from services.auth.sessions import families
@@ -107,6 +108,9 @@ def create_app(settings: AuthSettings | None = None, clock: Callable[[], datetim
         app.state.second_factor = SecondFactorService(
             database, access, encryption, delays(settings), clock, issuer=settings.jwt_issuer
         )
+        app.state.recoveries = RecoveryService(
+            database, check, device_cookies, password_min_length=settings.password_min_length, clock=clock
+        )
         app.state.sessions = SessionService(database, clock)
         app.state.exports = AccountExports(database, clock)
         chores = _chores(settings, keys, encryption)
@@ -123,7 +127,7 @@ def create_app(settings: AuthSettings | None = None, clock: Callable[[], datetim
             await database.dispose()
 
     router = APIRouter()
-    for part in (signing, oauth, guests, account, exports, devices, second_factor, staff):
+    for part in (signing, oauth, guests, account, recovery, exports, devices, second_factor, staff):
         router.include_router(part.router)
     return build_app(
         title="Leaderboard: auth",

@@ -43,6 +43,13 @@ class InvalidCredentials(Unauthenticated):
     title = "The username or the password is wrong"
 
 
+class InvalidRecoveryCode(Unauthenticated):
+    """The same for a name that nobody has, an account without codes, and a code that is wrong or was used."""
+
+    type = "urn:problem:invalid-recovery-code"
+    title = "The username or the recovery code is wrong"
+
+
 class InvalidRefreshToken(Unauthenticated):
     """No refresh token, or one that is unknown, expired, ended or already used."""
 

@@ -21,6 +21,8 @@ from services.auth.audit import events, limits
 from services.auth.audit.clients import Client
 from services.auth.audit.events import AuditRecord, Event
 from services.auth.errors import ExportUnderWay
+from services.auth.passwords import unused_codes
+from services.auth.passwords.unused_codes import UnusedCodes
 from services.auth.sessions import families
 from services.auth.sessions.families import SessionRecord
 from services.auth.sessions.live import require_session
@@ -53,6 +55,7 @@ class AccountData:
     staff: StaffRecord | None
     sessions: Sequence[SessionRecord]
     kept_names: Sequence[KeptName]
+    recovery_codes: UnusedCodes
     last_event_id: int
 
 
@@ -82,6 +85,7 @@ class AccountExports:
                 await roles.find_staff(connection, user.user_id),
                 await families.list_families(connection, user.user_id, now),
                 await kept_names.list_kept(connection, user.user_id, now),
+                await unused_codes.count(connection, user.user_id),
                 await events.record(connection, Event.ACCOUNT_EXPORTED, client, user_id=user.user_id, now=now),
             )
 

@@ -235,8 +235,24 @@ class AuditAddress(AuthBase):
     occurred_at: Mapped[datetime] = mapped_column(UTCDateTime, comment="when the event was")
 
 
+class RecoveryCode(AuthBase):
+    """One recovery code of a user that is not used up, by its hash."""
+
+    __tablename__ = "recovery_codes"
+    __table_args__ = (TABLE_OPTIONS,)
+
+    user_id: Mapped[int] = mapped_column(
+        UnsignedBigInt,
+        ForeignKey("users.id", name="fk_recovery_codes_user_id", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    )
+    code_hash: Mapped[bytes] = mapped_column(BINARY(32), primary_key=True)
+    made_at: Mapped[datetime] = mapped_column(UTCDateTime)
+
+
 class PasswordAttempts(AuthBase):
-    """The passwords that were tried in vain for one account, or for one name that nobody has."""
+    """The passwords and recovery codes that were tried in vain for one account, or for one name that nobody has."""
 
     __tablename__ = "password_attempts"
     __table_args__ = (Index("ix_password_attempts_counted_at", "counted_at"), TABLE_OPTIONS)

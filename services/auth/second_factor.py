@@ -210,7 +210,7 @@ class SecondFactorService:
             user, now = await self._lock(connection, caller)
             found = await look(connection, user, now)
             if found is not None:
-                await attempts.clear(connection, attempt)
+                await attempts.clear(connection, attempt.key)
                 return found
             for event in (Event.SECOND_FACTOR_REFUSED, *([Event.ATTEMPTS_DELAYED] if begins_delay else [])):
                 await events.record(connection, event, client, user_id=user.user_id, now=now)

@@ -52,6 +52,7 @@ BEYOND_SCHEMA = {
     "/auth/me/credentials",
     "/auth/me/deletion",
     "/auth/confirm",
+    "/auth/recover",
     "/api/leaderboard/submit",
     "/api/leaderboard/sessions/me",
     "/api/leaderboard/boards",

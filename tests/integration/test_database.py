@@ -38,6 +38,7 @@ TABLES = {
         "audit_addresses",
         "export_leases",
         "password_attempts",
+        "recovery_codes",
     },
     "leaderboard": {
         "boards",
@@ -445,3 +446,13 @@ def test_passwords_that_were_tried_in_vain_stay_counted(settings: MigrationSetti
         assert rows(connection, "SELECT refusals FROM password_attempts") == [(0,)]
         upgrade(settings)
         assert rows(connection, "SELECT * FROM password_attempts") == counted
+
+
+def test_a_table_of_recovery_codes_that_was_cut_short_is_made_anew(settings: MigrationSettings) -> None:
+    upgrade(settings)
+    downgrade(settings, "0016")
+    with migrating(settings) as connection:
+        assert rows(connection, "SHOW TABLES LIKE 'recovery_codes'") == []
+        rows(connection, "CREATE TABLE recovery_codes (user_id BIGINT UNSIGNED PRIMARY KEY)")
+        upgrade(settings)
+        assert rows(connection, "SELECT user_id, code_hash, made_at FROM recovery_codes") == []

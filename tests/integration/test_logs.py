@@ -63,6 +63,26 @@ async def use_a_session_without_a_cookie(
     await send("POST", "/auth/logout", json={"refresh_token": token})
 
 
+async def use_recovery_codes(
+    send: Callable[..., Awaitable[httpx.Response]], used: Secrets, account: dict[str, str], me: dict[str, str]
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Make codes and come back with one; gives the account with its new password, signed in to again."""
+    password, wrong = used.password("recovered password"), used.password("wrong code")
+    await send("POST", "/auth/me/recovery-codes", json={"password": wrong}, headers=me)
+    made = await send("POST", "/auth/me/recovery-codes", json={"password": account["password"]}, headers=me)
+    codes = [used.keep("recovery code", code) for code in made.json()["codes"]]
+    await send("GET", "/auth/me/recovery-codes", headers=me)
+    recovery = {"username": account["username"], "code": codes[0], "new_password": password}
+    await send("POST", "/auth/recover", json=recovery | {"code": wrong})
+    await send("POST", "/auth/recover", json=recovery | {"more": wrong})
+    for _ in range(2):
+        await send("POST", "/auth/recover", json=recovery)
+    account |= {"password": password}
+    back = await send("POST", "/auth/login", json=account)
+    used.cookie(back)
+    return account, bearer(used.token(back))
+
+
 async def use_everything(client: httpx.AsyncClient, stack: Stack, used: Secrets, name: str) -> None:
     """Each thing that a secret is sent with, done well and badly."""
     password, wrong, typed_as_name = used.password("password"), used.password("wrong password"), f"P{random.token_hex(10)}"
@@ -77,8 +97,8 @@ async def use_everything(client: httpx.AsyncClient, stack: Stack, used: Secrets,
         statuses.append(answer.status_code)
         return answer
 
-    await send("POST", "/auth/register", json=account)
-    await send("POST", "/auth/register", json=account)
+    for _ in range(2):
+        await send("POST", "/auth/register", json=account)
     await send("POST", "/auth/register", json=account | {"username": name + "2", "password": f"{name}{name}"})
     await send("POST", "/auth/register", json=account | {"extra": wrong})
     await send("POST", "/auth/login", content=f'{{"username": "{name}", "password": "{wrong}"')
@@ -109,11 +129,12 @@ async def use_everything(client: httpx.AsyncClient, stack: Stack, used: Secrets,
     await send("PUT", "/auth/me/password", json={"current_password": password, "new_password": name}, headers=me)
     await send("PUT", "/auth/me/password", json={"current_password": password, "new_password": new}, headers=me)
     await send("PUT", "/auth/me/username", json={"username": f"{name}_2"}, headers=me)
-    await send("GET", "/auth/sessions", headers=me)
-    await send("GET", "/auth/me/export", headers=me)
+    for path in ("/auth/sessions", "/auth/me/export"):
+        await send("GET", path, headers=me)
+    account, me = await use_recovery_codes(send, used, {"username": f"{name}_2", "password": new}, me)
     await send("POST", "/auth/me/deletion", json={"password": wrong}, headers=me)
     keep_what_is_stored(stack, used)
-    await send("POST", "/auth/me/deletion", json={"password": new}, headers=me)
+    await send("POST", "/auth/me/deletion", json={"password": account["password"]}, headers=me)
     for _ in range(8):
         await send("POST", "/auth/login", json=account | {"password": wrong})
     assert {200, 201, 204, 401, 403, 405, 409, 422, 429} <= set(statuses)
@@ -130,6 +151,10 @@ def keep_what_is_stored(stack: Stack, used: Secrets) -> None:
         for (stored,) in cursor.fetchall():
             used.keep("hash of a refresh token", stored.hex())
             used.keep("hash of a refresh token", base64.b64encode(stored).decode())
+        cursor.execute("SELECT code_hash FROM recovery_codes")
+        for (stored,) in cursor.fetchall():
+            used.keep("hash of a recovery code", stored.hex())
+            used.keep("hash of a recovery code", base64.b64encode(stored).decode())
 
 
 async def test_no_log_of_anything_holds_a_secret(

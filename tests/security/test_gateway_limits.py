@@ -64,6 +64,8 @@ HASHING = [
     (b"PUT", b"/auth/me/password"),
     (b"POST", b"/auth/me/deletion"),
     (b"POST", b"/auth/me/credentials"),
+    (b"POST", b"/auth/me/recovery-codes"),
+    (b"POST", b"/auth/recover"),
 ]
 
 

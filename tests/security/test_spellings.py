@@ -27,6 +27,8 @@ HASHING = {
     (b"POST", b"/auth/me/deletion"),
     (b"POST", b"/auth/confirm"),
     (b"POST", b"/auth/me/credentials"),
+    (b"POST", b"/auth/me/recovery-codes"),
+    (b"POST", b"/auth/recover"),
     (b"POST", b"/auth/token"),
 }
 # What has a bucket of its own, as small.

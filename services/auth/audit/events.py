@@ -36,6 +36,9 @@ class Event(StrEnum):
     SESSIONS_ENDED = "sessions_ended"
     PASSWORD_CONFIRMED = "password_confirmed"  # noqa: S105 - an event's name
     PASSWORD_CHANGED = "password_changed"  # noqa: S105 - an event's name
+    RECOVERY_CODES_MADE = "recovery_codes_made"
+    RECOVERY_FAILED = "recovery_failed"
+    ACCOUNT_RECOVERED = "account_recovered"
     USERNAME_CHANGED = "username_changed"
     ACCOUNT_DELETED = "account_deleted"
     ACCOUNT_EXPORTED = "account_exported"
@@ -58,6 +61,7 @@ _SUSPICIOUS = frozenset(
         Event.SECOND_FACTOR_REFUSED,
         Event.ATTEMPTS_DELAYED,
         Event.REFRESH_REUSED,
+        Event.RECOVERY_FAILED,
     }
 )
 

@@ -28,10 +28,13 @@ from services.auth.http.schemas import (
     LoginCredentials,
     NewAccount,
     NewPassword,
+    NewRecoveryCodes,
     NewUsername,
     PasswordForm,
+    Recovery,
     SessionToken,
 )
+from services.auth.recovery import RecoveryService
 from services.auth.sessions.callers import Callers
 from services.auth.sessions.families import Kind
 from services.auth.signing import AuthService
@@ -58,6 +61,11 @@ async def _service(request: Request) -> AuthService:
 async def _account(request: Request) -> AccountService:
     account: AccountService = request.app.state.account
     return account
+
+
+async def _recoveries(request: Request) -> RecoveryService:
+    recoveries: RecoveryService = request.app.state.recoveries
+    return recoveries
 
 
 async def _guests(request: Request) -> GuestService:
@@ -162,6 +170,8 @@ Registration = Annotated[NewAccount, Depends(json_body(NewAccount))]
 PasswordChange = Annotated[NewPassword, Depends(json_body(NewPassword))]
 UsernameChange = Annotated[NewUsername, Depends(json_body(NewUsername))]
 Confirming = Annotated[Confirmation, Depends(json_body(Confirmation))]
+CodesRequest = Annotated[NewRecoveryCodes, Depends(json_body(NewRecoveryCodes))]
+RecoveryRequest = Annotated[Recovery, Depends(json_body(Recovery))]
 DeletionRequest = Annotated[Deletion, Depends(json_body(Deletion))]
 Login = Annotated[LoginCredentials, Depends(_read_login)]
 RefreshToken = Annotated[Carried, Depends(_carried)]
@@ -170,6 +180,7 @@ Guests = Annotated[GuestService, Depends(_guests)]
 GuestsSession = Annotated[GuestSession, Depends(_guest_session)]
 ChosenCredentials = Annotated[NewAccount, Depends(json_body(NewAccount))]
 OwnAccount = Annotated[AccountService, Depends(_account)]
+Recoveries = Annotated[RecoveryService, Depends(_recoveries)]
 Exports = Annotated[AccountExports, Depends(_exports)]
 Sessions = Annotated[SessionService, Depends(_sessions)]
 SessionId = Annotated[uuid.UUID, Path(description="a session's id, as `/auth/sessions` gives it")]

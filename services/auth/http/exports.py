@@ -12,7 +12,7 @@ from services.auth.audit.events import AuditRecord
 from services.auth.errors import ExportUnderWay, TooManyEvents
 from services.auth.exports import AccountData, AccountExports
 from services.auth.http.dependencies import SIGNED_IN, Caller, Exports, Sender, new_router
-from services.auth.http.schemas import Account, AccountExport, KeptUsername, Session, StaffRole
+from services.auth.http.schemas import Account, AccountExport, KeptUsername, RecoveryCodesLeft, Session, StaffRole
 from services.common.http.problems import ServiceUnavailable, documented
 from services.common.http.streams import JSONStream
 from services.common.tokens import Principal
@@ -57,8 +57,10 @@ def _head(data: AccountData, caller: Principal) -> bytes:
         role=data.staff.role, granted_at=data.staff.granted_at, second_factor_since=data.staff.second_factor_since
     )
     role = staff.model_dump_json() if staff else "null"
+    codes = RecoveryCodesLeft(left=data.recovery_codes.left, made_at=data.recovery_codes.made_at)
     return (
-        f'{{"account":{account.model_dump_json()},"staff":{role},"sessions":{_array(sessions)},"kept_usernames":{_array(names)},"events":['
+        f'{{"account":{account.model_dump_json()},"staff":{role},"sessions":{_array(sessions)},"kept_usernames":{_array(names)},'
+        f'"recovery_codes":{codes.model_dump_json()},"events":['
     ).encode()
 
 

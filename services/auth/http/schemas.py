@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from pydantic.json_schema import SkipJsonSchema
 
 from services.auth.accounts import usernames
-from services.auth.passwords import rules
+from services.auth.passwords import recovery_codes, rules
 from services.auth.sessions.families import Kind, SessionRecord
 from services.auth.staff import codes
 from services.auth.staff.roles import Role, StaffRecord
@@ -18,6 +18,8 @@ from services.auth.staff.roles import Role, StaffRecord
 _TIME = "2026-02-01T12:00:00Z"
 _ACCESS_TOKEN: dict[str, JsonValue] = {"access_token": "eyJhbGciOi…", "token_type": "Bearer", "expires_in": 900}
 _REFRESH_TOKEN = "bqTEQ4Ci7C3n2lyGRm1ZyPVVN1gW2DuqSOZ1cCu4yTo"  # noqa: S105 - nobody's
+_RECOVERY_CODE = "7K3M-9QXR-2D5F-W8TA"
+_RECOVERY_CODES_LEFT: dict[str, JsonValue] = {"left": 8, "made_at": _TIME}
 _ACCOUNT: dict[str, JsonValue] = {"user_id": 7, "username": "Ada", "created_at": _TIME, "guest": False}
 _SESSION: dict[str, JsonValue] = {
     "session_id": "4fecf4bc-efdc-46b1-a4d1-ea3c6e69f58f",
@@ -119,6 +121,28 @@ class NewPassword(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid")
 
     current_password: str = Field(max_length=1024, examples=["correct horse battery"])
+    new_password: _NewPassword
+
+
+class NewRecoveryCodes(BaseModel):
+    """The password, without which nobody makes recovery codes."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    password: str = Field(max_length=1024, examples=["correct horse battery"])
+
+
+class Recovery(BaseModel):
+    """A recovery code, and the password that it sets. What no account can have is only wrong."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    username: str = Field(max_length=256, description="case and width make no difference", examples=["Ada"])
+    code: str = Field(
+        max_length=recovery_codes.MAX_LENGTH,
+        description="as it was shown; case, hyphens and spaces make no difference",
+        examples=[_RECOVERY_CODE],
+    )
     new_password: _NewPassword
 
 
@@ -226,6 +250,23 @@ class Account(BaseModel):
     username: str
     created_at: datetime
     guest: bool = Field(description="whether it has no password yet")
+
+
+class RecoveryCodes(BaseModel):
+    """What is good once each in the place of a forgotten password. Nobody is shown them again."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"codes": [_RECOVERY_CODE]}]})
+
+    codes: list[str]
+
+
+class RecoveryCodesLeft(BaseModel):
+    """How many recovery codes are not used up."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_RECOVERY_CODES_LEFT]})
+
+    left: int
+    made_at: datetime | None = Field(description="null: none is left")
 
 
 class Session(BaseModel):
@@ -377,6 +418,7 @@ class AccountExport(BaseModel):
                     "staff": {name: _STAFF[name] for name in ("role", "granted_at", "second_factor_since")},
                     "sessions": [_SESSION],
                     "kept_usernames": [{"username": "Countess", "kept_until": "2026-03-01T12:00:00Z"}],
+                    "recovery_codes": _RECOVERY_CODES_LEFT,
                     "events": [{"event": "registered", "occurred_at": _TIME, "address": "203.0.113.7", "detail": {}}],
                 }
             ]
@@ -387,4 +429,5 @@ class AccountExport(BaseModel):
     staff: StaffRole | None = Field(description="null: no role")
     sessions: list[Session]
     kept_usernames: list[KeptUsername]
+    recovery_codes: RecoveryCodesLeft
     events: list[AccountEvent]

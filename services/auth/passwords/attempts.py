@@ -104,9 +104,9 @@ async def count(connection: AsyncConnection, attempt: Attempt, delays: Delays, n
     return Count(last == attempt.attempt_id, delayed_until)
 
 
-async def clear(connection: AsyncConnection, attempt: Attempt) -> None:
-    """Forget every failure: the right password came."""
-    await connection.execute(delete(PasswordAttempts).where(PasswordAttempts.account_key == attempt.key))
+async def clear(connection: AsyncConnection, *keys: bytes) -> None:
+    """Forget every failure in these counts: the right password came."""
+    await connection.execute(delete(PasswordAttempts).where(PasswordAttempts.account_key.in_(sorted(set(keys)))))
 
 
 async def forget(connection: AsyncConnection, before: datetime, limit: int) -> int:
