@@ -39,6 +39,7 @@ from services.leaderboard.operate.metrics import BoardMetrics
 from services.leaderboard.players import changes
 from services.leaderboard.players.exports import Exports
 from services.leaderboard.players.follower import AccountFollower
+from services.leaderboard.players.lookups import AccountLookups
 from services.leaderboard.players.writer import PlayerWriter
 from services.leaderboard.reads import Reads
 from services.leaderboard.settings import LeaderboardSettings
@@ -102,7 +103,7 @@ def create_app(settings: LeaderboardSettings | None = None) -> FastAPI:
         accounts = AccountFollower(follows, people, settings)
         app.state.verifier = TokenVerifier(keys, settings.jwt_issuer, settings.jwt_audience, accounts.ended)
         limit = SubmissionLimit(snapshots, settings.submissions_per_second, settings.submissions_burst)
-        app.state.writes = Writes(places, limit, writer, people, reads, catalogue.clock.now)
+        app.state.writes = Writes(places, limit, writer, people, AccountLookups(snapshots), reads, catalogue.clock.now)
         app.state.reads = reads
         app.state.board_reads = BoardReads(places, reads, snapshots, catalogue.clock.now)
         app.state.directory = Directory(catalogue, snapshots)

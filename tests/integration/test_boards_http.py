@@ -89,6 +89,7 @@ async def test_a_new_system_has_the_main_board(leaderboard: httpx.AsyncClient, a
         "min_score": 0,
         "max_score": 1_000_000_000,
         "show_extra": False,
+        "submitters": "players",
         "state": "active",
         "windows": [
             {

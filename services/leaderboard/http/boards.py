@@ -7,7 +7,7 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field
 
 from services.common.http.problems import InvalidRequest, ServiceUnavailable, documented
-from services.leaderboard.boards.board import Aggregate, Board, Direction, State, Window
+from services.leaderboard.boards.board import Aggregate, Board, Direction, State, Submitters, Window
 from services.leaderboard.boards.document import RuleDocument, WindowDocument, rule_json
 from services.leaderboard.boards.running import UNMADE, WindowNow
 from services.leaderboard.errors import BoardNotFound, WindowNotFound
@@ -70,6 +70,7 @@ class _BoardFields(BaseModel):
     min_score: int
     max_score: int
     show_extra: bool
+    submitters: Submitters
     state: State
 
 

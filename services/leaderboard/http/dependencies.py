@@ -6,9 +6,10 @@ from typing import Annotated
 
 from fastapi import Depends, Path, Query, Request, Response
 
-from services.common.http.authentication import authenticated, require_recent_password
+from services.common.http.authentication import AuthenticatedOrScoped, authenticated, require_recent_password
 from services.common.http.requests import DECIMAL, JSON, json_body
-from services.common.tokens import MAX_USER_ID, Principal
+from services.common.tokens import MAX_USER_ID, Principal, Scope
+from services.common.tokens import Caller as AnyCaller
 from services.leaderboard.board_reads import Asked, BoardReads
 from services.leaderboard.boards.board import MAIN_NAME
 from services.leaderboard.cursors import MAX_LENGTH
@@ -70,6 +71,7 @@ async def _exports(request: Request) -> Exports:
 
 
 Caller = Annotated[Principal, Depends(authenticated)]
+Submitter = Annotated[AnyCaller, Depends(AuthenticatedOrScoped(Scope.SCORES))]
 
 
 async def _recent_caller(caller: Caller) -> Principal:

@@ -51,6 +51,7 @@ _BOARD: Example = {
     "min_score": 0,
     "max_score": 1_000_000,
     "show_extra": True,
+    "submitters": "players",
     "state": "active",
 }
 BOARD: Example = {**_BOARD, "windows": [_WINDOW]}

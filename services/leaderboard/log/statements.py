@@ -21,7 +21,7 @@ NOTE_NEWEST = "SELECT COALESCE(MAX(id), 0) INTO @newest FROM game_sessions"
 # to be run again.
 ADD_SESSIONS = """
 INSERT INTO game_sessions
-(user_id, submission_key, group_id, score, submitted_at, places, body_digest, metrics, tags) VALUES {rows}
+(user_id, submission_key, group_id, score, submitted_at, places, body_digest, metrics, tags, played_at) VALUES {rows}
 ON DUPLICATE KEY UPDATE id = id"""
 # A line a row, all in one value: the driver takes longer for a row than MySQL does. And the three in one row: each answer takes
 # it long too. CONCAT_WS leaves out what is NULL: of a player whom auth knows the name follows that the account has, and when it
