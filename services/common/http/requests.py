@@ -115,7 +115,7 @@ DECIMAL = BeforeValidator(_decimal)
 """Marks an integer in a path or a query: pydantic alone would read " 1", "+1", "1_0" and "1.0" too. Stands after its bounds."""
 
 
-def _moment(value: object) -> datetime:
+def _time(value: object) -> datetime:
     if not isinstance(value, str) or not _RFC_3339.fullmatch(value):
         raise ValueError("Input should be a time as 2026-12-01T18:00:00Z (RFC 3339)")
     try:
@@ -127,7 +127,7 @@ def _moment(value: object) -> datetime:
     return time
 
 
-Moment = Annotated[datetime, BeforeValidator(_moment, json_schema_input_type=datetime)]
+Time = Annotated[datetime, BeforeValidator(_time, json_schema_input_type=datetime)]
 """A time with its offset (RFC 3339, section 5.6), in UTC from then on. Pydantic alone would read numbers, and times without
 an offset, which are no moment."""
 

@@ -79,6 +79,7 @@ def whole(value: object) -> object:
 Name = Annotated[str, Field(pattern=BOARD_NAME)]
 MetricName = Annotated[str, Field(pattern=METRIC_NAME)]
 TagValue = Annotated[str, Field(min_length=1, max_length=MAX_TAG_VALUE), AfterValidator(_printable)]
+Title = Annotated[str, Field(max_length=100), AfterValidator(_printable)]
 Value = Annotated[int, Field(ge=-MAX_TOTAL, le=MAX_TOTAL), BeforeValidator(whole, json_schema_input_type=int)]
 
 
@@ -165,7 +166,7 @@ class BoardDocument(_Written):
     """What ranks players, whole. `name`, `metric`, `aggregate`, `direction` and each window are fixed once it is made."""
 
     name: Name = Field(examples=["alps"])
-    title: Annotated[str, AfterValidator(_printable)] = Field("", max_length=100, description="what players read")
+    title: Title = Field("", description="what players read")
     metric: MetricName = Field(SCORE, description="which value of a session is ranked; every session has `score`")
     aggregate: Aggregate = Field("total", description="the sum of all sessions, the best one, or the latest one")
     direction: Direction = Field("descending", description="descending: more is better; ascending: less is")
@@ -266,6 +267,11 @@ def _repeated(at: Location, names: Iterable[str], what: str) -> Iterable[Fault]:
         if name in seen:
             yield Fault((*at, number, "name"), f"`{what}[{seen[name]}]` has this name already")
         seen.setdefault(name, number)
+
+
+def refuse(at: Location, detail: str) -> NoReturn:
+    """Tell one fault from within a validator of a whole model. Raises ValidationError."""
+    _refuse([Fault(at, detail)])
 
 
 def _refuse(faults: Iterable[Fault]) -> NoReturn:

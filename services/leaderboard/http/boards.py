@@ -77,6 +77,8 @@ class _BoardFields(BaseModel):
 class BoardShown(_BoardFields):
     """A board as it is written down."""
 
+    model_config = shown(examples.BOARD)
+
     windows: list[WindowShown]
 
 
@@ -97,7 +99,11 @@ class BoardsShown(BaseModel):
     next_cursor: str | None = Field(description=_NEXT_CURSOR)
 
 
-class PeriodShown(BaseModel):
+class PeriodWritten(BaseModel):
+    """A period of a listed window."""
+
+    model_config = shown(examples.PERIOD_WRITTEN)
+
     period_id: int
     window: str
     number: int = Field(description="which occurrence of the window it is; the first one is 0")
@@ -106,6 +112,11 @@ class PeriodShown(BaseModel):
     ends_at: datetime
     closes_at: datetime = Field(description="nothing is counted from then on")
     state: PeriodState
+
+
+class PeriodShown(PeriodWritten):
+    model_config = shown(examples.PERIOD)
+
     players: int = Field(description=_PLAYERS)
 
 
@@ -126,8 +137,7 @@ class PeriodsShown(BaseModel):
 )
 async def boards(directory: Directing, prefix: Prefix = "", limit: Boards = 20, cursor: Cursor = None) -> Response:
     page = await directory.boards(prefix, limit, cursor)
-    shown = [BoardShown(**_fields(board), windows=[_window(each) for each in board.windows]) for board in page.boards]
-    return _json(BoardsShown(boards=shown, next_cursor=page.next_cursor))
+    return _json(BoardsShown(boards=[board_shown(each) for each in page.boards], next_cursor=page.next_cursor))
 
 
 @router.get(
@@ -156,6 +166,11 @@ async def periods(
     names = {each.window_id: each.definition.name for each in page.board.windows}
     shown = [_period(each, names[each.window_id], count) for each, count in zip(page.periods, page.players, strict=True)]
     return _json(PeriodsShown(periods=shown, next_cursor=page.next_cursor))
+
+
+def board_shown(board: Board) -> BoardShown:
+    """A board as it is answered to who writes it down, and to who lists what there are."""
+    return BoardShown(**_fields(board), windows=[_window(each) for each in board.windows])
 
 
 def _json(answer: BaseModel) -> Response:

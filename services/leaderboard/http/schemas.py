@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
 from pydantic_core import PydanticCustomError
 
-from services.common.http.requests import Moment
+from services.common.http.requests import Time
 from services.common.tokens import MAX_USER_ID
 from services.leaderboard.boards.document import MetricName, Name, TagValue, Value, whole
 from services.leaderboard.http import examples
@@ -89,7 +89,7 @@ class ScoreSubmission(BaseModel):
     user_id: Annotated[int, Field(ge=1, le=MAX_USER_ID), BeforeValidator(whole, json_schema_input_type=int)] | None = Field(
         None, description="whose session it is: a game server says this, and nobody else", examples=[7]
     )
-    played_at: Moment | None = Field(
+    played_at: Time | None = Field(
         None,
         description="when it was played, which decides in which periods it counts, if they take sessions still: a game server "
         "may say this, and nobody else; without it, it is of now",
