@@ -63,7 +63,7 @@ _DEFAULT_BOARD = (
     "DELETE FROM windows WHERE board_id <> 1 OR name <> 'all'",
     "DELETE FROM boards WHERE id <> 1",
     """UPDATE boards SET rule = '{"where": {}}', title = '', min_score = 0, max_score = 1000000000""",
-    "UPDATE boards SET show_extra = 0, state = 'active'",
+    "UPDATE boards SET show_extra = 0, submitters = 'players', state = 'active'",
 )
 
 _LOGS = pytest.StashKey[Path]()

@@ -18,11 +18,12 @@ from services.common.telemetry import configure_logging
 from services.common.tokens import TokenVerifier
 from services.common.upkeep import Chore, Upkeep
 from services.leaderboard.board_reads import BoardReads
+from services.leaderboard.board_writes import BoardWrites
 from services.leaderboard.boards import deletion, periods
 from services.leaderboard.boards.catalogue import Catalogue
 from services.leaderboard.boards.places import Places
 from services.leaderboard.directory import Directory
-from services.leaderboard.http import boards, hot, players, rankings, submissions
+from services.leaderboard.http import administration, boards, hot, players, rankings, submissions
 from services.leaderboard.http.dependencies import PREFIX
 from services.leaderboard.index.breaker import Breaker
 from services.leaderboard.index.builds import AT_ONCE, Builds
@@ -39,6 +40,7 @@ from services.leaderboard.operate.metrics import BoardMetrics
 from services.leaderboard.players import changes
 from services.leaderboard.players.exports import Exports
 from services.leaderboard.players.follower import AccountFollower
+from services.leaderboard.players.lookups import AccountLookups
 from services.leaderboard.players.writer import PlayerWriter
 from services.leaderboard.reads import Reads
 from services.leaderboard.settings import LeaderboardSettings
@@ -102,9 +104,10 @@ def create_app(settings: LeaderboardSettings | None = None) -> FastAPI:
         accounts = AccountFollower(follows, people, settings)
         app.state.verifier = TokenVerifier(keys, settings.jwt_issuer, settings.jwt_audience, accounts.ended)
         limit = SubmissionLimit(snapshots, settings.submissions_per_second, settings.submissions_burst)
-        app.state.writes = Writes(places, limit, writer, people, reads, catalogue.clock.now)
+        app.state.writes = Writes(places, limit, writer, people, AccountLookups(snapshots), reads, catalogue.clock.now)
         app.state.reads = reads
         app.state.board_reads = BoardReads(places, reads, snapshots, catalogue.clock.now)
+        app.state.board_writes = BoardWrites(catalogue, database, IndexWriter(redis).forget)
         app.state.directory = Directory(catalogue, snapshots)
         app.state.exports = Exports(snapshots)
         app.state.upkeep = upkeep = Upkeep(database, _now, _chores(redis), interval=settings.upkeep_seconds)
@@ -132,7 +135,7 @@ def create_app(settings: LeaderboardSettings | None = None) -> FastAPI:
             await _close(*stops, *(pool.dispose for pool in pools))
 
     router = APIRouter()
-    for part in (submissions.router, rankings.router, boards.router, rankings.boards, players.router):
+    for part in (submissions.router, rankings.router, boards.router, administration.router, rankings.boards, players.router):
         router.include_router(part)
     return build_app(
         title="Leaderboard: scores and ranks",

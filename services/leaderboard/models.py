@@ -41,6 +41,9 @@ class Board(LeaderboardBase):
     min_score: Mapped[int] = mapped_column(BIGINT, comment="least value of one session")
     max_score: Mapped[int] = mapped_column(BIGINT, comment="greatest value of one session")
     show_extra: Mapped[bool] = mapped_column(Boolean, comment="whether the extra of the session that made a score is shown")
+    submitters: Mapped[str] = mapped_column(
+        String(16), server_default="players", comment="players, or servers: no player's own token submits to it"
+    )
     state: Mapped[str] = mapped_column(String(16), comment="active, closed, or deleting")
     created_at: Mapped[datetime] = mapped_column(UTCDateTime, server_default=text("CURRENT_TIMESTAMP(6)"))
 
@@ -150,6 +153,9 @@ class GameSession(LeaderboardBase):
     )
     metrics: Mapped[Any | None] = mapped_column(JSON(none_as_null=True), comment="values beside the score, by metric")
     tags: Mapped[Any | None] = mapped_column(JSON(none_as_null=True), comment="what it is tagged with")
+    played_at: Mapped[datetime | None] = mapped_column(
+        UTCDateTime, comment="when it was played, if a game server said so; NULL: when it was submitted"
+    )
 
 
 class SessionExtra(LeaderboardBase):

@@ -11,7 +11,7 @@ from services.leaderboard.boards.change import compare
 ALL = WindowDefinition("all")
 WEEK = WindowDefinition("week", USUAL["week"], grace_seconds=60)
 DAY = WindowDefinition("day", USUAL["day"], grace_seconds=60)
-CUP = Definition("cup", "", "score", "best", "descending", None, 0, 100, False, "active", (ALL, WEEK))
+CUP = Definition("cup", "", "score", "best", "descending", None, 0, 100, False, "players", "active", (ALL, WEEK))
 STORED = Board(7, 1, CUP, tuple(Window(number, window, None) for number, window in enumerate(CUP.windows)))
 
 
@@ -35,6 +35,7 @@ def test_the_same_again_changes_nothing() -> None:
         ({"min_score": -5}, "min_score 0 → -5"),
         ({"max_score": 7}, "max_score 100 → 7"),
         ({"show_extra": True}, "show_extra False → True"),
+        ({"submitters": "servers"}, "submitters 'players' → 'servers'"),
         ({"state": "closed"}, "state 'active' → 'closed'"),
         ({"windows": (ALL, WEEK, DAY)}, "window day added"),
     ],

@@ -30,6 +30,7 @@ rule = {where = {track = "alps"}}
 min_score = 1
 max_score = 9007199254740991
 show_extra = true
+submitters = "servers"
 state = "closed"
 windows = [
   {name = "all"}, {name = "week"}, {name = "month", keep = 12}, {name = "day", zone = "Europe/Berlin", grace = 10},
@@ -57,6 +58,7 @@ def test_every_kind_of_window_and_every_field_is_read() -> None:
         min_score=1,
         max_score=MAX_TOTAL,
         show_extra=True,
+        submitters="servers",
         state="closed",
         windows=(
             WindowDefinition("all"),
@@ -79,6 +81,7 @@ def test_what_is_left_out_is_what_most_boards_are() -> None:
     board = parse(f'[[boards]]\nname = "a"\n{ALL}')
     assert (board.metric, board.aggregate, board.direction, board.rule) == ("score", "total", "descending", None)
     assert (board.min_score, board.max_score, board.show_extra, board.state) == (0, MAX_SESSION_SCORE, False, "active")
+    assert board.submitters == "players"
 
 
 def test_a_time_without_quotation_marks_is_read_too() -> None:
@@ -143,6 +146,7 @@ def plain(**fields: str) -> str:
         (plain(direction='"up"'), ["boards[0].direction"]),
         (plain(state='"deleting"'), ["boards[0].state"]),
         (plain(show_extra="1"), ["boards[0].show_extra"]),
+        (plain(submitters='"staff"'), ["boards[0].submitters"]),
         (plain(rule='"all"'), ["boards[0].rule"]),
         (plain(rule="{}"), ["boards[0].rule.where"]),
         (plain(rule='{where = {a = "1", b = "2"}}'), ["boards[0].rule.where"]),

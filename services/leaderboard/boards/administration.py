@@ -196,7 +196,7 @@ def _fixed(definition: Definition) -> dict[str, object]:
 
 
 def _changeable(definition: Definition) -> dict[str, object]:
-    names = "title", "min_score", "max_score", "show_extra", "state"
+    names = "title", "min_score", "max_score", "show_extra", "submitters", "state"
     return {"rule": rule_json(definition.rule), **{name: getattr(definition, name) for name in names}}
 
 

@@ -11,6 +11,9 @@ from services.leaderboard.rules.periods import ScheduledWindow
 Aggregate = Literal["total", "best", "latest"]
 Direction = Literal["descending", "ascending"]
 State = Literal["active", "closed"]
+Submitters = Literal["players", "servers"]
+"""By whom a session is submitted: by its player, or by a game server with a key. Of a board: by whom it must have been, servers
+being welcome on every board."""
 Kind = Literal["all", "every", "listed"]
 
 MAIN_NAME: Final = "main"
@@ -57,6 +60,7 @@ class Definition:
     """What ranks players: by which value of their sessions, which sessions count for it, and which way it goes.
 
     Without a rule only sessions that name the board count. ``min_score`` and ``max_score`` bound the value of one session.
+    ``submitters``: ``servers`` where no player's own token may submit.
     """
 
     name: str
@@ -68,6 +72,7 @@ class Definition:
     min_score: int
     max_score: int
     show_extra: bool
+    submitters: Submitters
     state: State
     windows: tuple[WindowDefinition, ...]
 
@@ -105,6 +110,10 @@ class Board:
     def takes(self, value: int) -> bool:
         """Whether a session with this value of the board's metric counts."""
         return self.definition.min_score <= value <= self.definition.max_score
+
+    def is_open_to(self, submitter: Submitters) -> bool:
+        """Whether a session that one of these submits may count."""
+        return submitter == "servers" or self.definition.submitters == "players"
 
     def scheduled(self, window: Window) -> ScheduledWindow | None:
         """What makes periods of a window of this board. None where they are written down, or where it never ends."""

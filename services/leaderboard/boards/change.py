@@ -10,7 +10,7 @@ from services.leaderboard.boards.document import Fault, WindowDocument, rule_jso
 Outcome = Literal["created", "changed", "unchanged"]
 
 _FIXED = "metric", "aggregate", "direction"
-_CHANGEABLE = "title", "rule", "min_score", "max_score", "show_extra", "state"
+_CHANGEABLE = "title", "rule", "min_score", "max_score", "show_extra", "submitters", "state"
 
 
 @dataclass(frozen=True, slots=True)

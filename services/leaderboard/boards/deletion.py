@@ -8,9 +8,11 @@ without Redis the standings go, and the rest waits. No index comes back: whoever
 begun, and removes what it has begun if the board is not there any more.
 """
 
+import math
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from functools import partial
+from time import monotonic
 
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -36,15 +38,16 @@ _BOARD = "DELETE FROM boards WHERE id = %s AND state = %s"
 _PERIODS = "DELETE p FROM periods AS p FORCE INDEX (PRIMARY) WHERE p.board_id = %s AND p.id IN ({ids})"
 
 
-async def delete(database: Database, name: str, forget: Forget) -> bool:
+async def delete(database: Database, name: str, forget: Forget, *, seconds: float = math.inf) -> bool:
     """Delete a board and its standings. Cut short, it is gone on with: by this function, or by `finish`.
 
-    Gives whether the board is gone: without Redis its name stays taken. Raises BoardNotFound, and BoardConflict for a board
-    that is not closed and for the main one.
+    After ``seconds`` what is left is left. Gives whether the board is gone: without Redis its name stays taken. Raises
+    BoardNotFound, and BoardConflict for a board that is not closed and for the main one.
     """
     board_id = await database.transaction(partial(_begin, name=name))
     go_on = partial(_go_on, board_ids=[board_id], limit=ROWS_AT_ONCE, forget=forget)
-    while await database.transaction(go_on) == ROWS_AT_ONCE:
+    ends = monotonic() + seconds
+    while await database.transaction(go_on) == ROWS_AT_ONCE and monotonic() < ends:
         pass
     async with database.reading() as connection:
         return await connection.scalar(select(Board.id).where(Board.id == board_id)) is None

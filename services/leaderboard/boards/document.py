@@ -19,6 +19,7 @@ from services.leaderboard.boards.board import (
     Direction,
     Rule,
     State,
+    Submitters,
     WindowDefinition,
 )
 from services.leaderboard.rules.calendar import InvalidSchedule, Schedule
@@ -67,7 +68,7 @@ def _as_text(value: object) -> object:
     return value
 
 
-def _whole(value: object) -> object:
+def whole(value: object) -> object:
     """1200 for 1200.0: to JSON Schema both are integers, and there are clients that know no others than the second.
 
     A number with a fraction is read as a double, as nearly every reader of JSON does (RFC 8259, section 6).
@@ -78,7 +79,8 @@ def _whole(value: object) -> object:
 Name = Annotated[str, Field(pattern=BOARD_NAME)]
 MetricName = Annotated[str, Field(pattern=METRIC_NAME)]
 TagValue = Annotated[str, Field(min_length=1, max_length=MAX_TAG_VALUE), AfterValidator(_printable)]
-Value = Annotated[int, Field(ge=-MAX_TOTAL, le=MAX_TOTAL), BeforeValidator(_whole, json_schema_input_type=int)]
+Title = Annotated[str, Field(max_length=100), AfterValidator(_printable)]
+Value = Annotated[int, Field(ge=-MAX_TOTAL, le=MAX_TOTAL), BeforeValidator(whole, json_schema_input_type=int)]
 
 
 class _Written(BaseModel):
@@ -164,7 +166,7 @@ class BoardDocument(_Written):
     """What ranks players, whole. `name`, `metric`, `aggregate`, `direction` and each window are fixed once it is made."""
 
     name: Name = Field(examples=["alps"])
-    title: Annotated[str, AfterValidator(_printable)] = Field("", max_length=100, description="what players read")
+    title: Title = Field("", description="what players read")
     metric: MetricName = Field(SCORE, description="which value of a session is ranked; every session has `score`")
     aggregate: Aggregate = Field("total", description="the sum of all sessions, the best one, or the latest one")
     direction: Direction = Field("descending", description="descending: more is better; ascending: less is")
@@ -176,6 +178,9 @@ class BoardDocument(_Written):
     min_score: Value = Field(0, description="least value of one session; of a total 0 at least")
     max_score: Value = Field(MAX_SESSION_SCORE, description="greatest value of one session")
     show_extra: bool = Field(False, description="whether the `extra` of the session that made a score is shown")
+    submitters: Submitters = Field(
+        "players", description="`servers`: only game servers submit to it, with a key; `players`: players too"
+    )
     state: State = Field("active", description="a closed board counts nothing, and is read on")
     windows: list[WindowDocument] = Field(min_length=1, max_length=MOST_WINDOWS, description="the first one is shown first")
 
@@ -207,6 +212,7 @@ class BoardDocument(_Written):
             self.min_score,
             self.max_score,
             self.show_extra,
+            self.submitters,
             self.state,
             windows,
         )
@@ -261,6 +267,11 @@ def _repeated(at: Location, names: Iterable[str], what: str) -> Iterable[Fault]:
         if name in seen:
             yield Fault((*at, number, "name"), f"`{what}[{seen[name]}]` has this name already")
         seen.setdefault(name, number)
+
+
+def refuse(at: Location, detail: str) -> NoReturn:
+    """Tell one fault from within a validator of a whole model. Raises ValidationError."""
+    _refuse([Fault(at, detail)])
 
 
 def _refuse(faults: Iterable[Fault]) -> NoReturn:

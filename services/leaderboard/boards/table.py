@@ -23,7 +23,7 @@ _VERSION_ID = 1
 # By the driver, and not by SQLAlchemy's types: 10,000 boards with 30,000 windows are what a process reads when it starts.
 _BOARDS = (
     "SELECT b.id, b.version, b.name, b.title, b.metric, b.aggregate, b.direction, b.rule, b.min_score, b.max_score,"
-    " b.show_extra, b.state FROM boards b WHERE b.state <> %s AND "
+    " b.show_extra, b.submitters, b.state FROM boards b WHERE b.state <> %s AND "
 )
 _WINDOWS = (
     "SELECT w.board_id, w.id, w.name, w.kind, w.every, w.unit, w.zone, w.first, w.grace_seconds, w.keep, w.counts_from"
@@ -92,7 +92,7 @@ async def _list(connection: AsyncConnection, where: str, values: tuple[Any, ...]
 
 
 def _board(windows: tuple[Window, ...], board_id: int, version: int, *row: Any) -> Board:
-    name, title, metric, aggregate, direction, rule, least, most, show_extra, state = row
+    name, title, metric, aggregate, direction, rule, least, most, show_extra, submitters, state = row
     definition = Definition(
         name,
         title,
@@ -103,6 +103,7 @@ def _board(windows: tuple[Window, ...], board_id: int, version: int, *row: Any) 
         least,
         most,
         bool(show_extra),
+        submitters,
         state,
         tuple([window.definition for window in windows]),
     )

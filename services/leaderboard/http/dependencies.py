@@ -6,10 +6,12 @@ from typing import Annotated
 
 from fastapi import Depends, Path, Query, Request, Response
 
-from services.common.http.authentication import authenticated, require_recent_password
+from services.common.http.authentication import AuthenticatedOrScoped, authenticated, require_recent_password
 from services.common.http.requests import DECIMAL, JSON, json_body
-from services.common.tokens import MAX_USER_ID, Principal
+from services.common.tokens import MAX_USER_ID, Principal, Scope
+from services.common.tokens import Caller as AnyCaller
 from services.leaderboard.board_reads import Asked, BoardReads
+from services.leaderboard.board_writes import BoardWrites
 from services.leaderboard.boards.board import MAIN_NAME
 from services.leaderboard.cursors import MAX_LENGTH
 from services.leaderboard.directory import Directory
@@ -59,6 +61,11 @@ async def _board_reads(request: Request) -> BoardReads:
     return reads
 
 
+async def _board_writes(request: Request) -> BoardWrites:
+    writes: BoardWrites = request.app.state.board_writes
+    return writes
+
+
 async def _directory(request: Request) -> Directory:
     directory: Directory = request.app.state.directory
     return directory
@@ -70,6 +77,7 @@ async def _exports(request: Request) -> Exports:
 
 
 Caller = Annotated[Principal, Depends(authenticated)]
+Submitter = Annotated[AnyCaller, Depends(AuthenticatedOrScoped(Scope.SCORES))]
 
 
 async def _recent_caller(caller: Caller) -> Principal:
@@ -81,6 +89,7 @@ async def _recent_caller(caller: Caller) -> Principal:
 Writing = Annotated[Writes, Depends(_writes)]
 Reading = Annotated[Reads, Depends(_reads)]
 BoardReading = Annotated[BoardReads, Depends(_board_reads)]
+BoardWriting = Annotated[BoardWrites, Depends(_board_writes)]
 Directing = Annotated[Directory, Depends(_directory)]
 Exporting = Annotated[Exports, Depends(_exports)]
 RecentCaller = Annotated[Principal, Depends(_recent_caller)]

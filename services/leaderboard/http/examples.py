@@ -21,15 +21,16 @@ _TIMES: Example = {
     "ends_at": "2026-02-09T00:00:00Z",
     "closes_at": "2026-02-09T00:01:00Z",
 }
-PERIOD: Example = {
+PERIOD_WRITTEN: Example = {
     "period_id": 17,
     "window": "week",
     "number": 4,
     "title": "The fifth week",
     **_TIMES,
     "state": "open",
-    "players": 2,
 }
+PERIOD: Example = {**PERIOD_WRITTEN, "players": 2}
+PERIOD_BODY: Example = {"title": "Summer", "starts_at": "2026-06-01T00:00:00Z", "ends_at": "2026-09-01T00:00:00Z"}
 _WINDOW: Example = {
     "name": "week",
     "zone": "UTC",
@@ -51,7 +52,14 @@ _BOARD: Example = {
     "min_score": 0,
     "max_score": 1_000_000,
     "show_extra": True,
+    "submitters": "players",
     "state": "active",
+}
+BOARD_BODY: Example = {
+    "title": "The Alps",
+    "aggregate": "best",
+    "rule": {"where": {"track": "alps"}},
+    "windows": [{"name": "all"}, {"name": "week"}, {"name": "season", "listed": True}],
 }
 BOARD: Example = {**_BOARD, "windows": [_WINDOW]}
 BOARD_NOW: Example = {**_BOARD, "windows": [_WINDOW | _CURRENT]}

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from services.common.mysql.multistatement import Result, Transaction
+from services.leaderboard.boards.board import Submitters
 from services.leaderboard.log import erased_keys, statements, submission_keys
 from services.leaderboard.rules import ranking
 from services.leaderboard.rules.direction import Direction
@@ -37,6 +38,7 @@ class Submission:
     submitted_at: datetime
     counts: Sequence[Count]
     digest: bytes | None = None
+    by: Submitters = "players"
 
     def __post_init__(self) -> None:
         # A key that the server made does not come again.
@@ -341,15 +343,19 @@ def _names(listed: str | None, group: Sequence[Submission]) -> tuple[dict[int, s
 
 
 def _session_row(submission: Submission, group_id: str) -> str:
-    assert submission.submitted_at.tzinfo is UTC
-    time = submission.submitted_at.isoformat(" ", "microseconds")[:26]  # without the zone
     places = statements.literal(pack([count.place.at for count in submission.counts]))
     digest = "NULL" if submission.digest is None else statements.literal(submission.digest)
     played = submission.played
     return (
-        f"({submission.user_id:d},{statements.literal(submission.key)},{group_id},{played.score:d},'{time}',{places},{digest},"
-        f"{statements.json_text(played.metrics)},{statements.json_text(played.tags)})"
+        f"({submission.user_id:d},{statements.literal(submission.key)},{group_id},{played.score:d},{_time(submission.submitted_at)},{places},{digest},"
+        f"{statements.json_text(played.metrics)},{statements.json_text(played.tags)},"
+        f"{'NULL' if played.played_at is None else _time(played.played_at)})"
     )
+
+
+def _time(time: datetime) -> str:
+    assert time.tzinfo is UTC
+    return f"'{time.isoformat(' ', 'microseconds')[:26]}'"  # without the zone
 
 
 def _standing_row(key: tuple[Place, int], tally: Tally | None, version: int, direction: Direction) -> str:

@@ -18,7 +18,7 @@ INSERT INTO players (user_id, username) VALUES {rows} ON DUPLICATE KEY UPDATE us
 # to be run again.
 ADD_SESSIONS = """
 INSERT INTO game_sessions
-(user_id, submission_key, group_id, score, submitted_at, places, body_digest, metrics, tags) VALUES {rows}
+(user_id, submission_key, group_id, score, submitted_at, places, body_digest, metrics, tags, played_at) VALUES {rows}
 ON DUPLICATE KEY UPDATE id = id"""
 # A line a row, and all that is read in one value: the driver takes as long for each column and each answer as MySQL does for a
 # row. A group of sixteen takes this process a seventh less than with an answer for the boards and a column for each part. First

@@ -22,7 +22,7 @@ from services.common.mysql.multistatement import Transactions
 from services.common.mysql.retries import Retries, is_away
 from services.common.tokens import ACCOUNT_ENDED
 from services.leaderboard.boards.places import Places
-from services.leaderboard.errors import KeyReused, QueueFull, SessionErased, TotalTooLarge
+from services.leaderboard.errors import KeyReused, NotForPlayers, QueueFull, SessionErased, TotalTooLarge, UnknownUser
 from services.leaderboard.log import sessions
 from services.leaderboard.log.sessions import (
     AccountsEnded,
@@ -209,6 +209,11 @@ def _rank(at: Place, user_id: int, stored: Stored, standings: Standings, ranks: 
     return PlaceRank(at, row.score, rank, total_players, improved=row.reached_session_id == stored.session_id)
 
 
+def _account_ended(submission: Submission) -> Exception:
+    """Who submits is refused: a player by the token, which is of the account; a game server by the number that it named."""
+    return invalid_token(ACCOUNT_ENDED) if submission.by == "players" else UnknownUser(submission.user_id)
+
+
 class _Group:
     """A group on its way into MySQL: what became of each member, over as many transactions as it takes."""
 
@@ -252,8 +257,8 @@ class _Group:
         for member in members:
             try:
                 if member in change.submissions:
-                    member.counts = await self._places.counts(member.played, member.submitted_at)
-            except InvalidRequest as error:
+                    member.counts = await self._places.counts(member.played, member.submitted_at, member.by)
+            except (InvalidRequest, NotForPlayers) as error:
                 self.errors[member] = error
             else:
                 taken.append(member)
@@ -282,7 +287,7 @@ class _Group:
                 errors = {member: TotalTooLarge(detail.format(total)) for member, total in refused.totals.items()}
                 members = self._refuse(members, errors)
             except AccountsEnded as refused:
-                members = self._refuse(members, {member: invalid_token(ACCOUNT_ENDED) for member in refused.submissions})
+                members = self._refuse(members, {member: _account_ended(member) for member in refused.submissions})
             except SessionsErased as refused:
                 detail = "This is a repeat of a session that its player has had erased. It is not stored again."
                 members = self._refuse(members, {member: SessionErased(detail) for member in refused.submissions})

@@ -1,6 +1,6 @@
 """SQL of what the auth service says of accounts: its table `account_changes`, which this service may only read."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -38,6 +38,12 @@ async def find(connection: AsyncConnection, user_id: int) -> Account | None:
     """
     row = (await connection.execute(_rows.where(_account.id == user_id))).one_or_none()
     return None if row is None else Account(*row)
+
+
+async def list_named(connection: AsyncConnection, user_ids: Collection[int]) -> dict[int, Account]:
+    """Those of these accounts that there are or were, by their numbers."""
+    rows = await connection.execute(_rows.where(_account.id.in_(user_ids)))
+    return {row[0]: Account(*row) for row in rows}
 
 
 async def read_clock(connection: AsyncConnection) -> datetime:

@@ -19,7 +19,7 @@ from services.leaderboard.models import Board, GameSession, Player, SessionExtra
 
 PAGE = 1000
 
-_Session = Row[int, bytes, int, datetime, Any, Any, str | None]
+_Session = Row[int, bytes, int, datetime, Any, Any, datetime | None, str | None]
 
 
 class Exports:
@@ -70,6 +70,7 @@ async def _list_sessions(connection: AsyncConnection, user_id: int, after: int) 
             session.submitted_at,
             session.metrics,
             session.tags,
+            session.played_at,
             SessionExtra.extra,
         )
         .outerjoin(SessionExtra, SessionExtra.session_id == session.id)
@@ -87,10 +88,15 @@ def _sessions(rows: Sequence[_Session]) -> bytes:
 def _session(row: _Session) -> str:
     name = submission_keys.find_name(row.submission_key)
     key = "null" if name is None else encode_basestring(name)
-    time = f"{row.submitted_at:%Y-%m-%dT%H:%M:%S.%f}Z"
+    played = "" if row.played_at is None else f',"played_at":"{_written(row.played_at)}"'
     said = "".join(f',"{name}":{_json(value)}' for name, value in (("metrics", row.metrics), ("tags", row.tags)) if value)
     extra = "" if row.extra is None else f',"extra":{row.extra}'
-    return f'{{"session_id":{row.id},"score":{row.score},"submitted_at":"{time}","idempotency_key":{key}{said}{extra}}}'
+    time = _written(row.submitted_at)
+    return f'{{"session_id":{row.id},"score":{row.score},"submitted_at":"{time}","idempotency_key":{key}{played}{said}{extra}}}'
+
+
+def _written(time: datetime) -> str:
+    return f"{time:%Y-%m-%dT%H:%M:%S.%f}Z"
 
 
 def _json(value: Any) -> str:
