@@ -13,12 +13,15 @@ from services.auth.audit import events
 from services.auth.devices import SessionService
 from services.auth.exports import AccountExports
 from services.auth.guests import GuestService, LeftGuests
-from services.auth.http import account, devices, exports, guests, hot, oauth, signing
+from services.auth.http import account, devices, exports, guests, hot, keys, oauth, signing
 from services.auth.http.cookies import PREFIX
+from services.auth.keys import endings
 from services.auth.passwords import attempts
+from services.auth.passwords.attempts import Delays
 from services.auth.passwords.device_cookies import DeviceCookies
 from services.auth.passwords.hashing import Passwords
 from services.auth.passwords.verification import PasswordCheck
+from services.auth.servers import KeyService, KeyTokens
 from services.auth.sessions import families
 from services.auth.sessions.beginning import Beginnings
 from services.auth.sessions.callers import LANES, Callers
@@ -41,7 +44,7 @@ def _now() -> datetime:
 def create_app(settings: AuthSettings | None = None, clock: Callable[[], datetime] = _now) -> FastAPI:
     """The application. Raises InvalidSettings, before anything is opened, when it must not start with these settings."""
     settings = settings or load_settings(AuthSettings)
-    keys = live_keys(settings)
+    ring = live_keys(settings)
     configure_logging(settings, "auth")
 
     @asynccontextmanager
@@ -52,24 +55,24 @@ def create_app(settings: AuthSettings | None = None, clock: Callable[[], datetim
         reads = Database(settings, *account, pool_size=LANES)
         passwords = Passwords(settings)
         app.state.database = database
-        app.state.verifier = TokenVerifier(keys, settings.jwt_issuer, settings.jwt_audience)
+        app.state.verifier = TokenVerifier(ring, settings.jwt_issuer, settings.jwt_audience)
         app.state.callers = Callers(reads, clock)
         check = PasswordCheck(database, passwords, settings, clock)
         lifetime = timedelta(seconds=settings.access_token_seconds)
-        issuer = AccessTokenIssuer(keys, settings.jwt_issuer, settings.jwt_audience, lifetime)
+        issuer = AccessTokenIssuer(ring, settings.jwt_issuer, settings.jwt_audience, lifetime)
         lifetimes = Lifetimes(
             idle=timedelta(seconds=settings.refresh_token_seconds), absolute=timedelta(seconds=settings.session_seconds)
         )
         beginnings = Beginnings(issuer, lifetimes, settings.sessions_per_user)
         name_kept_for = timedelta(days=settings.username_kept_days)
-        device_cookies = DeviceCookies(keys, timedelta(days=settings.device_cookie_days))
+        device_cookies = DeviceCookies(ring, timedelta(days=settings.device_cookie_days))
         app.state.service = AuthService(
             database,
             passwords,
             check,
             beginnings,
             device_cookies,
-            Successors(keys),
+            Successors(ring),
             repeat=timedelta(seconds=settings.refresh_repeat_seconds),
             lifetimes=lifetimes,
             password_min_length=settings.password_min_length,
@@ -94,9 +97,19 @@ def create_app(settings: AuthSettings | None = None, clock: Callable[[], datetim
             name_kept_for=name_kept_for,
             clock=clock,
         )
+        app.state.keys = KeyService(database, clock)
+        app.state.key_tokens = KeyTokens(
+            database,
+            issuer,
+            lifetime=timedelta(seconds=settings.key_token_seconds),
+            delays=Delays(
+                settings.password_free_failures, settings.password_delay_seconds, settings.password_delay_max_seconds
+            ),
+            clock=clock,
+        )
         app.state.sessions = SessionService(database, clock)
         app.state.exports = AccountExports(database, clock)
-        app.state.upkeep = upkeep = Upkeep(database, clock, _chores(settings, keys), interval=settings.upkeep_seconds)
+        app.state.upkeep = upkeep = Upkeep(database, clock, _chores(settings, ring), interval=settings.upkeep_seconds)
         upkeep.start()
         try:
             yield
@@ -107,7 +120,15 @@ def create_app(settings: AuthSettings | None = None, clock: Callable[[], datetim
             await database.dispose()
 
     router = APIRouter()
-    for part in (signing.router, oauth.router, guests.router, account.router, exports.router, devices.router):
+    for part in (
+        signing.router,
+        oauth.router,
+        guests.router,
+        account.router,
+        exports.router,
+        devices.router,
+        keys.router,
+    ):
         router.include_router(part)
     return build_app(
         title="Leaderboard: auth",
@@ -121,7 +142,7 @@ def create_app(settings: AuthSettings | None = None, clock: Callable[[], datetim
     )
 
 
-def _chores(settings: AuthSettings, keys: KeyRing) -> dict[str, Chore]:
+def _chores(settings: AuthSettings, ring: KeyRing) -> dict[str, Chore]:
     failure_age = timedelta(hours=settings.password_failures_hours)
     address_age = timedelta(days=settings.audit_address_days)
     left = LeftGuests(kept_for=timedelta(days=settings.guest_days), name_kept_for=timedelta(days=settings.username_kept_days))
@@ -130,7 +151,7 @@ def _chores(settings: AuthSettings, keys: KeyRing) -> dict[str, Chore]:
     async def note_signing_key(connection: AsyncConnection, now: datetime, _limit: int) -> int:
         nonlocal noted
         if not noted:  # once a process: while a key is rotated, processes that sign with either run beside each other
-            await events.record_signing_key(connection, keys.signing_kid, now)
+            await events.record_signing_key(connection, ring.signing_kid, now)
             noted = True
         return 0
 
@@ -144,6 +165,7 @@ def _chores(settings: AuthSettings, keys: KeyRing) -> dict[str, Chore]:
         "note the signing key": note_signing_key,
         "forget addresses": forget_addresses,
         "forget failed attempts": forget_failures,
+        "forget revoked keys": endings.forget_endings,
         "forget names": kept_names.forget_names,
         "forget sessions": families.forget_families,
         "note guests who left": left.note,

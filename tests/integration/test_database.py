@@ -35,6 +35,9 @@ TABLES = {
         "audit_addresses",
         "export_leases",
         "password_attempts",
+        "api_keys",
+        "key_secrets",
+        "key_endings",
     },
     "leaderboard": {
         "boards",
@@ -52,7 +55,7 @@ TABLES = {
 }
 
 # What another service may read, and not write.
-READ_BY_OTHERS = {"account_changes"}
+READ_BY_OTHERS = {"account_changes", "key_endings"}
 
 
 @pytest.fixture

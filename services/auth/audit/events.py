@@ -39,11 +39,18 @@ class Event(StrEnum):
     USERNAME_CHANGED = "username_changed"
     ACCOUNT_DELETED = "account_deleted"
     ACCOUNT_EXPORTED = "account_exported"
+    KEY_MADE = "key_made"
+    KEY_ROTATED = "key_rotated"
+    KEY_SECRETS_ENDED = "key_secrets_ended"
+    KEY_REVOKED = "key_revoked"
+    KEY_REFUSED = "key_refused"
     SIGNING_KEY_CHANGED = "signing_key_changed"
 
 
 # What somebody should look at when it comes often.
-_SUSPICIOUS = frozenset({Event.LOGIN_FAILED, Event.PASSWORD_REFUSED, Event.ATTEMPTS_DELAYED, Event.REFRESH_REUSED})
+_SUSPICIOUS = frozenset(
+    {Event.LOGIN_FAILED, Event.PASSWORD_REFUSED, Event.ATTEMPTS_DELAYED, Event.REFRESH_REUSED, Event.KEY_REFUSED}
+)
 
 
 @dataclass(frozen=True, slots=True)

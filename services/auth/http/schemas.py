@@ -148,9 +148,9 @@ class PasswordForm(BaseModel):
 
 
 class TokenRequest(BaseModel):
-    """The OAuth2 form of a grant (RFC 6749, sections 4.3.2 and 6). There are no clients to be told apart, and no scopes."""
+    """The OAuth2 form of a grant (RFC 6749, sections 4.3.2, 4.4.2 and 6). Only keys are clients, and have scopes."""
 
-    grant_type: Literal["password", "refresh_token"]
+    grant_type: Literal["password", "refresh_token", "client_credentials"]
     username: str | SkipJsonSchema[None] = Field(
         None, max_length=256, description="of the grant `password`", json_schema_extra=_without_default
     )
@@ -159,6 +159,18 @@ class TokenRequest(BaseModel):
     )
     refresh_token: str | SkipJsonSchema[None] = Field(
         None, max_length=256, description="of the grant `refresh_token`", json_schema_extra=_without_default
+    )
+    client_id: str | SkipJsonSchema[None] = Field(
+        None, max_length=256, description="of the grant `client_credentials`", json_schema_extra=_without_default
+    )
+    client_secret: str | SkipJsonSchema[None] = Field(
+        None, max_length=256, description="of the grant `client_credentials`", json_schema_extra=_without_default
+    )
+    scope: str | SkipJsonSchema[None] = Field(
+        None,
+        max_length=256,
+        description="of the grant `client_credentials`: some of the key's scopes, if not all of them are wanted",
+        json_schema_extra=_without_default,
     )
 
 
@@ -203,9 +215,20 @@ class NewGuest(Tokens):
 class GrantedTokens(AccessToken):
     """The same from the token endpoint, which sets no cookie."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [_ACCESS_TOKEN | {"refresh_token": _REFRESH_TOKEN}]})
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [_ACCESS_TOKEN | {"refresh_token": _REFRESH_TOKEN}, _ACCESS_TOKEN | {"scope": "scores:write"}]
+        }
+    )
 
-    refresh_token: str = Field(description="takes the place of the one that was sent")
+    refresh_token: str | SkipJsonSchema[None] = Field(
+        None,
+        description="takes the place of the one that was sent; a key has none",
+        json_schema_extra=_without_default,
+    )
+    scope: str | SkipJsonSchema[None] = Field(
+        None, description="of a key's: what the access token is good for", json_schema_extra=_without_default
+    )
 
 
 class Account(BaseModel):

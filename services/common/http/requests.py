@@ -3,11 +3,12 @@
 import codecs
 import re
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from fastapi import Request
-from pydantic import BaseModel, BeforeValidator, ValidationError
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, Strict, ValidationError
 from pydantic_core import from_json
 
 from services.common.http.problems import (
@@ -26,6 +27,7 @@ JSON = "application/json"
 COMPONENT = "#/components/schemas/{model}"
 _GZIP = b"\x1f\x8b"
 _DECIMAL = re.compile(r"-?[0-9]{1,20}")
+_TIME = re.compile(r"[0-9]{4}(-[0-9]{2}){2}[Tt]([0-9]{2}:){2}[0-9]{2}(\.[0-9]{1,9})?([Zz]|[+-][0-9]{2}:[0-9]{2})")
 
 
 def content_type(request: Request) -> str:
@@ -109,6 +111,23 @@ def _decimal(value: object) -> object:
 
 DECIMAL = BeforeValidator(_decimal)
 """Marks an integer in a path or a query: pydantic alone would read " 1", "+1", "1_0" and "1.0" too. Stands after its bounds."""
+
+
+def _rfc3339(value: object) -> object:
+    if not isinstance(value, str) or not _TIME.fullmatch(value):
+        raise ValueError("Input should be a time with its zone, like 2026-02-01T12:00:00Z (RFC 3339)")
+    return value
+
+
+def _utc(value: datetime) -> datetime:
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("Input should be a time of the years 1 to 9999, in UTC") from None
+
+
+Time = Annotated[AwareDatetime, Strict(strict=False), BeforeValidator(_rfc3339), AfterValidator(_utc)]
+"""A time as RFC 3339 writes it, in a strict model too. Pydantic alone would read numbers, and times that UTC has not."""
 
 
 def body_schema(models: Mapping[str, type[BaseModel]], *, required: bool = True) -> dict[str, Any]:
