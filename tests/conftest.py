@@ -42,6 +42,7 @@ _EMPTIED = (
     "refresh_tokens",
     "export_leases",
     "guests",
+    "external_identities",
     "api_keys",
     "key_secrets",
     "key_endings",

@@ -13,7 +13,7 @@ from services.auth.audit import events
 from services.auth.devices import SessionService
 from services.auth.exports import AccountExports
 from services.auth.guests import GuestService, LeftGuests
-from services.auth.http import account, devices, exports, guests, hot, keys, oauth, signing
+from services.auth.http import account, devices, exports, external, guests, hot, keys, oauth, signing
 from services.auth.http.cookies import PREFIX
 from services.auth.keys import endings
 from services.auth.passwords import attempts
@@ -29,6 +29,7 @@ from services.auth.sessions.families import Lifetimes
 from services.auth.sessions.tokens import AccessTokenIssuer, Successors
 from services.auth.settings import AuthSettings
 from services.auth.signing import AuthService
+from services.auth.studio import StudioService
 from services.common.http.web import build_app
 from services.common.mysql.database import Database
 from services.common.settings import live_keys, load_settings
@@ -97,6 +98,7 @@ def create_app(settings: AuthSettings | None = None, clock: Callable[[], datetim
             name_kept_for=name_kept_for,
             clock=clock,
         )
+        app.state.studio = StudioService(database, beginnings, clock)
         app.state.keys = KeyService(database, clock)
         app.state.key_tokens = KeyTokens(
             database,
@@ -128,6 +130,7 @@ def create_app(settings: AuthSettings | None = None, clock: Callable[[], datetim
         exports.router,
         devices.router,
         keys.router,
+        external.router,
     ):
         router.include_router(part)
     return build_app(
@@ -138,6 +141,7 @@ def create_app(settings: AuthSettings | None = None, clock: Callable[[], datetim
         lifespan=lifespan,
         router=router,
         shortcuts=hot.find,
+        larger_bodies={external.MANY: external.MAX_BYTES},
         needed={"mysql": lambda app: app.state.database.ping},
     )
 

@@ -25,7 +25,7 @@ class NotForGuests(Problem):
 
     status = 409
     type = "urn:problem:not-for-guests"
-    title = "A guest has no password"
+    title = "The account has no password"
 
 
 class NotAGuest(Problem):
@@ -34,6 +34,12 @@ class NotAGuest(Problem):
     status = 409
     type = "urn:problem:not-a-guest"
     title = "The account has a password already"
+
+
+class IdentityNotFound(Problem):
+    status = 404
+    type = "urn:problem:identity-not-found"
+    title = "Nobody has this identity"
 
 
 class InvalidCredentials(Unauthenticated):

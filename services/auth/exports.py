@@ -14,7 +14,8 @@ import anyio
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.auth.accounts import export_leases, kept_names, users
+from services.auth.accounts import export_leases, external, guests, kept_names, users
+from services.auth.accounts.external import Identity
 from services.auth.accounts.kept_names import KeptName
 from services.auth.accounts.users import UserRecord
 from services.auth.audit import events, limits
@@ -49,7 +50,9 @@ class AccountData:
 
     user: UserRecord
     sessions: Sequence[SessionRecord]
+    guest: bool
     kept_names: Sequence[KeptName]
+    identities: Sequence[Identity]
     last_event_id: int
 
 
@@ -77,7 +80,9 @@ class AccountExports:
             return AccountData(
                 user,
                 await families.list_families(connection, user.user_id, now),
+                await guests.is_guest(connection, user.user_id),
                 await kept_names.list_kept(connection, user.user_id, now),
+                await external.list_identities(connection, user.user_id),
                 await events.record(connection, Event.ACCOUNT_EXPORTED, client, user_id=user.user_id, now=now),
             )
 

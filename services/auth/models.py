@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import JSON, ForeignKey, Index, String
-from sqlalchemy.dialects.mysql import BINARY, INTEGER
+from sqlalchemy.dialects.mysql import BINARY, INTEGER, VARBINARY
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from services.common.mysql.database import TABLE_OPTIONS, UnsignedBigInt, UTCDateTime
@@ -28,7 +28,7 @@ class User(AuthBase):
 
 
 class Guest(AuthBase):
-    """What is kept of each account without a password, beside the account itself. Without a session nobody can reach it."""
+    """What is kept of each guest, beside the account itself. Without a session nobody can reach it."""
 
     __tablename__ = "guests"
     __table_args__ = (Index("ix_guests_unreachable_since", "unreachable_since"), TABLE_OPTIONS)
@@ -193,6 +193,22 @@ class PasswordAttempts(AuthBase):
     attempt_id: Mapped[bytes] = mapped_column(BINARY(16), comment="the last attempt that was let through")
     delayed_until: Mapped[datetime] = mapped_column(UTCDateTime, comment="until then no password is looked at")
     counted_at: Mapped[datetime] = mapped_column(UTCDateTime)
+
+
+class ExternalIdentity(AuthBase):
+    """Which user somebody is whom a studio knows by an account elsewhere."""
+
+    __tablename__ = "external_identities"
+    __table_args__ = (Index("ix_external_identities_user_id", "user_id"), TABLE_OPTIONS)
+
+    provider: Mapped[str] = mapped_column(String(32), primary_key=True)
+    external_id: Mapped[bytes] = mapped_column(
+        VARBINARY(512), primary_key=True, comment="UTF-8, as bytes: text would be equal that differs in spaces at its end"
+    )
+    user_id: Mapped[int] = mapped_column(
+        UnsignedBigInt, ForeignKey("users.id", name="fk_external_identities_user_id", ondelete="CASCADE")
+    )
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
 
 
 class ApiKey(AuthBase):

@@ -53,6 +53,7 @@ BEYOND_SCHEMA = {
     "/auth/me/deletion",
     "/auth/confirm",
     "/auth/keys",
+    "/auth/external/{provider}/{external_id}",
     "/api/leaderboard/submit",
     "/api/leaderboard/sessions/me",
     "/api/leaderboard/boards",

@@ -35,6 +35,7 @@ TABLES = {
         "audit_addresses",
         "export_leases",
         "password_attempts",
+        "external_identities",
         "api_keys",
         "key_secrets",
         "key_endings",

@@ -35,6 +35,7 @@ from services.auth.servers import KeyService, KeyTokens
 from services.auth.sessions.callers import Callers
 from services.auth.sessions.families import Kind
 from services.auth.signing import AuthService
+from services.auth.studio import StudioService
 from services.common.http import problems
 from services.common.http.authentication import authenticated, authorized
 from services.common.http.problems import NotForKeys, Problem, UnsupportedMediaType, documented
@@ -87,6 +88,11 @@ async def _admin(caller: Annotated[Principal | KeyPrincipal, Security(authorized
     if not isinstance(caller, Principal):
         raise NotForKeys("This is for staff, not for keys.")
     return caller
+
+
+async def _studio(request: Request) -> StudioService:
+    studio: StudioService = request.app.state.studio
+    return studio
 
 
 async def _sessions(request: Request) -> SessionService:
@@ -183,6 +189,8 @@ ChosenCredentials = Annotated[NewAccount, Depends(json_body(NewAccount))]
 OwnAccount = Annotated[AccountService, Depends(_account)]
 Exports = Annotated[AccountExports, Depends(_exports)]
 Sessions = Annotated[SessionService, Depends(_sessions)]
+Studio = Annotated[StudioService, Depends(_studio)]
+PlayersWriter = Annotated[Principal | KeyPrincipal, Security(authorized, scopes=[Scope.PLAYERS])]
 Keys = Annotated[KeyService, Depends(_keys)]
 KeysTokens = Annotated[KeyTokens, Depends(_key_tokens)]
 ClientId = Annotated[str, Path(pattern=CLIENT_ID, description="what a key is called, as `/auth/keys` gives it")]

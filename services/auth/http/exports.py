@@ -12,7 +12,7 @@ from services.auth.audit.events import AuditRecord
 from services.auth.errors import ExportUnderWay, TooManyEvents
 from services.auth.exports import AccountData, AccountExports
 from services.auth.http.dependencies import SIGNED_IN, Caller, Exports, Sender, new_router
-from services.auth.http.schemas import Account, AccountExport, KeptUsername, Session
+from services.auth.http.schemas import Account, AccountExport, ExternalIdentity, KeptUsername, Session
 from services.common.http.problems import ServiceUnavailable, documented
 from services.common.http.streams import JSONStream
 from services.common.tokens import Principal
@@ -48,13 +48,13 @@ async def _document(exports: AccountExports, caller: Principal, client: Client) 
 
 def _head(data: AccountData, caller: Principal) -> bytes:
     user = data.user
-    account = Account(
-        user_id=user.user_id, username=user.username, created_at=user.created_at, guest=user.password_hash is None
-    )
+    account = Account(user_id=user.user_id, username=user.username, created_at=user.created_at, guest=data.guest)
     sessions = [Session.of(each, caller.session_id) for each in data.sessions]
     names = [KeptUsername(username=each.username, kept_until=each.kept_until) for each in data.kept_names]
+    identities = [ExternalIdentity(provider=each.provider, external_id=each.external_id) for each in data.identities]
     return (
-        f'{{"account":{account.model_dump_json()},"sessions":{_array(sessions)},"kept_usernames":{_array(names)},"events":['
+        f'{{"account":{account.model_dump_json()},"sessions":{_array(sessions)},"kept_usernames":{_array(names)},'
+        f'"external_identities":{_array(identities)},"events":['
     ).encode()
 
 

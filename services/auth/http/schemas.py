@@ -73,7 +73,7 @@ class SessionToken(BaseModel):
     refresh_token: str = Field(max_length=256, examples=[_REFRESH_TOKEN])
 
 
-_NewName = Annotated[
+NewName = Annotated[
     str,
     Field(
         max_length=256,
@@ -98,7 +98,7 @@ _NewPassword = Annotated[
 class NewAccount(Credentials):
     """The username and the password of a new account, held to their rules by usernames.py and rules.py."""
 
-    username: _NewName
+    username: NewName
     password: _NewPassword
 
 
@@ -116,7 +116,7 @@ class NewUsername(BaseModel):
 
     model_config = ConfigDict(strict=True, extra="forbid")
 
-    username: _NewName
+    username: NewName
 
 
 class _PasswordAgain(BaseModel):
@@ -125,7 +125,7 @@ class _PasswordAgain(BaseModel):
     password: str | SkipJsonSchema[None] = Field(
         None,
         max_length=1024,
-        description="a guest has none, and leaves it out",
+        description="a guest or a studio's player has none, and leaves it out",
         examples=["correct horse battery"],
         json_schema_extra=_without_default,
     )
@@ -237,7 +237,7 @@ class Account(BaseModel):
     user_id: int
     username: str
     created_at: datetime
-    guest: bool = Field(description="whether it has no password yet")
+    guest: bool = Field(description="whether it is a guest's: nobody can sign in to it, until it has a password")
 
 
 class Session(BaseModel):
@@ -278,6 +278,13 @@ class KeptUsername(BaseModel):
     kept_until: datetime
 
 
+class ExternalIdentity(BaseModel):
+    """An account elsewhere, by which a studio knows the player."""
+
+    provider: str
+    external_id: str
+
+
 class AccountEvent(BaseModel):
     """Something that happened to the account."""
 
@@ -297,6 +304,7 @@ class AccountExport(BaseModel):
                     "account": _ACCOUNT,
                     "sessions": [_SESSION],
                     "kept_usernames": [{"username": "Countess", "kept_until": "2026-03-01T12:00:00Z"}],
+                    "external_identities": [{"provider": "steam", "external_id": "76561197960287930"}],
                     "events": [{"event": "registered", "occurred_at": _TIME, "address": "203.0.113.7", "detail": {}}],
                 }
             ]
@@ -306,4 +314,5 @@ class AccountExport(BaseModel):
     account: Account
     sessions: list[Session]
     kept_usernames: list[KeptUsername]
+    external_identities: list[ExternalIdentity]
     events: list[AccountEvent]
