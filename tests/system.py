@@ -134,7 +134,7 @@ def assert_problem(response: httpx.Response, status: int, kind: str | None = Non
     assert problem["detail"]
     assert kind is None or problem["type"] == f"urn:problem:{kind}"
     if status == 401:
-        assert response.headers["www-authenticate"].startswith("Bearer")
+        assert response.headers["www-authenticate"].startswith(("Bearer", "Basic"))
 
 
 async def sign_up(client: httpx.AsyncClient, username: str, password: str = PASSWORD) -> str:

@@ -8,7 +8,7 @@ from alembic import op
 from sqlalchemy.dialects import mysql
 
 revision = "0019"
-down_revision = "0016"
+down_revision = "0018"
 
 _ID, _TIME, _SECRET = mysql.BIGINT(unsigned=True), mysql.DATETIME(fsp=6), mysql.VARBINARY(255)
 _GIVEN = "when its second factor was given last; NULL: it was not"

@@ -61,8 +61,8 @@ class AccountService:
     async def confirm(self, caller: Principal, password: str | None, client: Client) -> tuple[str, timedelta]:
         """An access token for this session that says that its password was given now (RFC 9470), and for how long it is good.
 
-        Tokens that the session is renewed with say it too. A guest, who has no password, gives none. Raises InvalidRequest,
-        WrongPassword, TooManyFailures, TooManyEvents or PasswordQueueFull.
+        Tokens that the session is renewed with say it too. Who has no password, a guest or a studio's player, gives none.
+        Raises InvalidRequest, WrongPassword, TooManyFailures, TooManyEvents or PasswordQueueFull.
         """
 
         async def confirm(connection: AsyncConnection, user: UserRecord, now: datetime) -> str:
@@ -81,7 +81,9 @@ class AccountService:
         """
         user = await self._get_user(caller)
         if user.password_hash is None:
-            raise NotForGuests("A guest has no password to change. Choose a name and a password (POST /auth/me/credentials).")
+            raise NotForGuests(
+                "Your account has no password to change. Choose a name and a password (POST /auth/me/credentials)."
+            )
         try:
             normal = rules.new_password(new, self._password_min_length, [user.username])
         except rules.InvalidPassword as error:
@@ -158,7 +160,7 @@ class AccountService:
     async def delete(self, caller: Principal, password: str | None, client: Client) -> None:
         """Delete the account and with it every session. Its name is kept for a time, so that nobody poses as who had it.
 
-        A guest, who has no password, gives none. Raises InvalidRequest, WrongPassword, TooManyFailures, PasswordQueueFull or
+        Who has no password gives none. Raises InvalidRequest, WrongPassword, TooManyFailures, PasswordQueueFull or
         LastAdmin.
         """
 
@@ -185,7 +187,7 @@ class AccountService:
     async def _prove(self, caller: Principal, typed: str | None, client: Client) -> UserRecord:
         """The caller's account as it was when ``typed`` was found to be its password. Raises InvalidRequest or WrongPassword.
 
-        The token alone speaks for a guest: there is nothing else that only this person has.
+        The token alone speaks for who has no password: there is nothing else that only this person has.
         """
         user = await self._get_user(caller)
         if user.password_hash is None:

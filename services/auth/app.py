@@ -14,8 +14,22 @@ from services.auth.audit import events
 from services.auth.devices import SessionService
 from services.auth.exports import AccountExports
 from services.auth.guests import GuestService, LeftGuests
-from services.auth.http import account, devices, exports, guests, hot, oauth, recovery, second_factor, signing, staff
+from services.auth.http import (
+    account,
+    devices,
+    exports,
+    external,
+    guests,
+    hot,
+    keys,
+    oauth,
+    recovery,
+    second_factor,
+    signing,
+    staff,
+)
 from services.auth.http.cookies import PREFIX
+from services.auth.keys import endings
 from services.auth.passwords import attempts
 from services.auth.passwords.device_cookies import DeviceCookies
 from services.auth.passwords.hashing import Passwords
@@ -23,6 +37,7 @@ from services.auth.passwords.verification import PasswordCheck, delays
 from services.auth.recovery import RecoveryService
 from services.auth.roles import RoleService
 from services.auth.second_factor import SecondFactorService, SecretsAnew
+from services.auth.servers import KeyService, KeyTokens
 from services.auth.sessions import families
 from services.auth.sessions.access import SessionAccess
 from services.auth.sessions.beginning import Beginnings
@@ -31,6 +46,7 @@ from services.auth.sessions.families import Lifetimes
 from services.auth.sessions.tokens import AccessTokenIssuer, Successors
 from services.auth.settings import AuthSettings
 from services.auth.signing import AuthService
+from services.auth.studio import StudioService
 from services.common.encryption import Encryption
 from services.common.http.web import build_app
 from services.common.mysql.database import Database
@@ -49,7 +65,7 @@ def _now() -> datetime:
 def create_app(settings: AuthSettings | None = None, clock: Callable[[], datetime] = _now) -> FastAPI:
     """The application. Raises InvalidSettings, before anything is opened, when it must not start with these settings."""
     settings = settings or load_settings(AuthSettings)
-    keys = live_keys(settings)
+    ring = live_keys(settings)
     encryption = live_encryption(settings)
     configure_logging(settings, "auth")
 
@@ -61,25 +77,25 @@ def create_app(settings: AuthSettings | None = None, clock: Callable[[], datetim
         reads = Database(settings, *account, pool_size=LANES)
         passwords = Passwords(settings)
         app.state.database = database
-        app.state.verifier = TokenVerifier(keys, settings.jwt_issuer, settings.jwt_audience)
+        app.state.verifier = TokenVerifier(ring, settings.jwt_issuer, settings.jwt_audience)
         app.state.callers = Callers(reads, clock)
         check = PasswordCheck(database, passwords, settings, clock)
         lifetime = timedelta(seconds=settings.access_token_seconds)
-        issuer = AccessTokenIssuer(keys, settings.jwt_issuer, settings.jwt_audience, lifetime)
+        issuer = AccessTokenIssuer(ring, settings.jwt_issuer, settings.jwt_audience, lifetime)
         access = SessionAccess(issuer, second_factor=settings.staff_second_factor)
         lifetimes = Lifetimes(
             idle=timedelta(seconds=settings.refresh_token_seconds), absolute=timedelta(seconds=settings.session_seconds)
         )
         beginnings = Beginnings(access, lifetimes, settings.sessions_per_user)
         name_kept_for = timedelta(days=settings.username_kept_days)
-        device_cookies = DeviceCookies(keys, timedelta(days=settings.device_cookie_days))
+        device_cookies = DeviceCookies(ring, timedelta(days=settings.device_cookie_days))
         app.state.service = AuthService(
             database,
             passwords,
             check,
             beginnings,
             device_cookies,
-            Successors(keys),
+            Successors(ring),
             repeat=timedelta(seconds=settings.refresh_repeat_seconds),
             lifetimes=lifetimes,
             password_min_length=settings.password_min_length,
@@ -111,9 +127,18 @@ def create_app(settings: AuthSettings | None = None, clock: Callable[[], datetim
         app.state.recoveries = RecoveryService(
             database, check, device_cookies, password_min_length=settings.password_min_length, clock=clock
         )
+        app.state.studio = StudioService(database, access, beginnings, clock)
+        app.state.keys = KeyService(database, access, clock)
+        app.state.key_tokens = KeyTokens(
+            database,
+            issuer,
+            lifetime=timedelta(seconds=settings.key_token_seconds),
+            delays=delays(settings),
+            clock=clock,
+        )
         app.state.sessions = SessionService(database, clock)
         app.state.exports = AccountExports(database, clock)
-        chores = _chores(settings, keys, encryption)
+        chores = _chores(settings, ring, encryption)
         app.state.upkeep = upkeep = Upkeep(database, clock, chores, interval=settings.upkeep_seconds)
         upkeep.start()
         if not settings.staff_second_factor:
@@ -127,7 +152,7 @@ def create_app(settings: AuthSettings | None = None, clock: Callable[[], datetim
             await database.dispose()
 
     router = APIRouter()
-    for part in (signing, oauth, guests, account, recovery, exports, devices, second_factor, staff):
+    for part in (signing, oauth, guests, account, recovery, exports, devices, second_factor, staff, keys, external):
         router.include_router(part.router)
     return build_app(
         title="Leaderboard: auth",
@@ -137,11 +162,12 @@ def create_app(settings: AuthSettings | None = None, clock: Callable[[], datetim
         lifespan=lifespan,
         router=router,
         shortcuts=hot.find,
+        larger_bodies={external.MANY: external.MAX_BYTES},
         needed={"mysql": lambda app: app.state.database.ping},
     )
 
 
-def _chores(settings: AuthSettings, keys: KeyRing, encryption: Encryption) -> dict[str, Chore]:
+def _chores(settings: AuthSettings, ring: KeyRing, encryption: Encryption) -> dict[str, Chore]:
     failure_age = timedelta(hours=settings.password_failures_hours)
     address_age = timedelta(days=settings.audit_address_days)
     left = LeftGuests(kept_for=timedelta(days=settings.guest_days), name_kept_for=timedelta(days=settings.username_kept_days))
@@ -150,7 +176,7 @@ def _chores(settings: AuthSettings, keys: KeyRing, encryption: Encryption) -> di
     async def note_signing_key(connection: AsyncConnection, now: datetime, _limit: int) -> int:
         nonlocal noted
         if not noted:  # once a process: while a key is rotated, processes that sign with either run beside each other
-            await events.record_signing_key(connection, keys.signing_kid, now)
+            await events.record_signing_key(connection, ring.signing_kid, now)
             noted = True
         return 0
 
@@ -165,6 +191,7 @@ def _chores(settings: AuthSettings, keys: KeyRing, encryption: Encryption) -> di
         "note the signing key": note_signing_key,
         "forget addresses": forget_addresses,
         "forget failed attempts": forget_failures,
+        "forget revoked keys": endings.forget_endings,
         "forget names": kept_names.forget_names,
         "forget sessions": families.forget_families,
         "note guests who left": left.note,

@@ -25,7 +25,7 @@ class NotForGuests(Problem):
 
     status = 409
     type = "urn:problem:not-for-guests"
-    title = "A guest has no password"
+    title = "The account has no password"
 
 
 class NotAGuest(Problem):
@@ -34,6 +34,12 @@ class NotAGuest(Problem):
     status = 409
     type = "urn:problem:not-a-guest"
     title = "The account has a password already"
+
+
+class IdentityNotFound(Problem):
+    status = 404
+    type = "urn:problem:identity-not-found"
+    title = "Nobody has this identity"
 
 
 class InvalidCredentials(Unauthenticated):
@@ -82,6 +88,38 @@ class InvalidGrant(Problem):
     extensions = MappingProxyType({"error": "invalid_grant"})
 
 
+class InvalidScope(Problem):
+    """A scope that there is not, or that the key lacks. RFC 6749, section 5.2."""
+
+    status = 400
+    type = "urn:problem:invalid-scope"
+    title = "The scope is not one of the key's"
+    extensions = MappingProxyType({"error": "invalid_scope"})
+
+
+class InvalidClient(Unauthenticated):
+    """The same for a wrong secret, and for a key that is unknown, revoked or expired. RFC 6749, section 5.2."""
+
+    type = "urn:problem:invalid-client"
+    title = "The key or its secret is not valid"
+    extensions = MappingProxyType({"error": "invalid_client"})
+
+    def __init__(self, detail: str | None = None) -> None:
+        super().__init__(detail, challenge='Basic realm="keys"')
+
+
+class TooManyKeys(Problem):
+    status = 409
+    type = "urn:problem:too-many-keys"
+    title = "There are too many keys"
+
+
+class KeyNotFound(Problem):
+    status = 404
+    type = "urn:problem:key-not-found"
+    title = "There is no such key"
+
+
 class PasswordQueueFull(ServiceUnavailable):
     """More passwords wait to be checked than this service is willing to keep waiting."""
 
@@ -106,6 +144,21 @@ class TooManyWrongCodes(TooManyFailures):
 
     type = "urn:problem:too-many-wrong-codes"
     title = "Too many wrong codes were tried"
+
+
+class TooManyWrongSecrets(Problem):
+    """Too many wrong secrets for one key, or for one that there is not. The right one is not delayed."""
+
+    status = 429
+    type = "urn:problem:too-many-wrong-secrets"
+    title = "Too many wrong secrets were tried"
+    extensions = MappingProxyType({"error": "invalid_client"})
+
+    def __init__(self, seconds: int) -> None:
+        super().__init__(
+            "Too many wrong secrets were tried for this key. Its right one is taken at any time.",
+            headers={"Retry-After": str(seconds)},
+        )
 
 
 class TooManyEvents(Problem):
@@ -165,6 +218,14 @@ class NotStaff(Problem):
     status = 403
     type = "urn:problem:not-staff"
     title = "This is for staff"
+
+
+class StaffSignIn(Problem):
+    """A key would begin a session of somebody of the staff, whose role is worth more than the key."""
+
+    status = 409
+    type = "urn:problem:staff-sign-in"
+    title = "Staff sign in by themselves"
 
 
 class SecondFactorNeeded(Problem):

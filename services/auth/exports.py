@@ -14,7 +14,8 @@ import anyio
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.auth.accounts import export_leases, kept_names, users
+from services.auth.accounts import export_leases, external, guests, kept_names, users
+from services.auth.accounts.external import Identity
 from services.auth.accounts.kept_names import KeptName
 from services.auth.accounts.users import UserRecord
 from services.auth.audit import events, limits
@@ -54,8 +55,10 @@ class AccountData:
     user: UserRecord
     staff: StaffRecord | None
     sessions: Sequence[SessionRecord]
+    guest: bool
     kept_names: Sequence[KeptName]
     recovery_codes: UnusedCodes
+    identities: Sequence[Identity]
     last_event_id: int
 
 
@@ -84,8 +87,10 @@ class AccountExports:
                 user,
                 await roles.find_staff(connection, user.user_id),
                 await families.list_families(connection, user.user_id, now),
+                await guests.is_guest(connection, user.user_id),
                 await kept_names.list_kept(connection, user.user_id, now),
                 await unused_codes.count(connection, user.user_id),
+                await external.list_identities(connection, user.user_id),
                 await events.record(connection, Event.ACCOUNT_EXPORTED, client, user_id=user.user_id, now=now),
             )
 

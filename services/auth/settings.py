@@ -18,6 +18,8 @@ class AuthSettings(ServiceSettings, EncryptionSettings):
     access_token_seconds: int = Field(
         900, ge=30, le=MAX_LIFETIME_SECONDS, description="lifetime of an access token, in seconds"
     )
+    # Not longer: the leaderboard service remembers for an hour which keys were revoked.
+    key_token_seconds: int = Field(600, ge=30, le=3_000, description="lifetime of a key's access token, in seconds")
     refresh_token_seconds: int = Field(
         2_592_000, ge=60, description="lifetime of a refresh token that is not used, in seconds; with it ends its session"
     )

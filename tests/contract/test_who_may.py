@@ -15,7 +15,7 @@ import jwt
 import pytest
 
 from services.common.tokens import Scope
-from tests.signing_in import register, sign_in
+from tests.signing_in import give_role, register, sign_in
 from tests.system import Accounts, bearer, rows
 
 Client = httpx.AsyncClient
@@ -64,7 +64,7 @@ def callers(auth: Client, accounts: Accounts, mysql: Any) -> list[Someone]:
             token = (await player())["Authorization"].removeprefix("Bearer ")
             claims = jwt.decode(token, options={"verify_signature": False})
             session = uuid.UUID(claims["sid"])
-            _give_role(mysql, int(claims["sub"]), session, role)
+            give_role(mysql, int(claims["sub"]), session, role)
             return accounts.new(claims["name"], int(claims["sub"]), scopes=scopes, session_id=session)
 
         return Someone(role, True, frozenset(scopes), sign_in_with_role)
@@ -88,19 +88,11 @@ def callers(auth: Client, accounts: Accounts, mysql: Any) -> list[Someone]:
     ]
 
 
-def _give_role(mysql: Any, user_id: int, session: uuid.UUID, role: str) -> None:
-    """As auth writes it down, which looks whether a role is held still, by a session with a second factor."""
-    if rows(mysql, "SHOW TABLES LIKE 'staff'"):
-        rows(mysql, "INSERT INTO staff (user_id, role, granted_at) VALUES (%s, %s, NOW(6))", user_id, role)
-        rows(mysql, "UPDATE refresh_families SET second_factor_at = NOW(6) WHERE id = %s", session.bytes)
-
-
 def _keep_key(mysql: Any, header: dict[str, str], *scopes: Scope) -> None:
     """As auth writes it down, which looks whether a key is live. None is made without a scope: only its token may lack one."""
-    if rows(mysql, "SHOW TABLES LIKE 'api_keys'"):
-        claims = jwt.decode(header["Authorization"].removeprefix("Bearer "), options={"verify_signature": False})
-        statement = "INSERT INTO api_keys (client_id, name, scopes, created_at) VALUES (%s, 'who', %s, NOW(6))"
-        rows(mysql, statement, claims["client_id"], " ".join(scopes or KEY_SCOPES))
+    claims = jwt.decode(header["Authorization"].removeprefix("Bearer "), options={"verify_signature": False})
+    statement = "INSERT INTO api_keys (client_id, name, scopes, created_at) VALUES (%s, 'who', %s, NOW(6))"
+    rows(mysql, statement, claims["client_id"], " ".join(scopes or KEY_SCOPES))
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,10 @@ TABLES = {
         "export_leases",
         "password_attempts",
         "recovery_codes",
+        "external_identities",
+        "api_keys",
+        "key_secrets",
+        "key_endings",
     },
     "leaderboard": {
         "boards",
@@ -56,7 +60,7 @@ TABLES = {
 }
 
 # What another service may read, and not write.
-READ_BY_OTHERS = {"account_changes"}
+READ_BY_OTHERS = {"account_changes", "key_endings"}
 
 
 @pytest.fixture

@@ -86,7 +86,7 @@ class SessionToken(BaseModel):
     refresh_token: str = Field(max_length=256, examples=[_REFRESH_TOKEN])
 
 
-_NewName = Annotated[
+NewName = Annotated[
     str,
     Field(
         max_length=256,
@@ -111,7 +111,7 @@ _NewPassword = Annotated[
 class NewAccount(Credentials):
     """The username and the password of a new account, held to their rules by usernames.py and rules.py."""
 
-    username: _NewName
+    username: NewName
     password: _NewPassword
 
 
@@ -151,7 +151,7 @@ class NewUsername(BaseModel):
 
     model_config = ConfigDict(strict=True, extra="forbid")
 
-    username: _NewName
+    username: NewName
 
 
 class _PasswordAgain(BaseModel):
@@ -160,7 +160,7 @@ class _PasswordAgain(BaseModel):
     password: str | SkipJsonSchema[None] = Field(
         None,
         max_length=1024,
-        description="a guest has none, and leaves it out",
+        description="a guest or a studio's player has none, and leaves it out",
         examples=["correct horse battery"],
         json_schema_extra=_without_default,
     )
@@ -183,9 +183,9 @@ class PasswordForm(BaseModel):
 
 
 class TokenRequest(BaseModel):
-    """The OAuth2 form of a grant (RFC 6749, sections 4.3.2 and 6). There are no clients to be told apart, and no scopes."""
+    """The OAuth2 form of a grant (RFC 6749, sections 4.3.2, 4.4.2 and 6). Only keys are clients, and have scopes."""
 
-    grant_type: Literal["password", "refresh_token"]
+    grant_type: Literal["password", "refresh_token", "client_credentials"]
     username: str | SkipJsonSchema[None] = Field(
         None, max_length=256, description="of the grant `password`", json_schema_extra=_without_default
     )
@@ -194,6 +194,18 @@ class TokenRequest(BaseModel):
     )
     refresh_token: str | SkipJsonSchema[None] = Field(
         None, max_length=256, description="of the grant `refresh_token`", json_schema_extra=_without_default
+    )
+    client_id: str | SkipJsonSchema[None] = Field(
+        None, max_length=256, description="of the grant `client_credentials`", json_schema_extra=_without_default
+    )
+    client_secret: str | SkipJsonSchema[None] = Field(
+        None, max_length=256, description="of the grant `client_credentials`", json_schema_extra=_without_default
+    )
+    scope: str | SkipJsonSchema[None] = Field(
+        None,
+        max_length=256,
+        description="of the grant `client_credentials`: some of the key's scopes, if not all of them are wanted",
+        json_schema_extra=_without_default,
     )
 
 
@@ -238,9 +250,20 @@ class NewGuest(Tokens):
 class GrantedTokens(AccessToken):
     """The same from the token endpoint, which sets no cookie."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [_ACCESS_TOKEN | {"refresh_token": _REFRESH_TOKEN}]})
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [_ACCESS_TOKEN | {"refresh_token": _REFRESH_TOKEN}, _ACCESS_TOKEN | {"scope": "scores:write"}]
+        }
+    )
 
-    refresh_token: str = Field(description="takes the place of the one that was sent")
+    refresh_token: str | SkipJsonSchema[None] = Field(
+        None,
+        description="takes the place of the one that was sent; a key has none",
+        json_schema_extra=_without_default,
+    )
+    scope: str | SkipJsonSchema[None] = Field(
+        None, description="of a key's: what the access token is good for", json_schema_extra=_without_default
+    )
 
 
 class Account(BaseModel):
@@ -249,7 +272,7 @@ class Account(BaseModel):
     user_id: int
     username: str
     created_at: datetime
-    guest: bool = Field(description="whether it has no password yet")
+    guest: bool = Field(description="whether it is a guest's: nobody can sign in to it, until it has a password")
 
 
 class RecoveryCodes(BaseModel):
@@ -398,6 +421,13 @@ class KeptUsername(BaseModel):
     kept_until: datetime
 
 
+class ExternalIdentity(BaseModel):
+    """An account elsewhere, by which a studio knows the player."""
+
+    provider: str
+    external_id: str
+
+
 class AccountEvent(BaseModel):
     """Something that happened to the account."""
 
@@ -419,6 +449,7 @@ class AccountExport(BaseModel):
                     "sessions": [_SESSION],
                     "kept_usernames": [{"username": "Countess", "kept_until": "2026-03-01T12:00:00Z"}],
                     "recovery_codes": _RECOVERY_CODES_LEFT,
+                    "external_identities": [{"provider": "steam", "external_id": "76561197960287930"}],
                     "events": [{"event": "registered", "occurred_at": _TIME, "address": "203.0.113.7", "detail": {}}],
                 }
             ]
@@ -430,4 +461,5 @@ class AccountExport(BaseModel):
     sessions: list[Session]
     kept_usernames: list[KeptUsername]
     recovery_codes: RecoveryCodesLeft
+    external_identities: list[ExternalIdentity]
     events: list[AccountEvent]

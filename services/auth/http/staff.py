@@ -2,33 +2,24 @@
 
 from typing import Annotated
 
-from fastapi import Depends, Path, Request, Response, Security
+from fastapi import Depends, Path, Request, Response
 
 from services.auth.errors import LastAdmin, NoSecondFactor, NotForGuests, TooManyEvents
-from services.auth.http.dependencies import SCOPED, Sender, new_router
+from services.auth.http.dependencies import STAFF, Admin, Sender, new_router
 from services.auth.http.schemas import NewRole, StaffList, StaffMember
 from services.auth.roles import RoleService
-from services.common.http.authentication import authorized
 from services.common.http.problems import (
     BodyTooLarge,
     InvalidRequest,
-    NotForKeys,
     NotFound,
     ServiceUnavailable,
     UnsupportedMediaType,
     documented,
 )
 from services.common.http.requests import DECIMAL, JSON, body_schema, json_body
-from services.common.tokens import MAX_USER_ID, Caller, Principal, Scope
+from services.common.tokens import MAX_USER_ID
 
 router = new_router("staff")
-
-
-async def _admin(caller: Annotated[Caller, Security(authorized, scopes=[Scope.ADMIN])]) -> Principal:
-    """The admin who asks. Raises NotForKeys."""
-    if not isinstance(caller, Principal):
-        raise NotForKeys("Send an admin's access token: this one is a key's.")
-    return caller
 
 
 async def _roles(request: Request) -> RoleService:
@@ -36,13 +27,11 @@ async def _roles(request: Request) -> RoleService:
     return roles
 
 
-Admin = Annotated[Principal, Depends(_admin)]
 Roles = Annotated[RoleService, Depends(_roles)]
 UserId = Annotated[int, Path(ge=1, le=MAX_USER_ID, description="the user's number"), DECIMAL]
-_ADMINS = *SCOPED, NotForKeys
 
 
-@router.get("/staff", summary="Who is of the staff", responses=documented(*_ADMINS, ServiceUnavailable))
+@router.get("/staff", summary="Who is of the staff", responses=documented(*STAFF, ServiceUnavailable))
 async def list_staff(admin: Admin, roles: Roles) -> StaffList:
     return StaffList(staff=[StaffMember.of(each) for each in await roles.list_staff(admin)])
 
@@ -55,7 +44,7 @@ async def list_staff(admin: Admin, roles: Roles) -> StaffList:
     responses={
         201: {"model": StaffMember, "description": "They had no role before"},
         **documented(
-            *_ADMINS,
+            *STAFF,
             NotFound,
             NotForGuests,
             LastAdmin,
@@ -87,7 +76,7 @@ async def give_role(
     summary="Take somebody's role",
     description="Their second factor and staff codes go with it. No new access token has the role's scopes, and this service "
     "heeds no old one. The leaderboard service believes those that are out until they expire, 15 minutes by default.",
-    responses=documented(*_ADMINS, NotFound, LastAdmin, TooManyEvents, InvalidRequest, ServiceUnavailable),
+    responses=documented(*STAFF, NotFound, LastAdmin, TooManyEvents, InvalidRequest, ServiceUnavailable),
 )
 async def take_role(user_id: UserId, admin: Admin, roles: Roles, sender: Sender) -> None:
     await roles.take(admin, user_id, sender)
@@ -98,7 +87,7 @@ async def take_role(user_id: UserId, admin: Admin, roles: Roles, sender: Sender)
     status_code=204,
     summary="Reset somebody's second factor",
     description="For one who has lost the device and the staff codes: they set up another second factor.",
-    responses=documented(*_ADMINS, NotFound, NoSecondFactor, TooManyEvents, InvalidRequest, ServiceUnavailable),
+    responses=documented(*STAFF, NotFound, NoSecondFactor, TooManyEvents, InvalidRequest, ServiceUnavailable),
 )
 async def reset_second_factor(user_id: UserId, admin: Admin, roles: Roles, sender: Sender) -> None:
     await roles.reset_second_factor(admin, user_id, sender)

@@ -60,6 +60,11 @@ def by_second_factor(user_id: int) -> bytes:
     return _key(f"second factor {user_id}")
 
 
+def by_key(client_id: str) -> bytes:
+    """The count of wrong secrets of a key, or of one that there is not."""
+    return _key(f"key {client_id}")
+
+
 def _key(text: str) -> bytes:
     # Hashed, because people type passwords where names belong.
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()

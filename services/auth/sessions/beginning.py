@@ -33,12 +33,15 @@ class Beginnings:
         self._lifetimes = lifetimes
         self._most = most
 
-    async def begin(self, connection: AsyncConnection, user: UserRecord, kind: Kind, client: Client, now: datetime) -> SignedIn:
-        """Begin a session of ``user``, whose row the caller holds."""
+    async def begin(
+        self, connection: AsyncConnection, user: UserRecord, kind: Kind, client: Client, now: datetime, **detail: str | int
+    ) -> SignedIn:
+        """Begin a session of ``user``, whose row the caller holds. ``detail``: what the audit log says of it besides."""
         session_id, expires_at = await families.begin_family(
             connection, user.user_id, kind, client, now, self._lifetimes, self._most
         )
-        await events.record(connection, Event.LOGGED_IN, client, user_id=user.user_id, now=now, session_id=str(session_id))
+        detail["session_id"] = str(session_id)
+        await events.record(connection, Event.LOGGED_IN, client, user_id=user.user_id, now=now, **detail)
         token = new_refresh_token()
         await families.add_token(connection, session_id, refresh_token_hash(token), now, expires_at)
         return await self.go_on(connection, UsedToken(user, session_id, expires_at, now), token, now)
