@@ -11,12 +11,11 @@ from pydantic.json_schema import SkipJsonSchema
 from services.auth.accounts import usernames
 from services.auth.passwords import recovery_codes, rules
 from services.auth.sessions.families import Kind, SessionRecord
-from services.auth.staff import codes
-from services.auth.staff.roles import Role, StaffRecord
+from services.auth.staff.roles import Role
 
 # Of what is answered; what is sent has them at its members. FastAPI would leave out what is null in them.
 _TIME = "2026-02-01T12:00:00Z"
-_ACCESS_TOKEN: dict[str, JsonValue] = {"access_token": "eyJhbGciOi…", "token_type": "Bearer", "expires_in": 900}
+ACCESS_TOKEN: dict[str, JsonValue] = {"access_token": "eyJhbGciOi…", "token_type": "Bearer", "expires_in": 900}
 _REFRESH_TOKEN = "bqTEQ4Ci7C3n2lyGRm1ZyPVVN1gW2DuqSOZ1cCu4yTo"  # noqa: S105 - nobody's
 _RECOVERY_CODE = "7K3M-9QXR-2D5F-W8TA"
 _RECOVERY_CODES_LEFT: dict[str, JsonValue] = {"left": 8, "made_at": _TIME}
@@ -29,15 +28,6 @@ _SESSION: dict[str, JsonValue] = {
     "address": "203.0.113.7",
     "user_agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
     "current": True,
-}
-_STAFF_CODES: list[JsonValue] = ["mzxw-6ytb-oi5d-k3tq-ojsx-g4tj"]
-_STAFF: dict[str, JsonValue] = {
-    "user_id": 7,
-    "username": "Ada",
-    "role": "moderator",
-    "granted_by": 1,
-    "granted_at": _TIME,
-    "second_factor_since": _TIME,
 }
 
 
@@ -219,7 +209,7 @@ class Registered(BaseModel):
 class AccessToken(BaseModel):
     """RFC 6749, section 5.1."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [_ACCESS_TOKEN]})
+    model_config = ConfigDict(json_schema_extra={"examples": [ACCESS_TOKEN]})
 
     access_token: str
     token_type: Literal["Bearer"] = "Bearer"  # noqa: S105 - the type's name
@@ -229,7 +219,7 @@ class AccessToken(BaseModel):
 class Tokens(AccessToken):
     """The same, with the refresh token of a session that has it in no cookie."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [_ACCESS_TOKEN | {"refresh_token": _REFRESH_TOKEN}]})
+    model_config = ConfigDict(json_schema_extra={"examples": [ACCESS_TOKEN | {"refresh_token": _REFRESH_TOKEN}]})
 
     refresh_token: str | SkipJsonSchema[None] = Field(
         None,
@@ -241,7 +231,7 @@ class Tokens(AccessToken):
 class NewGuest(Tokens):
     """A guest's account, and the tokens of its session."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"user_id": 7, "username": "BraveOtter4821", **_ACCESS_TOKEN}]})
+    model_config = ConfigDict(json_schema_extra={"examples": [{"user_id": 7, "username": "BraveOtter4821", **ACCESS_TOKEN}]})
 
     user_id: int
     username: str = Field(description="made up: two words and a number")
@@ -252,7 +242,7 @@ class GrantedTokens(AccessToken):
 
     model_config = ConfigDict(
         json_schema_extra={
-            "examples": [_ACCESS_TOKEN | {"refresh_token": _REFRESH_TOKEN}, _ACCESS_TOKEN | {"scope": "scores:write"}]
+            "examples": [ACCESS_TOKEN | {"refresh_token": _REFRESH_TOKEN}, ACCESS_TOKEN | {"scope": "scores:write"}]
         }
     )
 
@@ -323,89 +313,6 @@ class OwnSessions(BaseModel):
     sessions: list[Session]
 
 
-class NewRole(BaseModel):
-    """The role that somebody is given."""
-
-    model_config = ConfigDict(strict=True, extra="forbid")
-
-    role: Role
-
-
-class StaffMember(BaseModel):
-    """Somebody of the staff."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [_STAFF]})
-
-    user_id: int
-    username: str
-    role: Role
-    granted_by: int | None = Field(description="the number of the admin who gave the role; null: an operator did")
-    granted_at: datetime
-    second_factor_since: datetime | None = Field(description="null: there is none yet, and so the role counts nowhere")
-
-    @classmethod
-    def of(cls, record: StaffRecord) -> "StaffMember":
-        """One of the staff as admins are shown them."""
-        return cls(
-            user_id=record.user_id,
-            username=record.username,
-            role=record.role,
-            granted_by=record.granted_by,
-            granted_at=record.granted_at,
-            second_factor_since=record.second_factor_since,
-        )
-
-
-class StaffList(BaseModel):
-    model_config = ConfigDict(json_schema_extra={"examples": [{"staff": [_STAFF]}]})
-
-    staff: list[StaffMember]
-
-
-class NewSecondFactor(BaseModel):
-    """A secret for an authenticator app, in each of the ways that apps take it."""
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [{"secret": "JBSWY3DPEHPK3PXP…", "uri": "otpauth://totp/leaderboard-auth:Ada?…", "qr": "<svg …"}]
-        }
-    )
-
-    secret: str = Field(description="in base32")
-    uri: str = Field(description="the same for an app on this device")
-    qr: str = Field(description="the same as a QR code: an SVG document")
-
-
-class DeviceCode(BaseModel):
-    """A code as the authenticator app shows it."""
-
-    model_config = ConfigDict(strict=True, extra="forbid")
-
-    code: str = Field(pattern="^[0-9]{6}$", examples=["287082"])
-
-
-class SecondFactorCode(BaseModel):
-    """A code as the authenticator app shows it, or a staff code."""
-
-    model_config = ConfigDict(strict=True, extra="forbid")
-
-    code: str = Field(pattern=f"^([0-9]{{6}}|{codes.PATTERN})$", examples=["287082"])
-
-
-class StaffCodes(BaseModel):
-    """Codes for when the device is lost."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [{"staff_codes": _STAFF_CODES}]})
-
-    staff_codes: list[str] = Field(description="each good once; they are not shown again")
-
-
-class ConfirmedSecondFactor(AccessToken, StaffCodes):
-    """An access token of the session that has the second factor now, and codes for when the device is lost."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [_ACCESS_TOKEN | {"staff_codes": _STAFF_CODES}]})
-
-
 class StaffRole(BaseModel):
     """The role that a person has."""
 
@@ -445,7 +352,7 @@ class AccountExport(BaseModel):
             "examples": [
                 {
                     "account": _ACCOUNT,
-                    "staff": {name: _STAFF[name] for name in ("role", "granted_at", "second_factor_since")},
+                    "staff": {"role": "moderator", "granted_at": _TIME, "second_factor_since": _TIME},
                     "sessions": [_SESSION],
                     "kept_usernames": [{"username": "Countess", "kept_until": "2026-03-01T12:00:00Z"}],
                     "recovery_codes": _RECOVERY_CODES_LEFT,

@@ -14,8 +14,8 @@ from services.auth.errors import (
     WrongCode,
 )
 from services.auth.http.dependencies import SIGNED_IN, Caller, RecentCaller, Sender, new_router
-from services.auth.http.schemas import (
-    AccessToken,
+from services.auth.http.schemas import AccessToken
+from services.auth.http.staff_schemas import (
     ConfirmedSecondFactor,
     DeviceCode,
     NewSecondFactor,

@@ -6,7 +6,7 @@ from fastapi import Depends, Path, Request, Response
 
 from services.auth.errors import LastAdmin, NoSecondFactor, NotForGuests, TooManyEvents
 from services.auth.http.dependencies import STAFF, Admin, Sender, new_router
-from services.auth.http.schemas import NewRole, StaffList, StaffMember
+from services.auth.http.staff_schemas import NewRole, StaffList, StaffMember
 from services.auth.roles import RoleService
 from services.common.http.problems import (
     BodyTooLarge,
