@@ -276,7 +276,7 @@ async def test_every_statement_that_locks_finds_its_rows_by_the_primary_key(
         ("UPDATE", "PRIMARY"),
         *(("SELECT", "PRIMARY"), ("UPDATE", "PRIMARY")),
         ("UPDATE", "PRIMARY"),
-        ("SELECT", "PRIMARY"),
+        *(("SELECT", "PRIMARY"), ("UPDATE", "PRIMARY")),
         *(("SELECT", "PRIMARY"), ("DELETE", "PRIMARY")),
     ]
     assert {how for _, how, _ in plans} <= {"const", "range"}
