@@ -79,6 +79,7 @@ SUBMITTED: Example = {
 EXPORT: Example = {
     "player": ADA,
     "standings": [{"board": "main", "period_id": 0, "total_score": 3600, "sessions": 3}],
+    "results": [{"board": "alps", "period_id": 16, "rank": 1, "score": 1200, "reward": "gold"}],
     "sessions": [{**OWN_SESSION, "idempotency_key": "round-3", "tags": {"track": "alps"}}],
 }
 
