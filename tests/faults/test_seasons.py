@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
+from services.leaderboard.app import create_app
 from services.leaderboard.operate import boards
 from services.leaderboard.rules.places import unpack
 from services.leaderboard.settings import LeaderboardSettings
@@ -20,8 +21,11 @@ from services.local.web import Service
 from tests.faults.conftest import StartProcess
 from tests.faults.model import Board, Place, Session, fold, read_boards
 from tests.faults.proofs import Proof
+from tests.faults.proxy import COMMIT, Fault, Proxy
 from tests.faults.subject import read_periods
-from tests.system import Accounts, eventually, rows
+from tests.playing import own_database, submit
+from tests.seasons import make_cup
+from tests.system import Accounts, eventually, rows, serving
 
 pytestmark = pytest.mark.proof(9)
 
@@ -138,6 +142,71 @@ async def test_every_period_is_settled_once_as_its_sessions_say_while_processes_
     await eventually(none_waits)
     hold_against_log(mysql, playing, proof)
     await proof.whole(leaderboard_settings, within=20)
+
+
+_CLOSES = b"SET state = 'closed'"
+_STORES, _TELLS = b"INSERT INTO results", b"INSERT INTO events"
+# What becomes of which message, in a transaction that had what before, and whether it arrives after the process has died.
+STEPS = {
+    "before a period is closed": (Fault.DELAYED, _CLOSES, b"", False),
+    "the closing arrives after its death": (Fault.DELAYED, _CLOSES, b"", True),
+    "closed, and not heard of it": (Fault.REPLY_SWALLOWED, COMMIT, _CLOSES, False),
+    "before results are stored": (Fault.DELAYED, _STORES, b"", False),
+    "stored, and not heard of it": (Fault.REPLY_SWALLOWED, _STORES, b"", False),
+    "before it is told": (Fault.DELAYED, _TELLS, _STORES, False),
+    "before COMMIT": (Fault.DELAYED, COMMIT, _STORES, False),
+    "COMMIT arrives after its death": (Fault.DELAYED, COMMIT, _STORES, True),
+    "committed, and not heard of it": (Fault.REPLY_SWALLOWED, COMMIT, _STORES, False),
+}
+
+
+@pytest.mark.parametrize("step", STEPS)
+async def test_wherever_a_process_is_killed_the_period_is_settled_once(
+    start_process: StartProcess,
+    mysql_proxy: Proxy,
+    accounts: Accounts,
+    mysql: Any,
+    leaderboard_settings: LeaderboardSettings,
+    proof: Proof,
+    step: str,
+) -> None:
+    fault, message, after, arrives = STEPS[step]
+    async with own_database(leaderboard_settings) as database:
+        await make_cup(database, mysql)
+    service = await start_process(
+        mysql_port=mysql_proxy.port,
+        mysql_database=leaderboard_settings.mysql_database,
+        mysql_timeout=60,
+        redis_url=leaderboard_settings.redis_url,
+    )
+    async with httpx.AsyncClient(base_url=service.url, timeout=30) as client:
+        for user_id, score in ((1, 5), (2, 7), (3, 5)):
+            await submit(client, accounts.new(user_id=user_id), score, boards=["cup"])
+    mysql_proxy.strike(fault, message, after)
+    rows(mysql, "UPDATE periods SET closes_at = NOW(6)")
+    async with asyncio.timeout(30):
+        await mysql_proxy.struck.wait()
+    if fault is Fault.REPLY_SWALLOWED and message is COMMIT:
+        await eventually(lambda: _is(mysql, "closed" if after is _CLOSES else "settled"))
+    service.kill()
+    if arrives:
+        mysql_proxy.release()
+    else:
+        mysql_proxy.cut()
+    async with serving(create_app(leaderboard_settings)):
+        await eventually(lambda: _is(mysql, "settled"), 30)
+    assert rows(mysql, "SELECT `rank`, user_id, reward FROM results ORDER BY position") == [
+        (1, 2, "gold"),
+        (2, 1, "gold"),
+        (2, 3, "gold"),
+    ]
+    assert rows(mysql, "SELECT kind FROM events ORDER BY id") == [("period.opened",), ("period.settled",)]
+    proof.did("processes killed at an exact step")
+    await proof.whole(leaderboard_settings)
+
+
+async def _is(mysql: Any, state: str) -> bool:
+    return rows(mysql, "SELECT state FROM periods") == [(state,)]
 
 
 def hold_against_log(mysql: Any, playing: Playing, proof: Proof) -> None:
