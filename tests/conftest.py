@@ -61,6 +61,8 @@ _EMPTIED = (
     "erasures",
     "erased_keys",
     "periods",
+    "results",
+    "events",
 )
 # What a new database has of boards: tests make others beside it.
 _DEFAULT_BOARD = (
@@ -68,6 +70,7 @@ _DEFAULT_BOARD = (
     "DELETE FROM boards WHERE id <> 1",
     """UPDATE boards SET rule = '{"where": {}}', title = '', min_score = 0, max_score = 1000000000""",
     "UPDATE boards SET show_extra = 0, submitters = 'players', state = 'active'",
+    "UPDATE windows SET rewards = NULL",
 )
 
 _LOGS = pytest.StashKey[Path]()

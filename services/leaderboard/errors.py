@@ -76,6 +76,14 @@ class PeriodExpired(Problem):
     title = "The period is not kept any more"
 
 
+class PeriodNotSettled(Problem):
+    """It is still running, or has ended only just now. It is settled soon after its `closes_at`."""
+
+    status = 409
+    type = "urn:problem:period-not-settled"
+    title = "The period has no results yet"
+
+
 class PeriodConflict(Problem):
     """What there is already does not let the period be there. Nothing was changed."""
 

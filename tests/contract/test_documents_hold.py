@@ -59,6 +59,7 @@ BEYOND_SCHEMA = {
     "/api/leaderboard/sessions/me",
     "/api/leaderboard/boards",
     "/api/leaderboard/boards/{board}/periods",
+    "/api/leaderboard/boards/{board}/periods/{period_id}/results",
 }
 
 

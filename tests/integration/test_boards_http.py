@@ -100,6 +100,7 @@ async def test_a_new_system_has_the_main_board(leaderboard: httpx.AsyncClient, a
                 "grace": None,
                 "keep": None,
                 "listed": False,
+                "rewards": [],
                 "counts_from": None,
                 "current": {"period_id": 0, "starts_at": None, "ends_at": None, "closes_at": None, "players": 1},
                 "next_starts_at": None,

@@ -7,6 +7,7 @@ from typing import Final, Literal
 from services.leaderboard.rules import direction, ranking
 from services.leaderboard.rules.calendar import DAY, MONTH, WEEK, Schedule
 from services.leaderboard.rules.periods import ScheduledWindow
+from services.leaderboard.rules.rewards import Reward
 
 Aggregate = Literal["total", "best", "latest"]
 Direction = Literal["descending", "ascending"]
@@ -36,10 +37,11 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class WindowDefinition:
-    """When a board starts anew. Made once and never changed.
+    """When a board starts anew. Made once and never changed, but for its rewards.
 
     With a schedule it does after each of its occurrences; ``listed``, its periods are written down one by one; with neither it
     never does. A period is closed ``grace_seconds`` after its end. Of settled ones the last ``keep`` are kept; None: all.
+    Who is rewarded when one is settled is the first of ``rewards`` that fits.
     """
 
     name: str
@@ -47,6 +49,7 @@ class WindowDefinition:
     listed: bool = False
     grace_seconds: int | None = None
     keep: int | None = None
+    rewards: tuple[Reward, ...] = ()
 
     @property
     def kind(self) -> Kind:

@@ -35,6 +35,8 @@ _STANDINGS = "DELETE FROM standings WHERE board_id = %s ORDER BY board_id, perio
 _WINDOWS = "DELETE FROM windows WHERE board_id = %s ORDER BY board_id, name LIMIT %s"
 _BOARD = "DELETE FROM boards WHERE id = %s AND state = %s"
 # By their ids: somebody who deletes the same board may have deleted them meanwhile, and others are not to go instead of them.
+_LOCK_PERIODS = "SELECT id, state FROM periods FORCE INDEX (PRIMARY) WHERE id IN ({ids}) ORDER BY id FOR UPDATE"
+_RESULTS = "DELETE FROM results WHERE period_id IN ({ids}) ORDER BY period_id, position LIMIT %s"
 _PERIODS = "DELETE p FROM periods AS p FORCE INDEX (PRIMARY) WHERE p.board_id = %s AND p.id IN ({ids})"
 
 
@@ -101,8 +103,14 @@ async def _delete(connection: AsyncConnection, board_id: int, period_ids: Sequen
     deleted = 0
     if whole and period_ids:
         ids = sorted(period_ids)[:limit]
-        await connection.exec_driver_sql(_PERIODS.format(ids=",".join(map(str, ids))), (board_id,))
-        deleted = len(ids)
+        listed = ",".join(map(str, ids))
+        # Who settles one of them meanwhile has committed its results before, or finds no period after.
+        await connection.exec_driver_sql(_LOCK_PERIODS.format(ids=listed))
+        deleted = (await connection.exec_driver_sql(_RESULTS.format(ids=listed), (limit,))).rowcount
+        if deleted == limit:
+            return deleted
+        await connection.exec_driver_sql(_PERIODS.format(ids=listed), (board_id,))
+        deleted = min(limit, deleted + len(ids))
     deleted += (await connection.exec_driver_sql(_STANDINGS, (board_id, limit - deleted))).rowcount
     if whole and deleted < limit:
         deleted += (await connection.exec_driver_sql(_WINDOWS, (board_id, limit - deleted))).rowcount

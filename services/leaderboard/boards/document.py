@@ -25,10 +25,12 @@ from services.leaderboard.boards.board import (
 from services.leaderboard.rules.calendar import InvalidSchedule, Schedule
 from services.leaderboard.rules.names import BOARD_NAME, MAX_TAG_VALUE, METRIC_NAME, SCORE
 from services.leaderboard.rules.ranking import MAX_SESSION_SCORE, MAX_TOTAL
+from services.leaderboard.rules.rewards import MOST_REWARDS, Reward
 
 Location = tuple[str | int, ...]
 _DAY_SECONDS = 86_400
 _MOST_KEPT = 1_000_000
+_MOST_RANK = 1_000_000_000
 
 
 class Fault(NamedTuple):
@@ -87,6 +89,39 @@ class _Written(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
 
+Rank = Annotated[int, Field(ge=1, le=_MOST_RANK)]
+
+
+class RewardDocument(_Written):
+    """What players of some ranks get when a period is settled: of `ranks`, the best `percent`, or `everyone`."""
+
+    name: Name = Field(examples=["gold"])
+    ranks: Annotated[list[Rank], Field(min_length=2, max_length=2)] | None = Field(
+        None, description="from the first to the last of these ranks, as `[1, 3]`"
+    )
+    percent: int | None = Field(None, ge=1, le=100, description="so many of a hundred players, rounded up")
+    everyone: bool = Field(False, description="whoever is ranked")
+
+    @classmethod
+    def of(cls, reward: Reward) -> Self:
+        """The document of a reward."""
+        everyone = reward.ranks is None and reward.percent is None
+        ranks = None if reward.ranks is None else list(reward.ranks)
+        return cls(name=reward.name, ranks=ranks, percent=reward.percent, everyone=everyone)
+
+    @model_validator(mode="after")
+    def _is_one(self) -> Self:
+        if (self.ranks is not None) + (self.percent is not None) + self.everyone != 1:
+            _refuse([Fault((), "A reward has one of `ranks`, `percent` and `everyone`")])
+        if self.ranks is not None and self.ranks[0] > self.ranks[1]:
+            _refuse([Fault(("ranks",), "The first rank comes after the last")])
+        return self
+
+    def reward(self) -> Reward:
+        """The reward that is written down here."""
+        return Reward(self.name, None if self.ranks is None else (self.ranks[0], self.ranks[1]), self.percent)
+
+
 class WindowDocument(_Written):
     """When a board starts anew. `all` never does; `day`, `week` (from Monday) and `month` need nothing but their name."""
 
@@ -103,6 +138,11 @@ class WindowDocument(_Written):
     )
     keep: int | None = Field(None, ge=1, le=_MOST_KEPT, description="settled periods that are kept; null: all")
     listed: bool = Field(False, description="whether its periods are written down one by one")
+    rewards: list[RewardDocument] = Field(
+        [],
+        max_length=MOST_REWARDS,
+        description="who is rewarded when a period is settled, by the first of these that fits; may change for later periods",
+    )
 
     @classmethod
     def of(cls, window: WindowDefinition) -> Self:
@@ -117,11 +157,15 @@ class WindowDocument(_Written):
             grace=window.grace_seconds,
             keep=window.keep,
             listed=window.listed,
+            rewards=[RewardDocument.of(reward) for reward in window.rewards],
         )
 
     @model_validator(mode="after")
     def _is_whole(self) -> Self:
         self.definition()
+        faults = list(_repeated(("rewards",), [reward.name for reward in self.rewards], "rewards"))
+        if faults:
+            _refuse(faults)
         return self
 
     def definition(self) -> WindowDefinition:
@@ -130,10 +174,11 @@ class WindowDocument(_Written):
             self._refuse_all_but("name", "The window `all` never ends: it has a name and nothing else")
             return WindowDefinition(ALL)
         grace = DEFAULT_GRACE_SECONDS if self.grace is None else self.grace
+        rewards = tuple([reward.reward() for reward in self.rewards])
         if self.listed:
-            self._refuse_all_but("name listed grace keep", "Periods that are written down one by one have no schedule")
-            return WindowDefinition(self.name, listed=True, grace_seconds=grace, keep=self.keep)
-        return WindowDefinition(self.name, self._schedule(), grace_seconds=grace, keep=self.keep)
+            self._refuse_all_but("name listed grace keep rewards", "Periods that are written down one by one have no schedule")
+        schedule = None if self.listed else self._schedule()
+        return WindowDefinition(self.name, schedule, self.listed, grace, self.keep, rewards)
 
     def _schedule(self) -> Schedule:
         try:
@@ -255,6 +300,16 @@ def rule_json(rule: Rule | None) -> Any:
 def parse_rule(document: Any) -> Rule | None:
     """A rule that `rule_json` wrote."""
     return None if document is None else Rule(next(iter(document["where"].items()), None))
+
+
+def rewards_json(rewards: Iterable[Reward]) -> Any:
+    """Rewards as JSON has them, null where there are none."""
+    return [RewardDocument.of(each).model_dump(exclude_defaults=True) for each in rewards] or None
+
+
+def parse_rewards(document: Any) -> tuple[Reward, ...]:
+    """Rewards that `rewards_json` wrote."""
+    return tuple([RewardDocument.model_validate(each).reward() for each in document or ()])
 
 
 def _length(schedule: Schedule) -> str:

@@ -17,7 +17,7 @@ from sqlalchemy.dialects.mysql import DATETIME
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.common.mysql.database import Database, UTCDateTime
-from services.leaderboard import models
+from services.leaderboard import events, models
 from services.leaderboard.errors import PeriodConflict
 from services.leaderboard.rules.periods import Period, ScheduledWindow
 
@@ -43,6 +43,9 @@ _MADE = ("board_id", "window_id", "number", "title", "starts_at", "ends_at", "cl
 
 # As text, like each statement that locks: what it locks is the row it names, and the server is not asked how to find it.
 _LOCK_BOARD = text("SELECT state FROM boards FORCE INDEX (PRIMARY) WHERE id = :board_id FOR UPDATE")
+_SHARE = "SELECT id, state = 'expired' FROM periods FORCE INDEX (PRIMARY) WHERE id IN ({ids}) ORDER BY id LOCK IN SHARE MODE"
+_LOCK_BEGUN = "SELECT id FROM periods FORCE INDEX (PRIMARY) WHERE id IN ({ids}) AND opened_at IS NULL ORDER BY id FOR UPDATE"
+_OPENED = "UPDATE periods FORCE INDEX (PRIMARY) SET opened_at = NOW(6) WHERE id IN ({ids})"
 _CLOSE = text(
     "UPDATE periods FORCE INDEX (PRIMARY) SET state = 'closed' WHERE id = :period_id AND state = 'open' AND closes_at <= NOW(6)"
 )
@@ -76,6 +79,16 @@ async def list_expired(connection: AsyncConnection, period_ids: Collection[int])
     """Those of these periods whose standings are gone, or are going."""
     expired = select(_row.id).where(_row.id.in_(period_ids), _row.state == "expired")
     return set((await connection.scalars(expired)).all())
+
+
+async def share(connection: AsyncConnection, period_ids: Collection[int]) -> set[int]:
+    """Keep these periods as they are until the transaction ends: who settles or expires one waits for it. Gives those that have
+    expired, in which no standing is changed any more.
+    """
+    if not period_ids:
+        return set()
+    shared = await connection.execute(text(_SHARE.format(ids=_listed(period_ids))))
+    return {period_id for period_id, expired in shared if expired}
 
 
 async def find(connection: AsyncConnection, board_id: int, window_id: int, time: datetime) -> Period | None:
@@ -129,6 +142,15 @@ async def find_or_make(database: Database, window: ScheduledWindow, time: dateti
         if longest is None or longest.ends_at + window.grace <= await _now(connection):
             return None
     return await database.transaction(lambda connection: _make(connection, window, time))
+
+
+async def tell_begun(connection: AsyncConnection, limit: int) -> int:
+    """Write for up to ``limit`` periods that they have begun: those that were written down before. Gives how many they were."""
+    begun = select(_row.id).where(_row.opened_at.is_(None), _row.starts_at <= _NOW).order_by(_row.starts_at).limit(limit)
+    ids = (await connection.scalars(begun)).all()
+    untold = (await connection.scalars(text(_LOCK_BEGUN.format(ids=_listed(ids))))).all() if ids else []
+    await _tell_opened(connection, untold)
+    return len(untold)
 
 
 async def close(connection: AsyncConnection, period_id: int) -> bool:
@@ -230,9 +252,17 @@ async def _make(connection: AsyncConnection, window: ScheduledWindow, time: date
         return None
     number, starts_at, ends_at = stretch
     closes_at = ends_at + window.grace
-    return await _insert(
+    made = await _insert(
         connection, Period(0, window.board_id, window.window_id, number, None, starts_at, ends_at, closes_at, "open", None)
     )
+    await _tell_opened(connection, [] if made is None else [made.period_id])
+    return made
+
+
+async def _tell_opened(connection: AsyncConnection, period_ids: Sequence[int]) -> None:
+    if period_ids:
+        await connection.execute(text(_OPENED.format(ids=_listed(period_ids))))
+        await events.add_opened(connection, period_ids)
 
 
 async def _neighbours(
@@ -275,7 +305,7 @@ def _until(board_id: int, window_id: int, time: datetime) -> Select[Any]:
     return _of(board_id, window_id).where(_row.starts_at <= time).order_by(_row.starts_at.desc())
 
 
-def _listed(ids: Sequence[int]) -> str:
+def _listed(ids: Collection[int]) -> str:
     """In the order in which they are locked."""
     return ",".join(f"{period_id:d}" for period_id in sorted(ids))
 

@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 
 from services.common.http.problems import InvalidRequest, ServiceUnavailable, documented
 from services.leaderboard.boards.board import Aggregate, Board, Direction, State, Submitters, Window
-from services.leaderboard.boards.document import RuleDocument, WindowDocument, rule_json
+from services.leaderboard.boards.document import RewardDocument, RuleDocument, WindowDocument, rule_json
 from services.leaderboard.boards.running import UNMADE, WindowNow
 from services.leaderboard.errors import BoardNotFound, WindowNotFound
 from services.leaderboard.http import examples
@@ -42,6 +42,7 @@ class WindowShown(BaseModel):
     grace: int | None
     keep: int | None
     listed: bool
+    rewards: list[RewardDocument] = Field(description="who is rewarded when a period is settled: the first one that fits")
     counts_from: datetime | None = Field(
         description="the window was added to a board that had sessions, and counts those of periods that begin then or later"
     )

@@ -19,6 +19,7 @@ from services.leaderboard.errors import InvalidKey
 from services.leaderboard.http.schemas import ScoreSubmission
 from services.leaderboard.players.exports import Exports
 from services.leaderboard.reads import Reads
+from services.leaderboard.result_reads import ResultReads
 from services.leaderboard.rules.names import BOARD_NAME
 from services.leaderboard.rules.places import MAIN_RANKED, Ranked
 from services.leaderboard.writes import Writes
@@ -28,6 +29,7 @@ MAX_LIMIT, MAX_OFFSET, MAX_RADIUS = 100, 2**31 - 1, 50
 DEFAULT_LIMIT, DEFAULT_RADIUS = 10, 5
 IDEMPOTENCY_KEY = "Idempotency-Key"
 KEY_PATTERN = "^[!-~]{1,64}$"
+MOST_PERIOD_ID = 2**32 - 1
 PERIOD = r"^(current|previous|[0-9]{1,10})$"
 IDEMPOTENCY_KEY_FORM = re.compile(r"[!-~]{1,64}")
 
@@ -71,6 +73,11 @@ async def _directory(request: Request) -> Directory:
     return directory
 
 
+async def _result_reads(request: Request) -> ResultReads:
+    reads: ResultReads = request.app.state.result_reads
+    return reads
+
+
 async def _exports(request: Request) -> Exports:
     exports: Exports = request.app.state.exports
     return exports
@@ -91,6 +98,7 @@ Reading = Annotated[Reads, Depends(_reads)]
 BoardReading = Annotated[BoardReads, Depends(_board_reads)]
 BoardWriting = Annotated[BoardWrites, Depends(_board_writes)]
 Directing = Annotated[Directory, Depends(_directory)]
+ResultReading = Annotated[ResultReads, Depends(_result_reads)]
 Exporting = Annotated[Exports, Depends(_exports)]
 RecentCaller = Annotated[Principal, Depends(_recent_caller)]
 Submission = Annotated[ScoreSubmission, Depends(json_body(ScoreSubmission))]
@@ -116,6 +124,8 @@ Prefix = Annotated[str, Query(pattern=f"^({BOARD_NAME[1:-1]})?$", description="w
 WindowName = Annotated[str | None, Query(pattern=BOARD_NAME, description="the window's name; without it, every window")]
 Boards = Annotated[int, Query(ge=1, le=100, description="boards on the page, at most"), DECIMAL]
 Periods = Annotated[int, Query(ge=1, le=100, description="periods on the page, at most"), DECIMAL]
+Results = Annotated[int, Query(ge=1, le=1000, description="results on the page, at most"), DECIMAL]
+PeriodId = Annotated[int, Path(ge=1, le=MOST_PERIOD_ID, description="the period's id"), DECIMAL]
 UserId = Annotated[int, Path(ge=1, le=MAX_USER_ID), DECIMAL]
 
 

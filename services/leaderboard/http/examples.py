@@ -39,6 +39,10 @@ _WINDOW: Example = {
     "grace": 60,
     "keep": 10,
     "listed": False,
+    "rewards": [
+        {"name": "gold", "ranks": [1, 3], "percent": None, "everyone": False},
+        {"name": "silver", "ranks": None, "percent": 10, "everyone": False},
+    ],
     "counts_from": "2026-01-05T00:00:00Z",
 }
 _CURRENT: Example = {"current": {"period_id": 17, **_TIMES, "players": 2}, "next_starts_at": "2026-02-09T00:00:00Z"}
@@ -64,6 +68,14 @@ BOARD_BODY: Example = {
 BOARD: Example = {**_BOARD, "windows": [_WINDOW]}
 BOARD_NOW: Example = {**_BOARD, "windows": [_WINDOW | _CURRENT]}
 
+RESULT: Example = {"rank": 1, **ADA, "score": 1200, "reward": "gold"}
+CAME_TO: Example = {
+    "results": [RESULT, {"rank": 2, "user_id": 9, "username": None, "score": 900, "reward": None}],
+    "players": 2,
+    "rewards": [{"name": "gold", "ranks": [1, 1], "percent": None, "everyone": False, "last_rank": 1, "cutoff_score": 1200}],
+    "digest": "ef7c3b1d7f1b3a4c5a8d3a51a9c9be2f1b0e8cf0b1d2a3948576af0c1d2e3f40",
+}
+
 OWN_SESSION: Example = {"session_id": 41, "score": 1200, "submitted_at": "2026-02-03T12:00:00Z"}
 SUBMITTED: Example = {
     "session_id": 41,
@@ -75,6 +87,7 @@ SUBMITTED: Example = {
 EXPORT: Example = {
     "player": ADA,
     "standings": [{"board": "main", "period_id": 0, "total_score": 3600, "sessions": 3}],
+    "results": [{"board": "alps", "period_id": 16, "rank": 1, "score": 1200, "reward": "gold"}],
     "sessions": [{**OWN_SESSION, "idempotency_key": "round-3", "tags": {"track": "alps"}}],
 }
 

@@ -280,6 +280,14 @@ class KeptStanding(BaseModel):
     sessions: int = Field(description="how many sessions made the total")
 
 
+class KeptResult(BaseModel):
+    board: str
+    period_id: int
+    rank: int
+    score: int
+    reward: str | None
+
+
 class KeptSession(BaseModel):
     session_id: int
     score: int
@@ -298,4 +306,5 @@ class Export(BaseModel):
 
     player: KeptPlayer | None = Field(description="null for one who is on no board")
     standings: list[KeptStanding]
+    results: list[KeptResult] = Field(description="of periods that have ended: they are kept for ever")
     sessions: list[KeptSession]

@@ -13,10 +13,11 @@ from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.dialects import mysql
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.leaderboard.boards import periods
 from services.leaderboard.log import erased_keys
 from services.leaderboard.models import Erasure, GameSession, Outbox, Player, Standing
 from services.leaderboard.players import accounts
-from services.leaderboard.rules.places import Place
+from services.leaderboard.rules.places import ALL_TIME, Place
 from services.leaderboard.rules.standings import StandingRow
 
 
@@ -71,8 +72,10 @@ async def remove(connection: AsyncConnection, user_id: int, now: datetime, limit
         await connection.execute(erasure.on_duplicate_key_update(upto_session_id=last))
     await connection.execute(delete(Player).where(Player.user_id == user_id))
     ranked = [at for at, row in await _list_standings(connection, user_id, None) if row.score is not None]
-    # A removed standing tells nothing of what it was.
-    gone = update(Standing).where(Standing.user_id == user_id, Standing.score.is_not(None))
+    expired = await periods.share(connection, {at.period_id for at in ranked} - {ALL_TIME})
+    ranked = [at for at in ranked if at.period_id not in expired]
+    # A removed standing tells nothing of what it was. Those of expired periods are gone soon, and nobody reads them.
+    gone = update(Standing).where(Standing.user_id == user_id, Standing.score.is_not(None), Standing.period_id.not_in(expired))
     await connection.execute(gone.values(score=None, sort=None, sessions=0, reached_session_id=0, version=Standing.version + 1))
     standings = await _list_standings(connection, user_id, None)
     note = await _note(connection, [each for each in standings if each[0] in ranked])

@@ -15,10 +15,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.common.mysql.database import Database
 from services.leaderboard.log import submission_keys
-from services.leaderboard.models import Board, GameSession, Player, SessionExtra, Standing
+from services.leaderboard.models import Board, GameSession, Period, Player, Result, SessionExtra, Standing
 
 PAGE = 1000
 
+_RESULTS = (
+    select(Board.name, Result.period_id, Result.rank, Result.score, Result.reward)
+    .join(Period, Period.id == Result.period_id)
+    .join(Board, Board.id == Period.board_id)
+    .order_by(Result.period_id)
+)
 _Session = Row[int, bytes, int, datetime, Any, Any, datetime | None, str | None]
 
 
@@ -57,7 +63,15 @@ async def _head(connection: AsyncConnection, user_id: int) -> bytes:
         standings.append(
             f'{{"board":{encode_basestring(board)},"period_id":{period_id},"total_score":{total},"sessions":{sessions}}}'
         )
-    return f'{{"player":{player},"standings":[{",".join(standings)}],"sessions":['.encode()
+    results = ",".join([_result(row) for row in await connection.execute(_RESULTS.where(Result.user_id == user_id))])
+    return f'{{"player":{player},"standings":[{",".join(standings)}],"results":[{results}],"sessions":['.encode()
+
+
+def _result(row: Row[str, int, int, int, str | None]) -> str:
+    board, period_id, rank, score, reward = row
+    told = "null" if reward is None else encode_basestring(reward)
+    place = f'"board":{encode_basestring(board)},"period_id":{period_id}'
+    return f'{{{place},"rank":{rank},"score":{score},"reward":{told}}}'
 
 
 async def _list_sessions(connection: AsyncConnection, user_id: int, after: int) -> Sequence[_Session]:
