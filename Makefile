@@ -11,7 +11,7 @@ CODE := services migrations tests
 AUDIT := $(BIN)/pip-audit --strict --require-hashes --disable-pip --progress-spinner off --vulnerability-service $(or $(ADVISORIES),pypi)
 COMPILE := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes --no-header
 
-.PHONY: help run dev up down reset boards seed rebuild check test bench lint audit fmt lock clean
+.PHONY: help run dev up down reset admin boards seed rebuild check test bench lint audit fmt lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
@@ -34,6 +34,9 @@ down: ## Stop the containers; the data is kept
 
 reset: ## Stop the containers and delete their data (that of `make run` is in .local/)
 	@docker compose down --volumes
+
+admin: $(PACKAGES) ## Make a user of the running system an admin: NAME=Ada (RESET=1: remove their lost second factor instead)
+	@$(LOCAL) operate $(if $(RESET),reset-second-factor,give-role) '$(or $(NAME),$(error NAME=… says who))'
 
 boards: $(PACKAGES) ## Make and change boards of the running system: FILE=boards.toml (DRY_RUN=1: tell only; DELETE=name: delete a closed one)
 	@$(LOCAL) boards $(if $(DELETE),--delete '$(DELETE)',$(if $(DRY_RUN),--dry-run) $(if $(FILE),'$(FILE)'))

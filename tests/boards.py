@@ -24,7 +24,7 @@ SEASON = WindowDefinition("season", listed=True, grace_seconds=60)
 
 def define(name: str, **fields: Any) -> Definition:
     """A board that ranks by the best score, with a window that never ends and one of weeks; but for these fields."""
-    definition = Definition(name, "", "score", "best", "descending", None, 0, 1000, False, "active", (ALL, WEEK))
+    definition = Definition(name, "", "score", "best", "descending", None, 0, 1000, False, "players", "active", (ALL, WEEK))
     return replace(definition, **fields)
 
 

@@ -42,9 +42,17 @@ _EMPTIED = (
     "refresh_tokens",
     "export_leases",
     "guests",
+    "staff",
+    "second_factors",
+    "staff_codes",
+    "external_identities",
+    "api_keys",
+    "key_secrets",
+    "key_endings",
     "audit_addresses",
     "audit_events",
     "password_attempts",
+    "recovery_codes",
     "players",
     "game_sessions",
     "session_extras",
@@ -55,13 +63,16 @@ _EMPTIED = (
     "foldings",
     "moderation_log",
     "periods",
+    "results",
+    "events",
 )
 # What a new database has of boards: tests make others beside it.
 _DEFAULT_BOARD = (
     "DELETE FROM windows WHERE board_id <> 1 OR name <> 'all'",
     "DELETE FROM boards WHERE id <> 1",
     """UPDATE boards SET rule = '{"where": {}}', title = '', min_score = 0, max_score = 1000000000""",
-    "UPDATE boards SET show_extra = 0, state = 'active'",
+    "UPDATE boards SET show_extra = 0, submitters = 'players', state = 'active'",
+    "UPDATE windows SET rewards = NULL",
 )
 
 _LOGS = pytest.StashKey[Path]()
@@ -178,6 +189,7 @@ def auth_settings(migration_settings: MigrationSettings, secrets: Mapping[str, s
         mysql_database=migration_settings.mysql_database,
         auth_mysql_password=migration_settings.auth_mysql_password,
         jwt_keys=SecretStr(secrets["JWT_KEYS"]),
+        encryption_keys=SecretStr(secrets["ENCRYPTION_KEYS"]),
         mysql_timeout=PATIENCE,
         argon2_memory_kib=64,
         argon2_time_cost=1,

@@ -1,11 +1,14 @@
 """Signing up, in and on in tests of the auth service, each a plain request with the cookie as its test wants it."""
 
+import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
+import jwt
 
-from tests.system import PASSWORD, bearer
+from services.common.tokens import Scope
+from tests.system import PASSWORD, Accounts, bearer
 
 # The port of http, since these requests name none.
 COOKIE = "refresh_token_80"
@@ -44,6 +47,26 @@ async def sign_in(
     assert answer.status_code == 200, answer.text
     client.cookies.clear()
     return bearer(answer.json()["access_token"]), refresh_token(answer)
+
+
+def give_role(connection: Any, user_id: int, session: uuid.UUID, role: str) -> None:
+    """Write down what auth looks for when staff act: that the role is held, by a session with a second factor."""
+    with connection.cursor() as cursor:
+        cursor.execute("INSERT INTO staff (user_id, role, granted_at) VALUES (%s, %s, NOW(6))", (user_id, role))
+        cursor.execute("UPDATE refresh_families SET second_factor_at = NOW(6) WHERE id = %s", (session.bytes,))
+
+
+async def staff(
+    client: httpx.AsyncClient, accounts: Accounts, mysql: Any, *scopes: Scope, username: str = "Boss"
+) -> dict[str, str]:
+    """The header of one of staff, new and signed in with a second factor; an admin's, if no scopes are named."""
+    await register(client, username)
+    header, _ = await sign_in(client, username=username)
+    claims = jwt.decode(header["Authorization"].removeprefix("Bearer "), options={"verify_signature": False})
+    session = uuid.UUID(claims["sid"])
+    role = "admin" if not scopes or Scope.ADMIN in scopes else "moderator"
+    give_role(mysql, int(claims["sub"]), session, role)
+    return accounts.new(username, int(claims["sub"]), scopes=scopes or tuple(Scope), session_id=session)
 
 
 async def refresh(client: httpx.AsyncClient, token: str | None, headers: dict[str, str] | None = None) -> httpx.Response:

@@ -32,8 +32,12 @@ PASSWORD = "correct horse battery"
 def make_secrets() -> dict[str, str]:
     """A fresh set, as a first `make run` makes it."""
     names = ("MYSQL_ADMIN", "MIGRATE_MYSQL", "AUTH_MYSQL", "LEADERBOARD_MYSQL", "REDIS")
-    key = base64.urlsafe_b64encode(secrets.token_bytes(32)).decode().rstrip("=")
-    return {f"{name}_PASSWORD": secrets.token_urlsafe(24) for name in names} | {"JWT_KEYS": f"k1:{key}"}
+    passwords = {f"{name}_PASSWORD": secrets.token_urlsafe(24) for name in names}
+    return passwords | {name: f"k1:{_new_key()}" for name in ("JWT_KEYS", "ENCRYPTION_KEYS")}
+
+
+def _new_key() -> str:
+    return base64.urlsafe_b64encode(secrets.token_bytes(32)).decode().rstrip("=")
 
 
 @asynccontextmanager
@@ -100,16 +104,17 @@ class Accounts:
         *,
         password_age: timedelta | None = timedelta(),
         scopes: Collection[Scope] = (),
+        session_id: uuid.UUID | None = None,
     ) -> dict[str, str]:
         """The Authorization header of a user, whose password was given so long ago; None: the token does not say when.
 
-        With ``scopes`` it is one of staff.
+        With ``scopes`` it is one of staff. ``session_id``: one that is live, where somebody looks.
         """
         user_id = user_id or next(self._ids)
         now = datetime.now(UTC)
         given = None if password_age is None else now - password_age
         name = username or f"player{user_id}"
-        return bearer(self._issuer.issue(user_id, name, uuid.uuid4(), now, auth_time=given, scopes=scopes))
+        return bearer(self._issuer.issue(user_id, name, session_id or uuid.uuid4(), now, auth_time=given, scopes=scopes))
 
     def new_key(self, *scopes: Scope) -> dict[str, str]:
         """The Authorization header of a key."""
@@ -129,7 +134,7 @@ def assert_problem(response: httpx.Response, status: int, kind: str | None = Non
     assert problem["detail"]
     assert kind is None or problem["type"] == f"urn:problem:{kind}"
     if status == 401:
-        assert response.headers["www-authenticate"].startswith("Bearer")
+        assert response.headers["www-authenticate"].startswith(("Bearer", "Basic"))
 
 
 async def sign_up(client: httpx.AsyncClient, username: str, password: str = PASSWORD) -> str:

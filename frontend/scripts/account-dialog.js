@@ -1,5 +1,6 @@
 import { createCredentialsForm } from "./credentials-form.js";
 import { emit, part, setText } from "./dom.js";
+import { createRecoveryForm } from "./recovery-form.js";
 
 /** @import { AccountMode, Failure } from "./types.d.ts" */
 
@@ -15,11 +16,12 @@ import { emit, part, setText } from "./dom.js";
 const WORDS = {
   "sign-in": { title: "Welcome back", question: "New here?", other: "Create an account" },
   "sign-up": { title: "Create your account", question: "Have an account already?", other: "Sign in instead" },
+  recover: { title: "Set a new password", question: "Do you know it after all?", other: "Sign in instead" },
   keep: { title: "Keep this account", question: "Nothing to keep?", other: "Sign out for good" },
 };
 
 /**
- * Signing in and signing up, and what a guest does instead.
+ * Signing in and signing up, what a guest does instead, and the way back for who forgot the password.
  *
  * @param {HTMLElement} root
  */
@@ -37,9 +39,11 @@ export function createAccountDialog(root) {
       action: "Keep this account",
       busyAction: "Keeping it…",
     }),
+    recover: createRecoveryForm(part(root, "recover", HTMLFormElement)),
   };
   const switchText = part(root, "switch-text", HTMLElement);
   const switchButton = part(root, "switch", HTMLButtonElement);
+  const recoverWay = part(root, "recover-way", HTMLElement);
   const guestWay = part(root, "guest-way", HTMLElement);
   /** @type {AccountMode} */
   let mode = "closed";
@@ -49,12 +53,13 @@ export function createAccountDialog(root) {
     if (mode !== "closed") emit(root, "account:close", null);
   });
   root.addEventListener("credentials:submit", ({ detail }) => {
-    if (mode !== "closed") emit(root, "account:submit", { mode, credentials: detail });
+    if (mode !== "closed" && mode !== "recover") emit(root, "account:submit", { mode, credentials: detail });
   });
   switchButton.addEventListener("click", () => {
     if (mode === "keep") emit(root, "account:sign-out", { sure: true });
     else emit(root, "account:open", { mode: mode === "sign-in" ? "sign-up" : "sign-in" });
   });
+  part(recoverWay, "forgot", HTMLButtonElement).addEventListener("click", () => emit(root, "account:open", { mode: "recover" }));
   part(guestWay, "guest", HTMLButtonElement).addEventListener("click", () => emit(root, "account:guest", null));
 
   return {
@@ -77,10 +82,12 @@ export function createAccountDialog(root) {
       setText(title, WORDS[mode].title);
       setText(switchText, WORDS[mode].question);
       setText(switchButton, WORDS[mode].other);
-      guestWay.hidden = mode === "keep";
+      recoverWay.hidden = mode !== "sign-in";
+      guestWay.hidden = mode === "keep" || mode === "recover";
       if (turned) {
         if (mode === "keep") forms.keep.setUsername(data.username ?? "");
         else if (before !== "closed") forms[mode].setUsername(forms[before].username);
+        if (before === "recover") forms.recover.clear(); // a code and a password, which are not asked for any more
         if (!root.open) root.showModal();
         forms[mode].focus();
       }

@@ -3,11 +3,12 @@
 import * as api from "./api.js";
 import { saveFile } from "./download.js";
 import { explain, inField } from "./failures.js";
+import { date } from "./format.js";
 import { SessionEnded } from "./session.js";
 import { readableUserAgent } from "./user-agent.js";
 
 /** @import { Session } from "./session.js" */
-/** @import { Device, Export, Failure, Progress, SettingsSection } from "./types.d.ts" */
+/** @import { Device, Export, Failure, Progress, RecoveryCodesLeft, SettingsSection } from "./types.d.ts" */
 
 /** @type {Progress} */
 const IDLE = { busy: false, failure: null, result: "" };
@@ -16,6 +17,7 @@ const IDLE = { busy: false, failure: null, result: "" };
 const WORDS = {
   name: { "urn:problem:username-taken": inField("username", "That name is taken, or was until lately.") },
   password: { "urn:problem:wrong-password": inField("current_password", "That is not your password.") },
+  recovery: { "urn:problem:wrong-password": inField("password", "That is not your password.") },
   devices: {},
   data: {},
   deletion: {
@@ -27,6 +29,8 @@ const EXPORTS = {
   account: { fetch: api.exportAccount, name: "account.json" },
   games: { fetch: api.exportGames, name: "leaderboard.json" },
 };
+
+const CODES_FILE = "recovery-codes.txt";
 
 const ENDED = "Your session has ended. Sign in again to go on.";
 const ENDED_IN_DELETION = "Your session has ended. If your account is still there, sign in and delete it again.";
@@ -40,8 +44,12 @@ export class Account extends EventTarget {
   section = null;
   /** Where the person is signed in: here, then the last used first; null until it is known. @type {Device[] | null} */
   devices = null;
+  /** Null until it is known. @type {RecoveryCodesLeft | null} */
+  codesLeft = null;
+  /** The recovery codes that were made just now; forgotten as soon as the section is folded. @type {string[] | null} */
+  codes = null;
   /** @type {Record<SettingsSection, Progress>} */
-  progress = { name: IDLE, password: IDLE, devices: IDLE, data: IDLE, deletion: IDLE };
+  progress = { name: IDLE, password: IDLE, recovery: IDLE, devices: IDLE, data: IDLE, deletion: IDLE };
 
   #session;
 
@@ -59,12 +67,14 @@ export class Account extends EventTarget {
   close() {
     this.open = false;
     this.section = null;
+    this.codes = null;
     this.#changed();
   }
 
   /** Forgets the person whose account it was. */
   forget() {
     this.devices = null;
+    this.codesLeft = null;
     for (const section of /** @type {SettingsSection[]} */ (Object.keys(this.progress))) this.progress[section] = IDLE;
     this.close();
   }
@@ -72,9 +82,11 @@ export class Account extends EventTarget {
   /** @param {SettingsSection | null} section */
   turnTo(section) {
     this.section = section;
+    this.codes = null;
     if (section && !this.progress[section].busy) this.progress[section] = IDLE;
     this.#changed();
     if (section === "devices") void this.loadDevices();
+    if (section === "recovery") void this.loadCodesLeft();
   }
 
   /**
@@ -93,6 +105,53 @@ export class Account extends EventTarget {
     return this.#run("password", async () => {
       await this.#session.authorized((token) => api.changePassword(token, passwords));
       return "Your password is changed. Every other device is signed out.";
+    });
+  }
+
+  /** What cannot be found out now is not said; the codes can be made all the same. */
+  async loadCodesLeft() {
+    const { user } = this.#session;
+    try {
+      const left = await this.#session.authorized(api.recoveryCodesLeft);
+      if (user?.user_id !== this.#session.user?.user_id || this.codes) return;
+      this.codesLeft = left;
+      this.#changed();
+    } catch (error) {
+      if (!(error instanceof SessionEnded || error instanceof api.Refused || error instanceof api.Unreachable)) throw error;
+    }
+  }
+
+  /** @param {string} password */
+  makeCodes(password) {
+    return this.#run("recovery", async () => {
+      const { codes } = await this.#session.authorized((token) => api.makeRecoveryCodes(token, password));
+      if (this.#session.status !== "signed-in") return ""; // left in the meantime: there is nobody to be shown them
+      this.codesLeft = { left: codes.length, made_at: new Date().toISOString() };
+      this.codes = codes;
+      // Put away in the meantime perhaps. The codes of before are worth nothing any more, so the new ones have to be seen.
+      this.section = "recovery";
+      this.open = true;
+      return "";
+    });
+  }
+
+  copyCodes() {
+    return this.#run("recovery", async () => {
+      try {
+        await navigator.clipboard.writeText(this.codes?.join("\n") ?? "");
+        return "The codes are copied.";
+      } catch {
+        return "Your browser does not let this page copy. Download the codes instead.";
+      }
+    });
+  }
+
+  saveCodes() {
+    return this.#run("recovery", async () => {
+      const of = `Recovery codes of ${this.#session.user?.username} at ${location.host}, ${date(new Date())}`;
+      const text = [of, "Each works once, in the place of a forgotten password.", "", ...(this.codes ?? []), ""].join("\n");
+      saveFile(new Blob([text], { type: "text/plain" }), CODES_FILE);
+      return `${CODES_FILE} is in your downloads.`;
     });
   }
 

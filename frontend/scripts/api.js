@@ -3,7 +3,7 @@
  * `Refused` (the service said no), `Unreachable` (nobody answered) or an AbortError (the caller lost interest).
  */
 
-/** @import { AccessToken, BoardPage, Credentials, Device, FieldError, Standing, User } from "./types.d.ts" */
+/** @import { AccessToken, BoardPage, Credentials, Device, FieldError, Recovery, RecoveryCodesLeft, Standing, User } from "./types.d.ts" */
 
 const TIMEOUT_MS = 10_000;
 /** For all that is kept of a busy player, to be sent or to be erased. */
@@ -117,6 +117,12 @@ export const register = (credentials) => request("POST", "/auth/register", { bod
  */
 export const login = (credentials) => request("POST", "/auth/login", { body: credentials });
 
+/**
+ * @param {Recovery} recovery
+ * @returns {Promise<null>}
+ */
+export const recover = (recovery) => request("POST", "/auth/recover", { body: recovery });
+
 /** @returns {Promise<AccessToken>} that of a new account, which has no password */
 export const playAsGuest = () => request("POST", "/auth/guest", { body: {} });
 
@@ -168,6 +174,19 @@ export const endOtherDevices = (token) => request("DELETE", "/auth/sessions", { 
  * @returns {Promise<null>}
  */
 export const changePassword = (token, passwords) => request("PUT", "/auth/me/password", { token, body: passwords });
+
+/**
+ * @param {string} token
+ * @returns {Promise<RecoveryCodesLeft>}
+ */
+export const recoveryCodesLeft = (token) => request("GET", "/auth/me/recovery-codes", { token });
+
+/**
+ * @param {string} token
+ * @param {string} password
+ * @returns {Promise<{ codes: string[] }>} new codes, which nobody is shown again
+ */
+export const makeRecoveryCodes = (token, password) => request("POST", "/auth/me/recovery-codes", { token, body: { password } });
 
 /**
  * @param {string} token

@@ -19,13 +19,16 @@ import { createStandingCard } from "./standing-card.js";
 import { Submission } from "./submission.js";
 
 /** @import { AccountDialogData } from "./account-dialog.js" */
-/** @import { Credentials, CredentialsMode, Standing } from "./types.d.ts" */
+/** @import { Credentials, EntryMode, Recovery, Standing } from "./types.d.ts" */
 
 /** @type {AccountDialogData} */
 const ACCOUNT_CLOSED = { mode: "closed", notice: null, busy: false, failure: null };
 
 /** Who keeps a guest's account has no other to sign in to. */
 const NAME_IS_TAKEN = { "urn:problem:username-taken": inField("username", "That name is taken, or was until lately.") };
+
+/** Codes and passwords are counted together. */
+const TOO_MANY_GUESSES = { "urn:problem:too-many-failures": inForm("Too many wrong codes or passwords in a row.") };
 
 const session = new Session();
 const account = new Account(session);
@@ -83,8 +86,8 @@ function render() {
     callerId: user?.user_id ?? null,
   });
   dialog.update(state.account);
-  const { open, section, devices, progress } = account;
-  settings.update({ open, section, user, devices, progress });
+  const { open, section, devices, codesLeft, codes, progress } = account;
+  settings.update({ open, section, user, devices, codesLeft, codes, progress });
 }
 
 /** @param {string} text for those who hear the page */
@@ -171,7 +174,7 @@ function askToSignIn(score) {
 /**
  * Of a guest, what is asked for is the name and the password to keep the account with.
  *
- * @param {CredentialsMode} mode
+ * @param {EntryMode} mode
  * @param {string | null} notice
  */
 function openAccount(mode, notice) {
@@ -205,6 +208,22 @@ async function enter(mode, credentials) {
     return;
   }
   await welcome(`Signed in as ${session.user?.username}`);
+}
+
+/** @param {Recovery} recovery */
+async function recover(recovery) {
+  if (state.account.busy) return;
+  state.account = { ...state.account, busy: true, failure: null };
+  render();
+  try {
+    await api.recover(recovery);
+  } catch (error) {
+    state.account = { ...state.account, busy: false, failure: explain(error, TOO_MANY_GUESSES) };
+    render();
+    return;
+  }
+  openAccount("sign-in", "Your new password is set. Sign in with it.");
+  await enter("sign-in", { username: recovery.username, password: recovery.new_password });
 }
 
 async function playAsGuest() {
@@ -386,6 +405,7 @@ body.addEventListener("account:submit", ({ detail: { mode, credentials } }) => {
   if (mode === "keep") void keepAccount(credentials);
   else void enter(mode, credentials);
 });
+body.addEventListener("account:recover", ({ detail }) => void recover(detail));
 body.addEventListener("account:guest", () => void playAsGuest());
 body.addEventListener("account:sign-out", ({ detail }) => void leave(detail.sure));
 body.addEventListener("settings:open", () => account.show());
@@ -393,6 +413,9 @@ body.addEventListener("settings:close", () => account.close());
 body.addEventListener("settings:turn", ({ detail }) => account.turnTo(detail.section));
 body.addEventListener("settings:rename", ({ detail }) => void rename(detail.username));
 body.addEventListener("settings:password", ({ detail }) => void account.changePassword(detail));
+body.addEventListener("settings:make-codes", ({ detail }) => void account.makeCodes(detail.password));
+body.addEventListener("settings:copy-codes", () => void account.copyCodes());
+body.addEventListener("settings:save-codes", () => void account.saveCodes());
 body.addEventListener("settings:devices", () => void account.loadDevices());
 body.addEventListener("settings:end", ({ detail }) => void account.endDevice(detail.device));
 body.addEventListener("settings:end-others", () => void account.endOtherDevices());

@@ -28,6 +28,7 @@ export const inField = (field, text) => ({ ...NOTHING, fields: { [field]: text }
 const KNOWN = {
   "urn:problem:username-taken": inField("username", "That name is taken. If it is yours, sign in instead."),
   "urn:problem:invalid-credentials": inForm("That username and password do not match."),
+  "urn:problem:invalid-recovery-code": inField("code", "That is no code of this username, or it was used before."),
   "urn:problem:too-many-failures": inForm("Too many wrong passwords in a row."),
   "urn:problem:too-many-submissions": inForm("Too many scores in a row."),
 };

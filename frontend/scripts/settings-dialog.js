@@ -3,8 +3,12 @@ import { emit, one, part, setText } from "./dom.js";
 import { inField } from "./failures.js";
 import { createForm } from "./form.js";
 import { createPasswordField } from "./password-field.js";
+import { createRecoveryCodes } from "./recovery-codes.js";
 
-/** @import { Device, Export, Progress, SettingsSection, User } from "./types.d.ts" */
+/** @import { Device, Export, Progress, RecoveryCodesLeft, SettingsSection, User } from "./types.d.ts" */
+
+/** What an account has nothing of that has no password. @type {ReadonlySet<SettingsSection>} */
+const OF_PASSWORDS = new Set(["password", "recovery"]);
 
 /**
  * @typedef {object} SettingsData
@@ -12,24 +16,27 @@ import { createPasswordField } from "./password-field.js";
  * @property {SettingsSection | null} section the one that is unfolded
  * @property {User | null} user
  * @property {Device[] | null} devices null until it is known
+ * @property {RecoveryCodesLeft | null} codesLeft null until it is known
+ * @property {string[] | null} codes recovery codes that were made just now
  * @property {Record<SettingsSection, Progress>} progress
  */
 
 /**
- * The account: its name, its password, its devices, its data and its end, one unfolded at a time.
+ * The account: its name, its password, its recovery codes, its devices, its data and its end, one unfolded at a time.
  *
  * @param {HTMLElement} root
  */
 export function createSettingsDialog(root) {
   if (!(root instanceof HTMLDialogElement)) throw new TypeError("the settings dialog is not a dialog");
   const username = part(root, "username", HTMLElement);
+  const recovery = createRecoveryCodes(part(root, "recovery", HTMLElement));
   const devices = createDeviceList(part(root, "devices", HTMLElement));
   const downloads = createDownloads(part(root, "data", HTMLElement));
   const nameForm = createNameForm(part(root, "name-form", HTMLFormElement));
   const passwordForm = createPasswordForm(part(root, "password-form", HTMLFormElement));
   const deletionForm = createDeletionForm(part(root, "deletion-form", HTMLFormElement));
   const sections = [...root.querySelectorAll("[data-section]")].map((element) => createSection(/** @type {HTMLElement} */ (element)));
-  const clearing = { name: nameForm, password: passwordForm, deletion: deletionForm };
+  const clearing = { name: nameForm, password: passwordForm, recovery, deletion: deletionForm };
   /** @type {SettingsSection | null} */
   let unfolded = null;
   let open = false;
@@ -41,11 +48,11 @@ export function createSettingsDialog(root) {
 
   return {
     /** @param {SettingsData} data */
-    update({ open: wanted, section, user, devices: known, progress }) {
+    update({ open: wanted, section, user, devices: known, codesLeft, codes, progress }) {
       open = wanted;
       setText(username, user?.username ?? "");
       const guest = user?.guest ?? false;
-      for (const each of sections) each.update(each.name === section, guest && each.name === "password");
+      for (const each of sections) each.update(each.name === section, guest && OF_PASSWORDS.has(each.name));
       if (unfolded !== section) {
         // What was typed into a section is forgotten with it, passwords above all.
         for (const [name, form] of Object.entries(clearing)) if (name === unfolded) form.clear();
@@ -54,6 +61,7 @@ export function createSettingsDialog(root) {
       nameForm.update(progress.name, user?.username ?? "");
       passwordForm.update(progress.password, user?.username ?? "");
       deletionForm.update(progress.deletion, user?.username ?? "", guest);
+      recovery.update({ ...progress.recovery, codes, left: codesLeft, username: user?.username ?? "" });
       devices.update({ ...progress.devices, devices: known });
       downloads.update(progress.data);
 

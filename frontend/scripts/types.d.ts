@@ -45,6 +45,19 @@ export interface Credentials {
   password: string;
 }
 
+/** A recovery code, and the password that it sets. */
+export interface Recovery {
+  username: string;
+  code: string;
+  new_password: string;
+}
+
+/** The recovery codes that are not used up; where there is none they were made at no time. */
+export interface RecoveryCodesLeft {
+  left: number;
+  made_at: string | null;
+}
+
 /** A place where the person is signed in: a family of refresh tokens. Times are RFC 3339. */
 export interface Device {
   session_id: string;
@@ -79,19 +92,23 @@ export type SessionEnding = "left" | "expired" | "deleted";
 /** The forms of a name and a password: for who has an account, who makes one, and a guest who keeps theirs. */
 export type CredentialsMode = "sign-in" | "sign-up" | "keep";
 
-export type AccountMode = "closed" | CredentialsMode;
+/** What the dialog can be opened at: besides them, the form for who has forgotten the password. */
+export type EntryMode = CredentialsMode | "recover";
+
+export type AccountMode = "closed" | EntryMode;
 
 /** The sections of the account's settings. */
-export type SettingsSection = "name" | "password" | "devices" | "data" | "deletion";
+export type SettingsSection = "name" | "password" | "recovery" | "devices" | "data" | "deletion";
 
 /** What is kept of a person, by the service that keeps it. */
 export type Export = "account" | "games";
 
 interface ComponentEvents {
-  "account:open": CustomEvent<{ mode: CredentialsMode }>;
+  "account:open": CustomEvent<{ mode: EntryMode }>;
   "account:close": CustomEvent<null>;
   "account:submit": CustomEvent<{ mode: CredentialsMode; credentials: Credentials }>;
   "account:guest": CustomEvent<null>;
+  "account:recover": CustomEvent<Recovery>;
   /** `sure`: whether a guest knows that there is no way back. */
   "account:sign-out": CustomEvent<{ sure: boolean }>;
   "board:page": CustomEvent<{ page: number }>;
@@ -106,6 +123,9 @@ interface ComponentEvents {
   "settings:turn": CustomEvent<{ section: SettingsSection | null }>;
   "settings:rename": CustomEvent<{ username: string }>;
   "settings:password": CustomEvent<{ current_password: string; new_password: string }>;
+  "settings:make-codes": CustomEvent<{ password: string }>;
+  "settings:copy-codes": CustomEvent<null>;
+  "settings:save-codes": CustomEvent<null>;
   "settings:devices": CustomEvent<null>;
   "settings:end": CustomEvent<{ device: Device }>;
   "settings:end-others": CustomEvent<null>;

@@ -9,7 +9,7 @@ from alembic import op
 from sqlalchemy.dialects import mysql
 
 revision = "0023"
-down_revision = "0016"
+down_revision = "0022"
 
 _ID = mysql.BIGINT(unsigned=True)
 _TIME = mysql.DATETIME(fsp=6)

@@ -1,4 +1,4 @@
-"""The use cases of an account that is signed in: its password, its name, its data, its end."""
+"""The use cases of an account that is signed in: its password, its recovery codes, its name, its data, its end."""
 
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
@@ -15,13 +15,14 @@ from services.auth.audit import events, limits
 from services.auth.audit.clients import Client
 from services.auth.audit.events import Event
 from services.auth.errors import NotForGuests, WrongPassword
-from services.auth.passwords import attempts, rules
+from services.auth.passwords import attempts, recovery_codes, rules, unused_codes
 from services.auth.passwords.device_cookies import DeviceCookie, DeviceCookies
 from services.auth.passwords.hashing import Passwords
 from services.auth.passwords.verification import PasswordCheck
 from services.auth.sessions import families
+from services.auth.sessions.access import SessionAccess
 from services.auth.sessions.live import require_session
-from services.auth.sessions.tokens import AccessTokenIssuer
+from services.auth.staff import roles
 from services.common.http.problems import FieldError, InvalidRequest
 from services.common.mysql.database import Database
 from services.common.tokens import Principal
@@ -41,7 +42,7 @@ class AccountService:
         database: Database,
         hashing: Passwords,
         check: PasswordCheck,
-        issuer: AccessTokenIssuer,
+        access: SessionAccess,
         devices: DeviceCookies,
         *,
         password_min_length: int,
@@ -51,7 +52,7 @@ class AccountService:
         self._database = database
         self._hashing = hashing
         self._check = check
-        self._issuer = issuer
+        self._access = access
         self._devices = devices
         self._password_min_length = password_min_length
         self._name_kept_for = name_kept_for
@@ -60,17 +61,17 @@ class AccountService:
     async def confirm(self, caller: Principal, password: str | None, client: Client) -> tuple[str, timedelta]:
         """An access token for this session that says that its password was given now (RFC 9470), and for how long it is good.
 
-        Tokens that the session is renewed with say it too. A guest, who has no password, gives none. Raises InvalidRequest,
-        WrongPassword, TooManyFailures, TooManyEvents or PasswordQueueFull.
+        Tokens that the session is renewed with say it too. Who has no password, a guest or a studio's player, gives none.
+        Raises InvalidRequest, WrongPassword, TooManyFailures, TooManyEvents or PasswordQueueFull.
         """
 
         async def confirm(connection: AsyncConnection, user: UserRecord, now: datetime) -> str:
             await limits.require_room(connection, Event.PASSWORD_CONFIRMED, user.user_id, now)
             await families.note_password(connection, caller.session_id, now)
             await events.record(connection, Event.PASSWORD_CONFIRMED, client, user_id=user.user_id, now=now)
-            return self._issuer.issue(user.user_id, user.username, caller.session_id, now, auth_time=now)
+            return await self._access.issue(connection, user.user_id, user.username, caller.session_id, now, auth_time=now)
 
-        return await self._with_password(caller, password, client, confirm), self._issuer.lifetime
+        return await self._with_password(caller, password, client, confirm), self._access.lifetime
 
     async def change_password(self, caller: Principal, current: str, new: str, client: Client) -> DeviceCookie:
         """Set another password and end every other session: whoever else knew the old one is out.
@@ -80,7 +81,9 @@ class AccountService:
         """
         user = await self._get_user(caller)
         if user.password_hash is None:
-            raise NotForGuests("A guest has no password to change. Choose a name and a password (POST /auth/me/credentials).")
+            raise NotForGuests(
+                "Your account has no password to change. Choose a name and a password (POST /auth/me/credentials)."
+            )
         try:
             normal = rules.new_password(new, self._password_min_length, [user.username])
         except rules.InvalidPassword as error:
@@ -113,12 +116,18 @@ class AccountService:
         except InvalidUsername as error:
             raise _invalid(f"{error}", "#/username") from None
 
-        async def rename(connection: AsyncConnection) -> datetime:
+        # The new name says nothing of the password: the token goes on from what the caller's said.
+        given = None if caller.auth_time is None else datetime.fromtimestamp(caller.auth_time, UTC)
+
+        async def rename(connection: AsyncConnection) -> str:
             now = self._clock()
             user = await users.lock_user(connection, caller.user_id)
             await require_session(connection, caller, now)
-            if user is None or user.username == name.display:
-                return now
+            if user is not None and user.username != name.display:
+                await change(connection, user, now)
+            return await self._access.issue(connection, caller.user_id, name.display, caller.session_id, now, auth_time=given)
+
+        async def change(connection: AsyncConnection, user: UserRecord, now: datetime) -> None:
             await limits.require_room(connection, Event.USERNAME_CHANGED, user.user_id, now)
             if user.canonical != name.canonical:
                 if reserved_names.is_reserved(name):
@@ -127,21 +136,36 @@ class AccountService:
                 await kept_names.require_room(connection, user.user_id, name.canonical, now)
             await rename_account(connection, user, name, now, old_kept_until=now + self._name_kept_for)
             await events.record(connection, Event.USERNAME_CHANGED, client, user_id=user.user_id, now=now)
-            return now
 
-        now = await self._database.transaction(rename)
-        # The new name says nothing of the password: the token goes on from what the caller's said.
-        given = None if caller.auth_time is None else datetime.fromtimestamp(caller.auth_time, UTC)
-        token = self._issuer.issue(caller.user_id, name.display, caller.session_id, now, auth_time=given)
-        return token, self._issuer.lifetime
+        return await self._database.transaction(rename), self._access.lifetime
+
+    async def make_recovery_codes(self, caller: Principal, password: str, client: Client) -> list[str]:
+        """New recovery codes in the place of those that the account had. Only their hashes are kept.
+
+        Raises NotForGuests, WrongPassword, TooManyFailures, TooManyEvents or PasswordQueueFull.
+        """
+        if (await self._get_user(caller)).password_hash is None:
+            raise NotForGuests("A guest has no password to forget. Choose a name and a password (POST /auth/me/credentials).")
+        codes = recovery_codes.make()
+
+        async def store(connection: AsyncConnection, user: UserRecord, now: datetime) -> list[str]:
+            await limits.require_room(connection, Event.RECOVERY_CODES_MADE, user.user_id, now)
+            hashes = [recovery_codes.code_hash(user.user_id, code) for code in codes]
+            await unused_codes.replace(connection, user.user_id, hashes, now)
+            await events.record(connection, Event.RECOVERY_CODES_MADE, client, user_id=user.user_id, now=now)
+            return codes
+
+        return await self._with_password(caller, password, client, store)
 
     async def delete(self, caller: Principal, password: str | None, client: Client) -> None:
         """Delete the account and with it every session. Its name is kept for a time, so that nobody poses as who had it.
 
-        A guest, who has no password, gives none. Raises InvalidRequest, WrongPassword, TooManyFailures or PasswordQueueFull.
+        Who has no password gives none. Raises InvalidRequest, WrongPassword, TooManyFailures, PasswordQueueFull or
+        LastAdmin.
         """
 
         async def delete(connection: AsyncConnection, user: UserRecord, now: datetime) -> bool:
+            await roles.require_another_admin(connection, user.user_id)
             await end_account(connection, user, client, now, name_kept_until=now + self._name_kept_for)
             return True
 
@@ -163,7 +187,7 @@ class AccountService:
     async def _prove(self, caller: Principal, typed: str | None, client: Client) -> UserRecord:
         """The caller's account as it was when ``typed`` was found to be its password. Raises InvalidRequest or WrongPassword.
 
-        The token alone speaks for a guest: there is nothing else that only this person has.
+        The token alone speaks for who has no password: there is nothing else that only this person has.
         """
         user = await self._get_user(caller)
         if user.password_hash is None:

@@ -25,7 +25,7 @@ class NotForGuests(Problem):
 
     status = 409
     type = "urn:problem:not-for-guests"
-    title = "A guest has no password"
+    title = "The account has no password"
 
 
 class NotAGuest(Problem):
@@ -36,11 +36,24 @@ class NotAGuest(Problem):
     title = "The account has a password already"
 
 
+class IdentityNotFound(Problem):
+    status = 404
+    type = "urn:problem:identity-not-found"
+    title = "Nobody has this identity"
+
+
 class InvalidCredentials(Unauthenticated):
     """The same for a wrong password and for a name that nobody has: which it was is nobody's business."""
 
     type = "urn:problem:invalid-credentials"
     title = "The username or the password is wrong"
+
+
+class InvalidRecoveryCode(Unauthenticated):
+    """The same for a name that nobody has, an account without codes, and a code that is wrong or was used."""
+
+    type = "urn:problem:invalid-recovery-code"
+    title = "The username or the recovery code is wrong"
 
 
 class InvalidRefreshToken(Unauthenticated):
@@ -75,6 +88,38 @@ class InvalidGrant(Problem):
     extensions = MappingProxyType({"error": "invalid_grant"})
 
 
+class InvalidScope(Problem):
+    """A scope that there is not, or that the key lacks. RFC 6749, section 5.2."""
+
+    status = 400
+    type = "urn:problem:invalid-scope"
+    title = "The scope is not one of the key's"
+    extensions = MappingProxyType({"error": "invalid_scope"})
+
+
+class InvalidClient(Unauthenticated):
+    """The same for a wrong secret, and for a key that is unknown, revoked or expired. RFC 6749, section 5.2."""
+
+    type = "urn:problem:invalid-client"
+    title = "The key or its secret is not valid"
+    extensions = MappingProxyType({"error": "invalid_client"})
+
+    def __init__(self, detail: str | None = None) -> None:
+        super().__init__(detail, challenge='Basic realm="keys"')
+
+
+class TooManyKeys(Problem):
+    status = 409
+    type = "urn:problem:too-many-keys"
+    title = "There are too many keys"
+
+
+class KeyNotFound(Problem):
+    status = 404
+    type = "urn:problem:key-not-found"
+    title = "There is no such key"
+
+
 class PasswordQueueFull(ServiceUnavailable):
     """More passwords wait to be checked than this service is willing to keep waiting."""
 
@@ -91,7 +136,29 @@ class TooManyFailures(Problem):
     def __init__(self, seconds: int) -> None:
         minutes = math.ceil(seconds / 60)
         wait = f"{seconds} second{'s' * (seconds > 1)}" if seconds < 60 else f"{minutes} minute{'s' * (minutes > 1)}"
-        super().__init__(f"Too many wrong passwords were tried. Try again in {wait}.", headers={"Retry-After": str(seconds)})
+        super().__init__(f"{self.title}. Try again in {wait}.", headers={"Retry-After": str(seconds)})
+
+
+class TooManyWrongCodes(TooManyFailures):
+    """The same for codes of a second factor, and for staff codes."""
+
+    type = "urn:problem:too-many-wrong-codes"
+    title = "Too many wrong codes were tried"
+
+
+class TooManyWrongSecrets(Problem):
+    """Too many wrong secrets for one key, or for one that there is not. The right one is not delayed."""
+
+    status = 429
+    type = "urn:problem:too-many-wrong-secrets"
+    title = "Too many wrong secrets were tried"
+    extensions = MappingProxyType({"error": "invalid_client"})
+
+    def __init__(self, seconds: int) -> None:
+        super().__init__(
+            "Too many wrong secrets were tried for this key. Its right one is taken at any time.",
+            headers={"Retry-After": str(seconds)},
+        )
 
 
 class TooManyEvents(Problem):
@@ -135,3 +202,57 @@ class WrongPassword(Problem):
     status = 403
     type = "urn:problem:wrong-password"
     title = "The password is wrong"
+
+
+class WrongCode(Problem):
+    """Not a 401: the session is good. A code that was used before is only wrong."""
+
+    status = 403
+    type = "urn:problem:wrong-code"
+    title = "The code is wrong"
+
+
+class NotStaff(Problem):
+    """What is asked for is for those with a role."""
+
+    status = 403
+    type = "urn:problem:not-staff"
+    title = "This is for staff"
+
+
+class StaffSignIn(Problem):
+    """A key would begin a session of somebody of the staff, whose role is worth more than the key."""
+
+    status = 409
+    type = "urn:problem:staff-sign-in"
+    title = "Staff sign in by themselves"
+
+
+class SecondFactorNeeded(Problem):
+    """The session was opened with a password alone."""
+
+    status = 403
+    type = "urn:problem:second-factor-needed"
+    title = "The second factor was not given in this session"
+
+
+class NoSecondFactor(Problem):
+    """There is none whose code could be right, or none that waits to be confirmed."""
+
+    status = 409
+    type = "urn:problem:no-second-factor"
+    title = "There is no second factor"
+
+
+class LastAdmin(Problem):
+    """Without an admin nobody could make another."""
+
+    status = 409
+    type = "urn:problem:last-admin"
+    title = "This is the last admin"
+
+
+class SecondFactorUnreadable(ServiceUnavailable):
+    """The key that its secret was encrypted with is not among those of the settings."""
+
+    title = "The second factor cannot be read"

@@ -14,16 +14,21 @@ import anyio
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.auth.accounts import export_leases, kept_names, users
+from services.auth.accounts import export_leases, external, guests, kept_names, users
+from services.auth.accounts.external import Identity
 from services.auth.accounts.kept_names import KeptName
 from services.auth.accounts.users import UserRecord
 from services.auth.audit import events, limits
 from services.auth.audit.clients import Client
 from services.auth.audit.events import AuditRecord, Event
 from services.auth.errors import ExportUnderWay
+from services.auth.passwords import unused_codes
+from services.auth.passwords.unused_codes import UnusedCodes
 from services.auth.sessions import families
 from services.auth.sessions.families import SessionRecord
 from services.auth.sessions.live import require_session
+from services.auth.staff import roles
+from services.auth.staff.roles import StaffRecord
 from services.common.http.problems import DATABASE_AWAY
 from services.common.mysql.database import Database, reason
 from services.common.tokens import Principal
@@ -48,8 +53,12 @@ class AccountData:
     """What is kept of a person here, besides the events. ``last_event_id`` is the export's own event, the last to be sent."""
 
     user: UserRecord
+    staff: StaffRecord | None
     sessions: Sequence[SessionRecord]
+    guest: bool
     kept_names: Sequence[KeptName]
+    recovery_codes: UnusedCodes
+    identities: Sequence[Identity]
     last_event_id: int
 
 
@@ -76,8 +85,12 @@ class AccountExports:
             await limits.require_room(connection, Event.ACCOUNT_EXPORTED, user.user_id, now)
             return AccountData(
                 user,
+                await roles.find_staff(connection, user.user_id),
                 await families.list_families(connection, user.user_id, now),
+                await guests.is_guest(connection, user.user_id),
                 await kept_names.list_kept(connection, user.user_id, now),
+                await unused_codes.count(connection, user.user_id),
+                await external.list_identities(connection, user.user_id),
                 await events.record(connection, Event.ACCOUNT_EXPORTED, client, user_id=user.user_id, now=now),
             )
 

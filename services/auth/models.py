@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import JSON, ForeignKey, Index, String
-from sqlalchemy.dialects.mysql import BINARY, INTEGER
+from sqlalchemy.dialects.mysql import BINARY, INTEGER, VARBINARY
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from services.common.mysql.database import TABLE_OPTIONS, UnsignedBigInt, UTCDateTime
@@ -28,7 +28,7 @@ class User(AuthBase):
 
 
 class Guest(AuthBase):
-    """What is kept of each account without a password, beside the account itself. Without a session nobody can reach it."""
+    """What is kept of each guest, beside the account itself. Without a session nobody can reach it."""
 
     __tablename__ = "guests"
     __table_args__ = (Index("ix_guests_unreachable_since", "unreachable_since"), TABLE_OPTIONS)
@@ -105,6 +105,9 @@ class RefreshFamily(AuthBase):
     user_agent: Mapped[str] = mapped_column(String(256))
     kind: Mapped[str] = mapped_column(String(16), comment="browser, or app")
     authenticated_at: Mapped[datetime] = mapped_column(UTCDateTime, comment="when its password was given last")
+    second_factor_at: Mapped[datetime | None] = mapped_column(
+        UTCDateTime, comment="when its second factor was given last; NULL: it was not"
+    )
 
 
 class RefreshToken(AuthBase):
@@ -127,6 +130,56 @@ class RefreshToken(AuthBase):
     issued_at: Mapped[datetime] = mapped_column(UTCDateTime)
     expires_at: Mapped[datetime] = mapped_column(UTCDateTime)
     used_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+
+
+class Staff(AuthBase):
+    """Who runs the game: the role of each user who has one."""
+
+    __tablename__ = "staff"
+    __table_args__ = (TABLE_OPTIONS,)
+
+    user_id: Mapped[int] = mapped_column(
+        UnsignedBigInt,
+        ForeignKey("users.id", name="fk_staff_user_id", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    )
+    role: Mapped[str] = mapped_column(String(16), comment="admin, or moderator")
+    granted_by: Mapped[int | None] = mapped_column(UnsignedBigInt, comment="the admin who did; NULL: an operator")
+    granted_at: Mapped[datetime] = mapped_column(UTCDateTime)
+
+
+class SecondFactor(AuthBase):
+    """The second factor of somebody of the staff. It goes with the role."""
+
+    __tablename__ = "second_factors"
+    __table_args__ = (TABLE_OPTIONS,)
+
+    user_id: Mapped[int] = mapped_column(
+        UnsignedBigInt,
+        ForeignKey("staff.user_id", name="fk_second_factors_user_id", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    )
+    secret: Mapped[bytes | None] = mapped_column(VARBINARY(255), comment="encrypted; NULL: none is confirmed")
+    pending: Mapped[bytes | None] = mapped_column(VARBINARY(255), comment="encrypted; what is to take its place")
+    confirmed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    last_step: Mapped[int] = mapped_column(UnsignedBigInt, comment="the time step whose code was used last")
+
+
+class StaffCode(AuthBase):
+    """A code that stands in for the second factor once, by its hash. One that is used is deleted."""
+
+    __tablename__ = "staff_codes"
+    __table_args__ = (TABLE_OPTIONS,)
+
+    user_id: Mapped[int] = mapped_column(
+        UnsignedBigInt,
+        ForeignKey("staff.user_id", name="fk_staff_codes_user_id", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    )
+    code_hash: Mapped[bytes] = mapped_column(BINARY(32), primary_key=True)
 
 
 class ExportLease(AuthBase):
@@ -182,8 +235,24 @@ class AuditAddress(AuthBase):
     occurred_at: Mapped[datetime] = mapped_column(UTCDateTime, comment="when the event was")
 
 
+class RecoveryCode(AuthBase):
+    """One recovery code of a user that is not used up, by its hash."""
+
+    __tablename__ = "recovery_codes"
+    __table_args__ = (TABLE_OPTIONS,)
+
+    user_id: Mapped[int] = mapped_column(
+        UnsignedBigInt,
+        ForeignKey("users.id", name="fk_recovery_codes_user_id", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    )
+    code_hash: Mapped[bytes] = mapped_column(BINARY(32), primary_key=True)
+    made_at: Mapped[datetime] = mapped_column(UTCDateTime)
+
+
 class PasswordAttempts(AuthBase):
-    """The passwords that were tried in vain for one account, or for one name that nobody has."""
+    """The passwords and recovery codes that were tried in vain for one account, or for one name that nobody has."""
 
     __tablename__ = "password_attempts"
     __table_args__ = (Index("ix_password_attempts_counted_at", "counted_at"), TABLE_OPTIONS)
@@ -193,3 +262,65 @@ class PasswordAttempts(AuthBase):
     attempt_id: Mapped[bytes] = mapped_column(BINARY(16), comment="the last attempt that was let through")
     delayed_until: Mapped[datetime] = mapped_column(UTCDateTime, comment="until then no password is looked at")
     counted_at: Mapped[datetime] = mapped_column(UTCDateTime)
+
+
+class ExternalIdentity(AuthBase):
+    """Which user somebody is whom a studio knows by an account elsewhere."""
+
+    __tablename__ = "external_identities"
+    __table_args__ = (Index("ix_external_identities_user_id", "user_id"), TABLE_OPTIONS)
+
+    provider: Mapped[str] = mapped_column(String(32), primary_key=True)
+    external_id: Mapped[bytes] = mapped_column(
+        VARBINARY(512), primary_key=True, comment="UTF-8, as bytes: text would be equal that differs in spaces at its end"
+    )
+    user_id: Mapped[int] = mapped_column(
+        UnsignedBigInt, ForeignKey("users.id", name="fk_external_identities_user_id", ondelete="CASCADE")
+    )
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+
+
+class ApiKey(AuthBase):
+    """A key: what a game server or another program of the studio's has of its own, beside its secrets."""
+
+    __tablename__ = "api_keys"
+    __table_args__ = (Index("ix_api_keys_created_by", "created_by"), TABLE_OPTIONS)
+
+    client_id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    name: Mapped[str] = mapped_column(String(64))
+    scopes: Mapped[str] = mapped_column(String(255), comment="as RFC 6749, section 3.3 writes them")
+    created_by: Mapped[int | None] = mapped_column(
+        UnsignedBigInt,
+        ForeignKey("users.id", name="fk_api_keys_created_by", ondelete="SET NULL"),
+        comment="NULL: the account is gone",
+    )
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    expires_at: Mapped[datetime | None] = mapped_column(UTCDateTime, comment="NULL: it does not expire")
+    last_used_at: Mapped[datetime | None] = mapped_column(UTCDateTime, comment="to the minute; NULL: it was not used")
+
+
+class KeySecret(AuthBase):
+    """A secret of a key. The greater id is the newer one."""
+
+    __tablename__ = "key_secrets"
+    __table_args__ = (Index("ix_key_secrets_client_id", "client_id", "id"), TABLE_OPTIONS)
+
+    id: Mapped[int] = mapped_column(UnsignedBigInt, primary_key=True, autoincrement=True)
+    client_id: Mapped[str] = mapped_column(
+        String(40), ForeignKey("api_keys.client_id", name="fk_key_secrets_client_id", ondelete="CASCADE")
+    )
+    secret_hash: Mapped[bytes] = mapped_column(BINARY(32))
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+
+
+class KeyEnding(AuthBase):
+    """A key that was revoked, for as long as a token of it may be about. The leaderboard service may read it."""
+
+    __tablename__ = "key_endings"
+    __table_args__ = (
+        Index("ix_key_endings_ended_at", "ended_at"),
+        {**TABLE_OPTIONS, "info": {"grant": "SELECT, INSERT, DELETE", "readers": ["leaderboard"]}},
+    )
+
+    client_id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    ended_at: Mapped[datetime] = mapped_column(UTCDateTime, comment="by MySQL's clock")

@@ -1,4 +1,7 @@
-"""What an operator may do to accounts: `python -m services.auth.operate end-sessions NAME|--everybody | delete-account NAME`.
+"""What an operator may do to accounts: `python -m services.auth.operate COMMAND NAME`, and `end-sessions --everybody`.
+
+The commands are end-sessions, delete-account, give-role, take-role and reset-second-factor. An operator may take the last
+admin's role too: it is the operator who makes the first one.
 
 What an access token says is believed until it expires by whoever does not ask this service; it does, so to it the sessions
 have ended at once.
@@ -19,8 +22,13 @@ from services.auth.accounts.usernames import InvalidUsername, Username
 from services.auth.accounts.users import UserRecord
 from services.auth.audit import events
 from services.auth.audit.events import Event
+from services.auth.errors import NotStaff
+from services.auth.roles import give_role, remove_second_factor
 from services.auth.sessions import families
 from services.auth.settings import AuthSettings
+from services.auth.staff import roles
+from services.auth.staff.roles import Role
+from services.common.http.problems import Problem
 from services.common.mysql.database import Database
 from services.common.settings import load_settings
 from services.common.telemetry import configure_logging
@@ -28,6 +36,7 @@ from services.common.telemetry import configure_logging
 BATCH = 500
 # In the audit log, where an address would be.
 _BY = "operator"
+_NAMED = {Role.ADMIN: "an admin", Role.MODERATOR: "a moderator"}
 
 
 class NoSuchAccount(LookupError):
@@ -77,6 +86,36 @@ class Operator:
 
         return await self._database.transaction(delete)
 
+    async def give_role(self, name: str, role: Role) -> bool:
+        """Give a user a role; gives whether they had none. Raises NoSuchAccount or NotForGuests."""
+
+        async def give(connection: AsyncConnection) -> bool:
+            user = await _lock(connection, name)
+            return await give_role(connection, user, role, None, self._clock(), by=_BY)
+
+        return await self._database.transaction(give)
+
+    async def take_role(self, name: str) -> None:
+        """Take a user's role, and with it their second factor. Raises NoSuchAccount or NotStaff."""
+
+        async def take(connection: AsyncConnection) -> None:
+            user = await _lock(connection, name)
+            if await roles.find_staff(connection, user.user_id) is None:
+                raise NotStaff(f"{name} has no role")
+            await roles.take(connection, user.user_id)
+            await events.record(connection, Event.ROLE_TAKEN, None, user_id=user.user_id, now=self._clock(), by=_BY)
+
+        await self._database.transaction(take)
+
+    async def reset_second_factor(self, name: str) -> None:
+        """Remove a user's second factor, who sets up another. Raises NoSuchAccount or NoSecondFactor."""
+
+        async def reset(connection: AsyncConnection) -> None:
+            user = await _lock(connection, name)
+            await remove_second_factor(connection, user.user_id, None, self._clock(), by=_BY)
+
+        await self._database.transaction(reset)
+
 
 async def _lock(connection: AsyncConnection, name: str) -> UserRecord:
     """The account of this name, which nobody changes or signs in to until the transaction ends. Raises NoSuchAccount."""
@@ -92,18 +131,35 @@ async def _lock(connection: AsyncConnection, name: str) -> UserRecord:
 
 
 async def operate(settings: AuthSettings, arguments: argparse.Namespace) -> str:
-    """Do what the command line says; gives what to tell of it. Raises NoSuchAccount, or SQLAlchemyError."""
+    """Do what the command line says; gives what to tell of it. Raises NoSuchAccount, Problem or SQLAlchemyError."""
     database = Database(settings, settings.auth_mysql_user, settings.auth_mysql_password.get_secret_value())
     operator = Operator(database, name_kept_for=timedelta(days=settings.username_kept_days))
     try:
-        if arguments.command == "delete-account":
-            user_id = await operator.delete_account(arguments.name)
-            return f"{arguments.name} was account {user_id}, and is deleted. What they played is erased within a second"
-        if arguments.everybody:
-            return f"Sessions that have ended: {await operator.end_all_sessions():,}"
-        return f"Sessions of {arguments.name} that have ended: {await operator.end_sessions(arguments.name):,}"
+        return await _do(operator, arguments)
     finally:
         await database.dispose()
+
+
+async def _do(operator: Operator, arguments: argparse.Namespace) -> str:
+    name = arguments.name
+    match arguments.command:
+        case "delete-account":
+            user_id = await operator.delete_account(name)
+            return f"{name} was account {user_id}, and is deleted. What they played is erased within a second"
+        case "give-role":
+            role = Role(arguments.role)
+            await operator.give_role(name, role)
+            return f"{name} is {_NAMED[role]}. It counts in sessions with a second factor: POST /auth/me/second-factor"
+        case "take-role":
+            await operator.take_role(name)
+            return f"{name} has no role any more. Access tokens that are out are believed elsewhere until they expire"
+        case "reset-second-factor":
+            await operator.reset_second_factor(name)
+            return f"{name} has no second factor any more, and sets up another: POST /auth/me/second-factor"
+        case _ if arguments.everybody:
+            return f"Sessions that have ended: {await operator.end_all_sessions():,}"
+        case _:
+            return f"Sessions of {name} that have ended: {await operator.end_sessions(name):,}"
 
 
 def main() -> int:
@@ -117,6 +173,15 @@ def main() -> int:
     ending.add_argument("--everybody", action="store_true", help="every session there is")
     deleting = commands.add_parser("delete-account", help="delete a user's account; what they played is erased by itself")
     deleting.add_argument("name", help="whose account")
+    giving = commands.add_parser("give-role", help="make a user an admin, or a moderator")
+    giving.add_argument("name", help="whom")
+    giving.add_argument(
+        "--role", choices=[role.value for role in Role], default=Role.ADMIN.value, help="which (default: admin)"
+    )
+    taking = commands.add_parser("take-role", help="take a user's role, the last admin's too")
+    taking.add_argument("name", help="whose role")
+    resetting = commands.add_parser("reset-second-factor", help="remove a user's second factor, who has lost it")
+    resetting.add_argument("name", help="whose second factor")
     arguments = parser.parse_args()
     settings = load_settings(AuthSettings)
     # The audit log's row is what counts; its line would be on the operator's terminal only.
@@ -125,6 +190,9 @@ def main() -> int:
         told = asyncio.run(operate(settings, arguments))
     except NoSuchAccount as error:
         sys.stderr.write(f"nobody is called {error}\n")
+        return 1
+    except Problem as problem:
+        sys.stderr.write(f"{problem.detail}\n")
         return 1
     except (SQLAlchemyError, TimeoutError, OSError) as error:
         sys.stderr.write(f"not done, or not known to be: {error or type(error).__name__}\n")

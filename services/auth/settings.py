@@ -4,11 +4,11 @@ import os
 
 from pydantic import Field, SecretStr
 
-from services.common.settings import Seconds, ServiceSettings
+from services.common.settings import EncryptionSettings, Seconds, ServiceSettings
 from services.common.tokens import MAX_LIFETIME_SECONDS
 
 
-class AuthSettings(ServiceSettings):
+class AuthSettings(ServiceSettings, EncryptionSettings):
     """What the auth service is told."""
 
     max_body_bytes: int = Field(8_192, ge=1_024, description="largest request body, in bytes; a larger one is answered 413")
@@ -18,6 +18,8 @@ class AuthSettings(ServiceSettings):
     access_token_seconds: int = Field(
         900, ge=30, le=MAX_LIFETIME_SECONDS, description="lifetime of an access token, in seconds"
     )
+    # Not longer: the leaderboard service remembers for an hour which keys were revoked.
+    key_token_seconds: int = Field(600, ge=30, le=3_000, description="lifetime of a key's access token, in seconds")
     refresh_token_seconds: int = Field(
         2_592_000, ge=60, description="lifetime of a refresh token that is not used, in seconds; with it ends its session"
     )
@@ -76,6 +78,10 @@ class AuthSettings(ServiceSettings):
     )
     guest_days: int = Field(
         90, ge=1, le=3650, description="days after the end of its session until a guest, whom nobody can reach then, is deleted"
+    )
+    staff_second_factor: bool = Field(
+        True,
+        description="whether a role counts in sessions with the second factor alone; false is for trying things out",
     )
 
     audit_address_days: int = Field(90, ge=1, description="days the audit log keeps the address that an event came from")

@@ -6,13 +6,13 @@ from datetime import datetime, timedelta
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.auth.accounts import kept_names, users
-from services.auth.accounts.usernames import InvalidUsername, Username
 from services.auth.accounts.users import UserRecord
 from services.auth.audit import events
 from services.auth.audit.clients import Client
 from services.auth.audit.events import Event
 from services.auth.errors import InvalidCredentials, InvalidRefreshToken
-from services.auth.passwords import attempts, credentials
+from services.auth.passwords import credentials
+from services.auth.passwords.claims import find_claim
 from services.auth.passwords.device_cookies import DeviceCookie, DeviceCookies
 from services.auth.passwords.hashing import Passwords
 from services.auth.passwords.verification import PasswordCheck
@@ -76,14 +76,10 @@ class AuthService:
 
         ``device_cookie``: what an earlier login gave this browser, if there was one.
         """
-        try:
-            account = Username.parse(username).canonical
-        except InvalidUsername:
-            account = None
         for _ in range(_LOGIN_ATTEMPTS):
-            user = await self._find_by_name(account)
-            count = self._count_of(username if account is None else account, user, device_cookie)
-            normal = await self._check.check(count, user, password, client, failed=Event.LOGIN_FAILED)
+            claim = await find_claim(self._database, self._devices, username, device_cookie, self._clock())
+            user = claim.user
+            normal = await self._check.check(claim.count, user, password, client, failed=Event.LOGIN_FAILED)
             if user is None or user.password_hash is None or normal is None:
                 break
             stale = self._passwords.needs_rehash(user.password_hash)
@@ -124,18 +120,6 @@ class AuthService:
 
         await self._database.transaction(end)
 
-    def _count_of(self, tried: str, user: UserRecord | None, device_cookie: str | None) -> bytes:
-        device = self._devices.find_device(device_cookie, user, self._clock())
-        if user is None:
-            return attempts.by_name(tried)
-        return attempts.by_account(user.user_id) if device is None else attempts.by_device(user.user_id, device)
-
-    async def _find_by_name(self, canonical: str | None) -> UserRecord | None:
-        if canonical is None:
-            return None
-        async with self._database.reading() as connection:
-            return await users.find_user_by_name(connection, canonical)
-
     async def _begin(
         self, checked: UserRecord, rehashed: str | None, client: Client, kind: Kind
     ) -> tuple[SignedIn, DeviceCookie] | None:
@@ -161,7 +145,7 @@ class AuthService:
             return await self._repeat_answer(connection, token, now)
         successor = self._successors.next(token)
         await families.add_token(connection, used.session_id, refresh_token_hash(successor), now, used.expires_at)
-        return self._beginnings.signed_in(used, successor, now)
+        return await self._beginnings.go_on(connection, used, successor, now)
 
     async def _repeat_answer(self, connection: AsyncConnection, token: str, now: datetime) -> SignedIn | None:
         known = self._successors.known(token)
@@ -169,7 +153,7 @@ class AuthService:
         if found is None:
             return None
         used, successor_hash = found
-        return self._beginnings.signed_in(used, known[successor_hash], now)
+        return await self._beginnings.go_on(connection, used, known[successor_hash], now)
 
     async def _end_reused(self, connection: AsyncConnection, token_hash: bytes, client: Client) -> None:
         now = self._clock()

@@ -23,7 +23,9 @@ R = TypeVar("R")
 _CUT_SECONDS = 1.0
 # After so long a round trip is taken to wait for something, a lock perhaps, and others do not wait for it, however few.
 _LONG_SECONDS = 0.05
-# In the first the answers of the round trip before are sent, in the next what their receivers ask then is read.
+# In the first the answers of the round trip before are sent, in the next what their receivers ask then is read. Without them
+# two processes with 16 players each stored a third fewer sessions: each took the processes 323 microseconds instead of 223, and
+# MySQL 160 instead of 103, since groups were smaller.
 _IDLE_TURNS = 3
 
 

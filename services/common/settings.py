@@ -6,6 +6,7 @@ from typing import Annotated, TypeVar
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from services.common.encryption import Encryption
 from services.common.tokens import InvalidKeys, KeyRing
 
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -67,6 +68,16 @@ class TokenSettings(BaseSettings):
     jwt_audience: str = Field("leaderboard", min_length=1, description="`aud` of access tokens")
 
 
+class EncryptionSettings(BaseSettings):
+    """What a service needs that keeps secrets in the database."""
+
+    model_config = SettingsConfigDict(extra="ignore", hide_input_in_errors=True)
+
+    encryption_keys: SecretStr = Field(
+        description="`kid:key` pairs as in `JWT_KEYS`, for secrets in the database; the first encrypts, each decrypts"
+    )
+
+
 class ServiceSettings(ListenSettings, LogSettings, MySQLSettings, TokenSettings):
     """What each service is told."""
 
@@ -83,10 +94,19 @@ class InvalidSettings(SystemExit):
 
 def live_keys(settings: TokenSettings) -> KeyRing:
     """The shared keys. Raises InvalidSettings when they must not be used, without showing one."""
+    return _parse_keys("JWT_KEYS", settings.jwt_keys)
+
+
+def live_encryption(settings: EncryptionSettings) -> Encryption:
+    """What encrypts secrets in the database. Raises InvalidSettings when the keys must not be used, without showing one."""
+    return Encryption(_parse_keys("ENCRYPTION_KEYS", settings.encryption_keys))
+
+
+def _parse_keys(name: str, keys: SecretStr) -> KeyRing:
     try:
-        return KeyRing.parse(settings.jwt_keys.get_secret_value())
+        return KeyRing.parse(keys.get_secret_value())
     except InvalidKeys as error:
-        raise InvalidSettings(f"cannot start: JWT_KEYS: {error}") from None
+        raise InvalidSettings(f"cannot start: {name}: {error}") from None
 
 
 def load_settings(settings: type[S]) -> S:

@@ -18,11 +18,12 @@ from services.common.telemetry import configure_logging
 from services.common.tokens import TokenVerifier
 from services.common.upkeep import Chore, Upkeep
 from services.leaderboard.board_reads import BoardReads
-from services.leaderboard.boards import deletion, periods
+from services.leaderboard.board_writes import BoardWrites
+from services.leaderboard.boards import deletion
 from services.leaderboard.boards.catalogue import Catalogue
 from services.leaderboard.boards.places import Places
 from services.leaderboard.directory import Directory
-from services.leaderboard.http import boards, hot, moderation, players, rankings, submissions
+from services.leaderboard.http import administration, boards, hot, moderation, players, rankings, results, submissions
 from services.leaderboard.http.dependencies import PREFIX
 from services.leaderboard.index.breaker import Breaker
 from services.leaderboard.index.builds import AT_ONCE, Builds
@@ -40,8 +41,12 @@ from services.leaderboard.operate.metrics import BoardMetrics
 from services.leaderboard.players import changes
 from services.leaderboard.players.exports import Exports
 from services.leaderboard.players.follower import AccountFollower
+from services.leaderboard.players.lookups import AccountLookups
 from services.leaderboard.players.writer import PlayerWriter
 from services.leaderboard.reads import Reads
+from services.leaderboard.result_reads import ResultReads
+from services.leaderboard.seasons import expiry
+from services.leaderboard.seasons.ends import PeriodEnds
 from services.leaderboard.settings import LeaderboardSettings
 from services.leaderboard.writes import Writes
 
@@ -54,8 +59,9 @@ def _chores(redis: RedisConnection) -> Mapping[str, Chore]:
     return {
         "erased_keys": erased_keys.forget,
         "erasures": changes.finish_erasures,
+        "expiries": expiry.expire,
+        "expired_standings": expiry.drop_standings,
         "foldings": changes.finish_foldings,
-        "periods": periods.close_over,
         "deletions": partial(deletion.finish, forget=IndexWriter(redis).forget),
     }
 
@@ -70,6 +76,14 @@ async def _close(*steps: Callable[[], Awaitable[None]]) -> None:
         async with asyncio.timeout(_CLOSE_SECONDS):
             for step in steps:
                 await step()
+
+
+def _routes() -> APIRouter:
+    router = APIRouter()
+    for part in (submissions, rankings, boards, administration, results, players, moderation):
+        router.include_router(part.router)
+    router.include_router(rankings.boards)
+    return router
 
 
 def create_app(settings: LeaderboardSettings | None = None) -> FastAPI:
@@ -88,7 +102,7 @@ def create_app(settings: LeaderboardSettings | None = None) -> FastAPI:
         snapshots = Database(settings, *account, pool_size=settings.ranking_pool_size, isolation_level="REPEATABLE READ")
         definitions = Database(settings, *account, pool_size=2, isolation_level="REPEATABLE READ")
         catalogue = Catalogue(definitions)
-        breaker, epoch = Breaker(), Epoch()
+        breaker, epoch, ends = Breaker(), Epoch(), PeriodEnds(settings)
         redis = RedisConnection(settings)
         builds = Builds(scans, settings)
         index = RankingIndex(redis, breaker, epoch, builds.want)
@@ -104,17 +118,19 @@ def create_app(settings: LeaderboardSettings | None = None) -> FastAPI:
         accounts = AccountFollower(follows, people, settings)
         app.state.verifier = TokenVerifier(keys, settings.jwt_issuer, settings.jwt_audience, accounts.ended)
         limit = SubmissionLimit(snapshots, settings.submissions_per_second, settings.submissions_burst)
-        app.state.writes = Writes(places, limit, writer, people, reads, catalogue.clock.now)
+        app.state.writes = Writes(places, limit, writer, people, AccountLookups(snapshots), reads, catalogue.clock.now)
         app.state.reads = reads
         app.state.board_reads = BoardReads(places, reads, snapshots, catalogue.clock.now)
+        app.state.board_writes = BoardWrites(catalogue, database, IndexWriter(redis).forget)
         app.state.moderators = Moderators(people, places, reads, snapshots)
         app.state.directory = Directory(catalogue, snapshots)
+        app.state.result_reads = ResultReads(catalogue, snapshots, settings.results)
         app.state.exports = Exports(snapshots)
         app.state.upkeep = upkeep = Upkeep(database, _now, _chores(redis), interval=settings.upkeep_seconds)
-        for begin in (reach.start, catalogue.start, follower.start, accounts.start):
+        for begin in (reach.start, catalogue.start, follower.start, accounts.start, ends.start):
             await begin()
         upkeep.start()
-        app.state.metrics.registry.register(metrics := BoardMetrics(follower, reads, writer))
+        app.state.metrics.registry.register(metrics := BoardMetrics(follower, reads, writer, ends))
         try:
             yield {"leave": writer.leave}
         finally:
@@ -122,6 +138,7 @@ def create_app(settings: LeaderboardSettings | None = None) -> FastAPI:
             await writer.drain()  # what was accepted is stored, also when nobody waits for the answer any more
             stops = (
                 upkeep.stop,
+                ends.stop,
                 accounts.stop,
                 follower.stop,
                 builds.stop,
@@ -134,16 +151,13 @@ def create_app(settings: LeaderboardSettings | None = None) -> FastAPI:
             pools = snapshots, follows, scans, definitions, groups, database
             await _close(*stops, *(pool.dispose for pool in pools))
 
-    router = APIRouter()
-    for part in (submissions.router, rankings.router, boards.router, rankings.boards, players.router, moderation.router):
-        router.include_router(part)
     return build_app(
         title="Leaderboard: scores and ranks",
         description="Submit scores and read exact ranks. Equal scores share a rank; who reached one first stands first.",
         prefix=PREFIX,
         settings=settings,
         lifespan=lifespan,
-        router=router,
+        router=_routes(),
         shortcuts=hot.find,
         needed={"mysql": lambda app: app.state.reach.require},
         helpful={"redis": lambda app: app.state.follower.require_in_use},

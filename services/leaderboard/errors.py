@@ -1,6 +1,6 @@
 """What the leaderboard service refuses, and why."""
 
-from services.common.http.problems import Problem, ServiceUnavailable
+from services.common.http.problems import FieldError, Problem, ServiceUnavailable
 
 
 class PlayerNotFound(Problem):
@@ -90,6 +90,14 @@ class PeriodExpired(Problem):
     title = "The period is not kept any more"
 
 
+class PeriodNotSettled(Problem):
+    """It is still running, or has ended only just now. It is settled soon after its `closes_at`."""
+
+    status = 409
+    type = "urn:problem:period-not-settled"
+    title = "The period has no results yet"
+
+
 class PeriodConflict(Problem):
     """What there is already does not let the period be there. Nothing was changed."""
 
@@ -108,6 +116,26 @@ class TooManySubmissions(Problem):
     def __init__(self, seconds: int) -> None:
         wait = f"{seconds} second{'s' * (seconds > 1)}"
         super().__init__(f"The session was not stored. Send it again in {wait}.", headers={"Retry-After": str(seconds)})
+
+
+class NotForPlayers(Problem):
+    """The access token is a user's, and what is asked for is for game servers, which have keys."""
+
+    status = 403
+    type = "urn:problem:not-for-players"
+    title = "This is for game servers, not for players"
+
+
+class UnknownUser(Problem):
+    """A session is submitted for a user whom there is not, or not any more. Nothing was stored."""
+
+    status = 422
+    type = "urn:problem:unknown-user"
+    title = "There is no such user"
+
+    def __init__(self, user_id: int) -> None:
+        detail = f"There is no user {user_id}, or their account has ended."
+        super().__init__(detail, errors=[FieldError(detail=detail, pointer="#/user_id")])
 
 
 class QueueFull(ServiceUnavailable):

@@ -41,6 +41,9 @@ class Board(LeaderboardBase):
     min_score: Mapped[int] = mapped_column(BIGINT, comment="least value of one session")
     max_score: Mapped[int] = mapped_column(BIGINT, comment="greatest value of one session")
     show_extra: Mapped[bool] = mapped_column(Boolean, comment="whether the extra of the session that made a score is shown")
+    submitters: Mapped[str] = mapped_column(
+        String(16), server_default="players", comment="players, or servers: no player's own token submits to it"
+    )
     state: Mapped[str] = mapped_column(String(16), comment="active, closed, or deleting")
     created_at: Mapped[datetime] = mapped_column(UTCDateTime, server_default=text("CURRENT_TIMESTAMP(6)"))
 
@@ -69,6 +72,9 @@ class Window(LeaderboardBase):
     counts_from: Mapped[datetime | None] = mapped_column(
         UTCDateTime, comment="added to a board that had sessions, it counts from its next period; NULL: from the first"
     )
+    rewards: Mapped[Any | None] = mapped_column(
+        JSON(none_as_null=True), comment="who is rewarded when its periods are settled; NULL: nobody"
+    )
 
 
 class Period(LeaderboardBase):
@@ -79,6 +85,8 @@ class Period(LeaderboardBase):
         # Not by number: where zone data changed, what is left between two rows may have the number of either.
         Index("uq_periods_board_id_window_id_starts_at", "board_id", "window_id", "starts_at", unique=True),
         Index("ix_periods_state_closes_at", "state", "closes_at"),
+        Index("ix_periods_opened_at_starts_at", "opened_at", "starts_at"),
+        Index("ix_periods_drop_at", "drop_at"),
         TABLE_OPTIONS,
     )
 
@@ -95,6 +103,46 @@ class Period(LeaderboardBase):
     state: Mapped[str] = mapped_column(String(16), comment="open, closed, settled, or expired")
     players: Mapped[int | None] = mapped_column(UnsignedBigInt, comment="how many were ranked when it was settled")
     settled_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    opened_at: Mapped[datetime | None] = mapped_column(UTCDateTime, comment="when it was told to have begun; NULL: not yet")
+    rewards: Mapped[Any | None] = mapped_column(
+        JSON(none_as_null=True), comment="those it was settled with, and how far each reached; NULL: it was not"
+    )
+    digest: Mapped[bytes | None] = mapped_column(BINARY(32), comment="SHA-256 of its results; NULL: it was not settled")
+    drop_at: Mapped[datetime | None] = mapped_column(
+        UTCDateTime, comment="expired, its standings go from then on; NULL: they stay, or are gone"
+    )
+
+
+class Result(LeaderboardBase):
+    """How a player stood when a period was settled. Never changed, whoever leaves or is taken off the board later."""
+
+    __tablename__ = "results"
+    __table_args__ = (
+        Index("uq_results_period_id_user_id", "period_id", "user_id", unique=True),
+        Index("ix_results_user_id", "user_id"),
+        TABLE_OPTIONS,
+    )
+
+    period_id: Mapped[int] = mapped_column(INTEGER(unsigned=True), primary_key=True, autoincrement=False)
+    position: Mapped[int] = mapped_column(
+        INTEGER(unsigned=True), primary_key=True, autoincrement=False, comment="from 1 on, in the order of the board"
+    )
+    rank: Mapped[int] = mapped_column(INTEGER(unsigned=True), comment="equal scores share one")
+    user_id: Mapped[int] = mapped_column(UnsignedBigInt)
+    score: Mapped[int] = mapped_column(BIGINT)
+    reward: Mapped[str | None] = mapped_column(String(64))
+
+
+class Event(LeaderboardBase):
+    """What happened, written in the transaction that it tells of. Ids gap and commit out of order: none is a cursor."""
+
+    __tablename__ = "events"
+    __table_args__ = (TABLE_OPTIONS,)
+
+    id: Mapped[int] = mapped_column(UnsignedBigInt, primary_key=True, autoincrement=True)
+    kind: Mapped[str] = mapped_column(String(32), comment="as period.settled")
+    data: Mapped[Any] = mapped_column(JSON)
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime, server_default=text("CURRENT_TIMESTAMP(6)"))
 
 
 class BoardsVersion(LeaderboardBase):
@@ -152,6 +200,9 @@ class GameSession(LeaderboardBase):
     )
     metrics: Mapped[Any | None] = mapped_column(JSON(none_as_null=True), comment="values beside the score, by metric")
     tags: Mapped[Any | None] = mapped_column(JSON(none_as_null=True), comment="what it is tagged with")
+    played_at: Mapped[datetime | None] = mapped_column(
+        UTCDateTime, comment="when it was played, if a game server said so; NULL: when it was submitted"
+    )
     state: Mapped[int] = mapped_column(
         TINYINT(unsigned=True), server_default=text("0"), comment="0: it counts in its places; 1: it was voided"
     )

@@ -51,6 +51,12 @@ class LeaderboardSettings(ServiceSettings):
         le=1_000_000_000,
         description="players from which on a board and period has an index in Redis; with fewer MySQL answers, as fast",
     )
+    results: int = Field(
+        10_000,
+        ge=1,
+        le=10_000,
+        description="players of a period whose results are kept for ever when it is settled, the best first",
+    )
     follower_interval: Seconds = Field(
         0.25, description="seconds between two looks for changes that another process could not tell Redis of"
     )

@@ -1,4 +1,6 @@
-"""Rotating the keys of access tokens: `python -m services.local.keys add|promote|retire|replace env FILE | volumes FOLDER`.
+"""Rotating keys: `python -m services.local.keys add|promote|retire|replace env FILE | volumes FOLDER [encryption_keys]`.
+
+Those of access tokens, or with `encryption_keys` those of the secrets in the database.
 
 A rotation is three steps, with a restart of the services after each. In between, services that have restarted and services that
 have not understand each other's tokens, so nobody is signed out:
@@ -8,21 +10,23 @@ promote   it signs, and the one before is still accepted
 retire    an access token's lifetime later: it alone is accepted
 
 `replace` is for a key that leaked: a new one alone, and no access token from before is good any more. Refresh tokens are not
-signed, so the page renews its access token by itself.
+signed, so the page renews its access token by itself. What was encrypted with a key that is gone cannot be read any more: such
+a key is retired when upkeep has encrypted everything anew.
 """
 
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from services.local.secrets import InvalidSecrets, change_in_env_file, change_in_volumes, new_jwt_keys
+from services.local.secrets import InvalidSecrets, change_in_env_file, change_in_volumes, new_keys
 
-SECRET = "jwt_keys"  # noqa: S105 - its name
+# What a key that comes first does with what.
+USES: Mapping[str, str] = {"jwt_keys": "signs", "encryption_keys": "encrypts"}
 
 
 def add(keys: list[str]) -> list[str]:
     """Accept one more key. The last is the newest."""
-    return [*keys, new_jwt_keys()]
+    return [*keys, new_keys()]
 
 
 def promote(keys: list[str]) -> list[str]:
@@ -39,7 +43,7 @@ def retire(keys: list[str]) -> list[str]:
 
 def replace(_: list[str]) -> list[str]:
     """A new key alone."""
-    return [new_jwt_keys()]
+    return [new_keys()]
 
 
 STEPS: Mapping[str, Callable[[list[str]], list[str]]] = {"add": add, "promote": promote, "retire": retire, "replace": replace}
@@ -48,14 +52,15 @@ STEPS: Mapping[str, Callable[[list[str]], list[str]]] = {"add": add, "promote": 
 def main(arguments: list[str]) -> None:
     """Take one step of a rotation, and say which keys are live now, by their names alone."""
     match arguments:
-        case [step, "env", path] if step in STEPS:
-            keys = change_in_env_file(Path(path), SECRET, _changing(STEPS[step]))
-        case [step, "volumes", root] if step in STEPS:
-            keys = change_in_volumes(Path(root), SECRET, _changing(STEPS[step]))
+        case [step, kind, path, *named] if step in STEPS and kind in {"env", "volumes"} and len(named) <= 1:
+            secret = named[0] if named else "jwt_keys"
         case _:
-            raise SystemExit(f"usage: python -m services.local.keys {'|'.join(STEPS)} env FILE | volumes FOLDER")
-    signing, *accepted = [pair.partition(":")[0] for pair in keys.split(",")]
-    sys.stdout.write(f"{signing} signs; accepted too: {', '.join(accepted) or 'none'}. Restart both services.\n")
+            secret = ""
+    if secret not in USES:
+        raise SystemExit(f"usage: python -m services.local.keys {'|'.join(STEPS)} env FILE | volumes FOLDER [{'|'.join(USES)}]")
+    change = change_in_env_file if kind == "env" else change_in_volumes
+    first, *accepted = [pair.partition(":")[0] for pair in change(Path(path), secret, _changing(STEPS[step])).split(",")]
+    sys.stdout.write(f"{first} {USES[secret]}; accepted too: {', '.join(accepted) or 'none'}. Restart the services.\n")
 
 
 def _changing(step: Callable[[list[str]], list[str]]) -> Callable[[str], str]:

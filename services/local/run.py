@@ -18,6 +18,8 @@ from services.local.terminal import LogFollower, Progress, ignore_stop_signals, 
 DEFAULT_PORT = 8080
 DEFAULT_REDIS_MEMORY = "256mb"
 WATCH_SECONDS = 0.2
+# How a setting is written that is off (pydantic reads them so).
+_OFF = frozenset({"0", "f", "false", "n", "no", "off"})
 
 
 def run(folder: Path, env_file: Path, *, reload: bool) -> None:
@@ -64,6 +66,8 @@ def _run(folder: Path, env_file: Path, progress: Progress, *, reload: bool) -> N
         progress.done()
         host = "localhost" if address in (LOOPBACK, "::1", *EVERYWHERE) else address
         say(f"The leaderboard is at http://{host}:{port} (Ctrl-C stops it; logs are in {_shown(stack.logs)})")
+        if settings.get("STAFF_SECOND_FACTOR", "").lower() in _OFF:
+            say("STAFF_SECOND_FACTOR is off: admins need a password alone. That is for trying things out")
         while not _abandoned(started_by):
             stack.require_running()
             if follower is not None:

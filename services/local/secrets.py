@@ -1,4 +1,4 @@
-"""The system's secrets: random ones made on first use, the same six for `make run` and for `docker compose up`.
+"""The system's secrets: random ones made on first use, the same seven for `make run` and for `docker compose up`.
 
 No secret has a default, and none that exists is changed unless somebody asks for it (keys.py). `make run` keeps them in
 `.env`; compose keeps each in the volumes of those containers that need it (``python -m services.local.secrets volumes
@@ -29,15 +29,16 @@ def _new_password() -> str:
     return secrets.token_hex(32)
 
 
-def new_jwt_keys() -> str:
-    """A `kid:key` pair. Of several in a list, the first signs."""
+def new_keys() -> str:
+    """A `kid:key` pair. Of several in a list, the first signs or encrypts."""
     key = base64.urlsafe_b64encode(secrets.token_bytes(32)).rstrip(b"=").decode("ascii")
     return f"{secrets.token_hex(4)}:{key}"
 
 
 # By the name of the file in a volume; in the environment and in `.env` the same name in upper case.
 SECRETS: Mapping[str, Callable[[], str]] = {
-    "jwt_keys": new_jwt_keys,
+    "jwt_keys": new_keys,
+    "encryption_keys": new_keys,
     "mysql_admin_password": _new_password,
     "migrate_mysql_password": _new_password,
     "auth_mysql_password": _new_password,
@@ -50,7 +51,7 @@ CONSUMERS: Mapping[str, tuple[str, ...]] = {
     "mysql": ("mysql_admin_password",),
     "redis": ("redis_password",),
     "migrate": ("mysql_admin_password", "migrate_mysql_password", "auth_mysql_password", "leaderboard_mysql_password"),
-    "auth": ("jwt_keys", "auth_mysql_password"),
+    "auth": ("jwt_keys", "encryption_keys", "auth_mysql_password"),
     "leaderboard": ("jwt_keys", "leaderboard_mysql_password", "redis_password"),
 }
 

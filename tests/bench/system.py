@@ -228,7 +228,8 @@ def define(name: str, schedules: Mapping[str, Schedule] | None = None, rule: Rul
     """A board that adds up scores, over all time and in windows that start anew."""
     windows = [WindowDefinition(window, schedule, grace_seconds=60) for window, schedule in (schedules or {}).items()]
     ever = WindowDefinition("all")
-    return Definition(name, "", "score", "total", "descending", rule, 0, MAX_SESSION_SCORE, False, "active", (ever, *windows))
+    bounds = 0, MAX_SESSION_SCORE
+    return Definition(name, "", "score", "total", "descending", rule, *bounds, False, "players", "active", (ever, *windows))
 
 
 @contextmanager

@@ -22,11 +22,12 @@ def paste(script: str, stack: Stack, secrets: Mapping[str, str], folder: Path) -
     env_file.write_text("".join(f"{name}={value}\n" for name, value in secrets.items()))
     local = f"{sys.executable} -m services.local --folder {stack.folder} --env-file {env_file}"
     # The packages are there: they run this test.
-    make = f'make --silent --directory {ROOT} --old-file .venv/.installed LOCAL="{local}" boards'
+    make = f'make --silent --directory {ROOT} --old-file .venv/.installed LOCAL="{local}"'
     script = (
         script.replace("http://localhost:8080", stack.gateway_url)
         .replace("curl ", "curl -s -w '\\n' ")
-        .replace("make boards FILE=", f"{make} FILE={folder}/")
+        .replace("make boards FILE=", f"{make} boards FILE={folder}/")
+        .replace("make admin ", f"{make} admin ")
     )
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("MYSQL_", "MAKE", "REDIS_"))}
     command = ["bash", "-euo", "pipefail", "-c", script]

@@ -27,7 +27,7 @@ def minute() -> datetime:
 def folder(tmp_path_factory: pytest.TempPathFactory, minute: datetime) -> Path:
     """Where the shell is, with the example's file."""
     folder = tmp_path_factory.mktemp("boards")
-    [file] = blocks(DOCUMENT, "toml")
+    file = blocks(DOCUMENT, "toml")[0]
     first = f"{minute - timedelta(days=1):%FT%TZ}"
     (folder / "boards.toml").write_text(file.replace("2026-01-01T00:00:00Z", first), encoding="utf-8")
     return folder
@@ -99,6 +99,11 @@ def board_fields(board: dict[str, object]) -> dict[str, object]:
 def test_each_window_of_the_table_can_be_written_so(written: str) -> None:
     [board] = parse_toml(f'[[boards]]\nname = "a"\nwindows = [{written}]'.encode())
     assert len(board.windows) == 1
+
+
+def test_the_rewards_that_the_document_shows_can_be_written_down() -> None:
+    [board] = parse_toml(f'[[boards]]\nname = "a"\n{blocks(DOCUMENT, "toml")[1]}'.encode())
+    assert [reward.name for reward in board.windows[0].rewards] == ["gold", "silver", "present"]
 
 
 @pytest.mark.parametrize("written", re.findall(r"`rule = (\{.*?\})`", DOCUMENT))

@@ -8,6 +8,7 @@ from playwright.async_api import Browser, BrowserContext, Page, Route, expect
 
 from services.local import ROOT
 from tests.e2e.visitor import create_account, dialog, expect_signed_in, expect_signed_out, own_row, place, submit_score
+from tests.system import PASSWORD
 
 AXE = ROOT / "tests/frontend/node_modules/axe-core/axe.min.js"
 
@@ -69,6 +70,11 @@ async def test_what_a_visitor_sees_breaks_no_rule(page: Page, crowd: list[str]) 
     await auditor.look("signing up with a bad name")
     await page.get_by_role("button", name="Sign in instead").click()
     await auditor.look("signing in")
+    await page.get_by_role("button", name="Forgot your password?").click()
+    await auditor.look("a forgotten password")
+    await page.get_by_role("button", name="Set new password").click()
+    await expect(dialog(page).locator(".field-error:visible")).to_have_count(1)
+    await auditor.look("a forgotten password without a code")
     assert auditor.violations == []
 
 
@@ -86,12 +92,17 @@ async def test_what_a_player_sees_breaks_no_rule(page: Page, crowd: list[str]) -
     await auditor.look("the own row")
 
     await page.get_by_role("button", name="Your account").click()
-    for section in ("Name", "Password", "Devices", "Your data", "Delete account"):
+    for section in ("Name", "Password", "Recovery codes", "Devices", "Your data", "Delete account"):
         toggle = dialog(page).get_by_role("heading", name=re.compile(f"^{section}")).get_by_role("button")
         await toggle.click()
         await expect(toggle).to_have_attribute("aria-expanded", "true")
         if section == "Devices":
             await expect(dialog(page).get_by_role("listitem")).to_have_count(1)
+        if section == "Recovery codes":
+            await auditor.look("the account: no recovery codes")
+            await dialog(page).get_by_role("textbox", name="Your password").fill(PASSWORD)
+            await dialog(page).get_by_role("button", name="Make 8 new codes").click()
+            await expect(dialog(page).get_by_role("list", name="Your recovery codes").get_by_role("listitem")).to_have_count(8)
         await auditor.look(f"the account: {section}")
     await dialog(page).get_by_role("button", name="Delete my account").click()
     await auditor.look("the account: a missing password")

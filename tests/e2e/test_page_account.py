@@ -114,6 +114,8 @@ async def test_password_managers_are_told_what_each_field_is(page: Page) -> None
     assert await fields("form[data-part=password-form]") == [["username", username], *passwords]
     assert await fields("form[data-part=deletion-form]") == [["username", username], ["current-password", ""]]
     assert await fields("form[data-part=name-form]") == [["username", username]]
+    assert await fields("[data-part=recovery] form") == [["username", username], ["current-password", ""]]
+    assert await fields("form[data-part=recover]") == [["username", ""], ["off", ""], ["new-password", ""]]
     assert await fields("form[data-part=sign-up]") == [["username", ""], ["new-password", ""]]
     assert await fields("form[data-part=sign-in]") == [["username", ""], ["current-password", ""]]
 

@@ -37,6 +37,7 @@ TITLES = {
     6: "More groups than the outbox keeps, without Redis",
     7: "No page older than what was acknowledged",
     8: "The index's order and ranks are MySQL's",
+    9: "Periods end once, whoever is killed",
 }
 WHOLE_SECONDS = 10.0
 _PLACES = "SELECT DISTINCT board_id, period_id FROM standings"

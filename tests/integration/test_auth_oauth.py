@@ -77,7 +77,7 @@ async def test_too_many_wrong_passwords_are_delayed_here_too(auth: httpx.AsyncCl
 
 
 @pytest.mark.parametrize(
-    "grant", ["client_credentials", "implicit", "Password", "urn:ietf:params:oauth:grant-type:device_code"]
+    "grant", ["authorization_code", "implicit", "Password", "urn:ietf:params:oauth:grant-type:device_code"]
 )
 async def test_a_grant_that_there_is_not_is_told(auth: httpx.AsyncClient, grant: str) -> None:
     answer = await ask(auth, **ADA | {"grant_type": grant})

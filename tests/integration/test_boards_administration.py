@@ -35,7 +35,9 @@ def version(mysql: Any) -> int:
 
 async def test_a_board_is_made_changed_and_left_alone(database: Database, mysql: Any) -> None:
     before = version(mysql)
-    every = tagged("alps", "alps", title="Alps", windows=(ALL, WEEK, SEASON), show_extra=True, min_score=-5)
+    every = tagged(
+        "alps", "alps", title="Alps", windows=(ALL, WEEK, SEASON), show_extra=True, submitters="servers", min_score=-5
+    )
     assert (await administration.put(database, every)).outcome == "created"
     assert (await administration.put(database, every)).outcome == "unchanged"
     assert version(mysql) == before + 1
@@ -43,9 +45,9 @@ async def test_a_board_is_made_changed_and_left_alone(database: Database, mysql:
     assert (await administration.put(database, changed)).outcome == "changed"
     assert (await administration.put(database, changed)).outcome == "unchanged"
     assert version(mysql) == before + 2
-    columns = "title, metric, aggregate, direction, min_score, max_score, show_extra, state, version"
+    columns = "title, metric, aggregate, direction, min_score, max_score, show_extra, submitters, state, version"
     assert rows(mysql, f"SELECT {columns} FROM boards WHERE name = 'alps'") == [
-        ("Alpen", "score", "best", "descending", 0, 1000, 0, "active", before + 2)
+        ("Alpen", "score", "best", "descending", 0, 1000, 0, "players", "active", before + 2)
     ]
     assert rows(mysql, "SELECT name, position, kind, counts_from FROM windows WHERE board_id <> 1 ORDER BY position") == [
         ("all", 0, "all", None),

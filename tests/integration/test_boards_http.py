@@ -16,7 +16,7 @@ from services.leaderboard.rules.periods import Period
 from services.leaderboard.settings import LeaderboardSettings
 from tests.boards import ALL, DAY, SEASON, WEEK, catalogue_of, define, make, play_on, tagged, without_indexes
 from tests.playing import API, own_database
-from tests.system import Accounts, assert_problem, eventually, rows, serving
+from tests.system import Accounts, assert_problem, eventually, serving
 
 LATER = WindowDefinition("later", Schedule(datetime.fromisoformat("2999-01-01T00:00:00"), 1, "days"), False, 60)
 MINUTE = WindowDefinition("minute", Schedule(datetime.fromisoformat("2026-01-01T00:00:00"), 60, "seconds"), False, 60)
@@ -89,6 +89,7 @@ async def test_a_new_system_has_the_main_board(leaderboard: httpx.AsyncClient, a
         "min_score": 0,
         "max_score": 1_000_000_000,
         "show_extra": False,
+        "submitters": "players",
         "state": "active",
         "windows": [
             {
@@ -99,6 +100,7 @@ async def test_a_new_system_has_the_main_board(leaderboard: httpx.AsyncClient, a
                 "grace": None,
                 "keep": None,
                 "listed": False,
+                "rewards": [],
                 "counts_from": None,
                 "current": {"period_id": 0, "starts_at": None, "ends_at": None, "closes_at": None, "players": 1},
                 "next_starts_at": None,
@@ -293,14 +295,6 @@ async def test_a_cursor_of_another_list_is_refused(
             answer = await service.get(f"{API}{path}cursor={cursor}", headers=player)
             assert_problem(answer, 422, "invalid-request")
             assert [error["parameter"] for error in answer.json()["errors"]] == ["cursor"]
-
-
-async def test_a_board_is_not_made_over_http(service: httpx.AsyncClient, accounts: Accounts, mysql: Any) -> None:
-    before = rows(mysql, "SELECT COUNT(*) FROM boards")
-    for method in ("PUT", "DELETE", "POST"):
-        answer = await service.request(method, f"{API}/boards/alps", headers=accounts.new())
-        assert answer.status_code == 405
-    assert rows(mysql, "SELECT COUNT(*) FROM boards") == before
 
 
 async def test_a_closed_board_is_shown_and_one_that_is_deleted_is_not(

@@ -27,6 +27,9 @@ TABLES = {
     "auth": {
         "users",
         "guests",
+        "staff",
+        "second_factors",
+        "staff_codes",
         "account_changes",
         "kept_usernames",
         "refresh_families",
@@ -35,6 +38,11 @@ TABLES = {
         "audit_addresses",
         "export_leases",
         "password_attempts",
+        "recovery_codes",
+        "external_identities",
+        "api_keys",
+        "key_secrets",
+        "key_endings",
     },
     "leaderboard": {
         "boards",
@@ -54,7 +62,7 @@ TABLES = {
 }
 
 # What another service may read, and not write.
-READ_BY_OTHERS = {"account_changes"}
+READ_BY_OTHERS = {"account_changes", "key_endings"}
 
 
 @pytest.fixture
@@ -472,3 +480,13 @@ def test_passwords_that_were_tried_in_vain_stay_counted(settings: MigrationSetti
         assert rows(connection, "SELECT refusals FROM password_attempts") == [(0,)]
         upgrade(settings)
         assert rows(connection, "SELECT * FROM password_attempts") == counted
+
+
+def test_a_table_of_recovery_codes_that_was_cut_short_is_made_anew(settings: MigrationSettings) -> None:
+    upgrade(settings)
+    downgrade(settings, "0016")
+    with migrating(settings) as connection:
+        assert rows(connection, "SHOW TABLES LIKE 'recovery_codes'") == []
+        rows(connection, "CREATE TABLE recovery_codes (user_id BIGINT UNSIGNED PRIMARY KEY)")
+        upgrade(settings)
+        assert rows(connection, "SELECT user_id, code_hash, made_at FROM recovery_codes") == []

@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
+from services.common.mysql.database import Database
 from services.leaderboard.app import create_app
 from services.leaderboard.http.schemas import Export
 from services.leaderboard.players import exports
@@ -14,7 +15,9 @@ from services.leaderboard.players.exports import Exports
 from services.leaderboard.settings import LeaderboardSettings
 from tests.playing import API, add_sessions, play, submit
 from tests.ranked import database_of
-from tests.system import Accounts, serving
+from tests.seasons import make_cup, over
+from tests.system import Accounts, eventually, rows, serving
+from tests.timing import states
 
 NAME = 'Ada "the first" \\ é'
 
@@ -67,13 +70,32 @@ async def test_it_holds_whatever_was_said_of_a_session(leaderboard: httpx.AsyncC
     assert kept == [*sent[:3], {}]
 
 
+async def test_it_holds_the_results_of_periods_that_have_ended(
+    leaderboard: httpx.AsyncClient, leaderboard_database: Database, accounts: Accounts, mysql: Any
+) -> None:
+    cup = await make_cup(leaderboard_database, mysql)
+    periods = [over(mysql, cup, 5, 9, hours_ago=hours) for hours in (2, 1)]
+    rows(mysql, "UPDATE windows SET rewards = NULL")
+
+    async def are_settled() -> bool:
+        return states(mysql, *periods) == ["settled", "settled"]
+
+    await eventually(are_settled)
+    rows(mysql, "UPDATE results SET reward = 'gold' WHERE period_id = %s", periods[0])
+    expected = {"board": "cup", "rank": 2, "score": 5}
+    assert (await export(leaderboard, accounts.new(NAME, 1)))["results"] == [
+        expected | {"period_id": periods[0], "reward": "gold"},
+        expected | {"period_id": periods[1], "reward": None},
+    ]
+
+
 async def test_of_one_who_is_on_no_board_it_says_so(leaderboard: httpx.AsyncClient, accounts: Accounts) -> None:
     ada = accounts.new(NAME, 1)
-    assert await export(leaderboard, ada) == {"player": None, "standings": [], "sessions": []}
+    assert await export(leaderboard, ada) == {"player": None, "standings": [], "results": [], "sessions": []}
     await play(leaderboard, ada, 5)
     assert (await leaderboard.delete(f"{API}/me", headers=ada)).status_code == 204
     removed = {"board": "main", "period_id": 0, "total_score": None, "sessions": 0}
-    assert await export(leaderboard, ada) == {"player": None, "standings": [removed], "sessions": []}
+    assert await export(leaderboard, ada) == {"player": None, "standings": [removed], "results": [], "sessions": []}
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 4, 6, 7])

@@ -177,7 +177,7 @@ async def test_the_document_tells_all_of_it(leaderboard: httpx.AsyncClient) -> N
     [parameter] = operation["parameters"]
     assert (parameter["in"], parameter["name"]) == ("header", "Idempotency-Key")
     assert not parameter.get("required")
-    assert set(operation["responses"]) == {"201", "400", "401", "409", "413", "415", "422", "429", "503"}
+    assert set(operation["responses"]) == {"201", "400", "401", "403", "409", "413", "415", "422", "429", "503"}
     assert "Idempotent-Replayed" in operation["responses"]["201"]["headers"]
     for status in ("429", "503"):
         assert "Retry-After" in operation["responses"][status]["headers"]

@@ -1,7 +1,7 @@
 """Indexes are built because somebody asked, from so many players on, a few at once."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from random import Random
 from typing import Any
 
@@ -11,7 +11,7 @@ from redis import Redis
 from services.common.mysql.database import Database
 from services.leaderboard.app import create_app
 from services.leaderboard.index import builds as builds_module
-from services.leaderboard.index.build import BYTES_A_PLAYER, Outcome, build
+from services.leaderboard.index.build import BYTES_A_PLAYER, Outcome, build, find_small
 from services.leaderboard.index.builds import AT_ONCE
 from services.leaderboard.index.epoch import renew_epoch
 from services.leaderboard.index.layout import DAY_MS, keys
@@ -91,13 +91,15 @@ async def test_each_is_built_once_and_so_many_at_once(process: Process, boards: 
         write(boards, place, *(change(user_id, user_id) for user_id in range(1, 10)))
     await process.follower.round()
     await process.builds.settle(5)
-    go_on, under_way, most, begun = asyncio.Event(), set[Place](), 0, list[Place]()
+    go_on, both, under_way, most, begun = asyncio.Event(), asyncio.Event(), set[Place](), 0, list[Place]()
 
     async def counted(database: Database, settings: LeaderboardSettings, place: Ranked) -> Outcome:
         nonlocal most
         begun.append(place.at)
         under_way.add(place.at)
         most = max(most, len(under_way))
+        if most == AT_ONCE:
+            both.set()
         await go_on.wait()
         try:
             return await build(database, settings, place)
@@ -108,6 +110,7 @@ async def test_each_is_built_once_and_so_many_at_once(process: Process, boards: 
     monkeypatch.setattr(builds_module, "MOST_WAITING", 3)
     for some in (places[:2], places[:2], places, places):
         await asyncio.gather(*(process.shows(place) for place in some))
+        await asyncio.wait_for(both.wait(), 5)
     go_on.set()
     await process.builds.settle(5)
     assert (len(begun), len(set(begun))) == (AT_ONCE + 3, AT_ONCE + 3)
@@ -118,6 +121,30 @@ async def test_each_is_built_once_and_so_many_at_once(process: Process, boards: 
     assert begun[-1] == left.at
     for place in places:
         assert await process.shows(place) is not None
+
+
+async def test_those_that_are_too_small_are_looked_at_together_and_who_is_not_is_built(
+    process: Process, boards: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    places = [Ranked(Place(UPWARDS, period), Direction.ASCENDING, None) for period in range(60)]
+    small, large = places[1:], places[0]
+    write(boards, large, *(change(user_id, user_id) for user_id in range(1, FEW + 1)))
+    write(boards, small[0], *(change(user_id, user_id) for user_id in range(1, FEW)))
+    await process.follower.round()
+    await process.builds.settle(5)
+    looks: list[int] = []
+
+    async def counted(database: Database, some: Collection[Place], from_players: int) -> Collection[Place]:
+        looks.append(len(some))
+        return await find_small(database, some, from_players)
+
+    monkeypatch.setattr(builds_module, "find_small", counted)
+    await asyncio.gather(*(process.shows(place) for place in places))
+    await process.builds.settle(5)
+    assert sum(looks) == len(places)
+    assert len(looks) < 10
+    assert [place for place in places if not process.builds.is_small(place.at)] == [large]
+    assert await process.shows(large) is not None
 
 
 @pytest.mark.parametrize("counted_at_once", [1_000, 1_500, 200_000])

@@ -140,7 +140,7 @@ def test_secrets_and_coordinates_are_their_owners_alone(running: Runner) -> None
     secrets = [
         line.partition("=")[2] for line in (running.home / ".env").read_text(encoding="utf-8").splitlines() if "=" in line
     ]
-    assert len(secrets) == 6
+    assert len(secrets) == 7
     logs = "".join(log.read_text(encoding="utf-8") for log in (running.folder / "logs").iterdir())
     assert not [secret for secret in secrets if secret in logs + running.output + running.errors]
 
@@ -152,9 +152,9 @@ def test_no_process_has_a_secret_that_is_not_its_own(running: Runner) -> None:
     def knows(name: str) -> set[str]:
         environment = Path(f"/proc/{pids[name]}/environ").read_bytes().decode().split("\0")
         named = {setting.partition("=")[0] for setting in environment}
-        return {setting for setting in named if setting.endswith("PASSWORD") or setting == "JWT_KEYS"}
+        return {setting for setting in named if setting.endswith(("PASSWORD", "_KEYS"))}
 
-    assert knows("auth") == {"JWT_KEYS", "AUTH_MYSQL_PASSWORD"}
+    assert knows("auth") == {"JWT_KEYS", "ENCRYPTION_KEYS", "AUTH_MYSQL_PASSWORD"}
     assert knows("leaderboard") == {"JWT_KEYS", "LEADERBOARD_MYSQL_PASSWORD", "REDIS_PASSWORD"}
     assert all(knows(name) == set() for name in pids.keys() - {"auth", "leaderboard"})
 
@@ -288,6 +288,23 @@ def test_dev_shows_the_services_logs_behind_their_names(start: Start) -> None:
     assert "auth        | " in runner.output
     assert "leaderboard | " in runner.output
     wait_gone(pids)
+
+
+def test_an_operator_makes_an_admin_and_a_second_factor_that_is_not_needed_is_said(start: Start) -> None:
+    running = start(STAFF_SECOND_FACTOR="no").wait_running()
+    place, warning = running.output.splitlines()
+    assert place.startswith("The leaderboard is at")
+    assert "STAFF_SECOND_FACTOR is off" in warning
+    with httpx.Client(base_url=running.url) as client:
+        credentials = {"username": "Ada", "password": PASSWORD}
+        assert client.post("/auth/register", json=credentials).status_code == 201
+        options = ["--folder", str(running.folder), "--env-file", str(running.home / ".env")]
+        command = [sys.executable, "-m", "services.local", *options, "operate", "give-role", "Ada"]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)  # our own program
+        assert (done.returncode, done.stderr) == (0, "")
+        token = client.post("/auth/login", json=credentials).json()["access_token"]
+        staff = client.get("/auth/staff", headers={"Authorization": f"Bearer {token}"}).json()["staff"]
+    assert [(each["username"], each["role"], each["granted_by"]) for each in staff] == [("Ada", "admin", None)]
 
 
 def test_seed_fills_the_running_system_and_says_that_all_agrees(running: Runner) -> None:

@@ -14,10 +14,12 @@ import httpx
 import pytest
 
 from migrations.settings import MigrationSettings
+from services.leaderboard.app import create_app
 from services.leaderboard.rules.calendar import DAY, WEEK, Schedule
 from services.leaderboard.rules.direction import Direction
 from services.leaderboard.rules.places import ALL_TIME, MAIN_BOARD_ID, Place, unpack
 from services.leaderboard.rules.ranking import TOTALS, Aggregate, Counting, Session, Tally, fold
+from services.leaderboard.settings import LeaderboardSettings
 from services.local import ROOT
 from services.local.errors import LocalError
 from services.local.mysql import ADMIN
@@ -26,7 +28,7 @@ from services.local.seed.standings import Agreement, check_agreement
 from services.local.seed.target import Target
 from services.local.stack import Stack
 from tests.playing import play
-from tests.system import Accounts, rows
+from tests.system import Accounts, eventually, rows, serving
 
 MySQL = Any  # pymysql.Connection, which is generic to the type checker alone
 
@@ -284,6 +286,25 @@ def test_what_a_seeding_left_that_was_cut_short_is_completed_by_the_next(target:
     rows(mysql, "DELETE FROM players")
     agreement = seed(target, players=10, sessions=30)
     assert (agreement.players, agreement.sessions) == (30, 90)
+
+
+async def test_a_service_that_runs_meanwhile_settles_past_periods_with_all_that_was_played(
+    target: Target, mysql: MySQL, leaderboard_settings: LeaderboardSettings
+) -> None:
+    async def are_settled() -> bool:
+        return rows(mysql, "SELECT COUNT(*) FROM periods WHERE state = 'closed'") == [(0,)]
+
+    async with serving(create_app(leaderboard_settings)):
+        await asyncio.to_thread(seed, target, 50, 500)
+        await eventually(are_settled, 60)
+    settled = rows(
+        mysql,
+        "SELECT p.players, (SELECT COUNT(*) FROM standings AS s WHERE s.board_id = p.board_id AND s.period_id = p.id),"
+        " (SELECT COUNT(*) FROM results AS r WHERE r.period_id = p.id) FROM periods AS p WHERE p.state = 'settled'",
+    )
+    assert len(settled) > 30
+    assert all(players == standings == results > 0 for players, standings, results in settled)
+    assert rows(mysql, "SELECT COUNT(*) FROM events WHERE kind = 'period.opened'") == [(0,)]
 
 
 async def test_what_was_played_before_ctrl_c_counts(target: Target, mysql: MySQL) -> None:

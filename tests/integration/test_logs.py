@@ -4,16 +4,19 @@ import base64
 import json
 import re
 import secrets as random
+import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any
 
 import httpx
+import jwt
 import pytest
 
+from services.common.tokens import Scope
 from services.local.stack import Stack
 from tests.playing import API
-from tests.signing_in import refresh_token
-from tests.system import bearer, gateway_log_is_whole
+from tests.signing_in import give_role, refresh_token
+from tests.system import Accounts, bearer, gateway_log_is_whole
 
 
 class Secrets:
@@ -63,7 +66,65 @@ async def use_a_session_without_a_cookie(
     await send("POST", "/auth/logout", json={"refresh_token": token})
 
 
-async def use_everything(client: httpx.AsyncClient, stack: Stack, used: Secrets, name: str) -> None:
+async def use_recovery_codes(
+    send: Callable[..., Awaitable[httpx.Response]], used: Secrets, account: dict[str, str], me: dict[str, str]
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Make codes and come back with one; gives the account with its new password, signed in to again."""
+    password, wrong = used.password("recovered password"), used.password("wrong code")
+    await send("POST", "/auth/me/recovery-codes", json={"password": wrong}, headers=me)
+    made = await send("POST", "/auth/me/recovery-codes", json={"password": account["password"]}, headers=me)
+    codes = [used.keep("recovery code", code) for code in made.json()["codes"]]
+    await send("GET", "/auth/me/recovery-codes", headers=me)
+    recovery = {"username": account["username"], "code": codes[0], "new_password": password}
+    await send("POST", "/auth/recover", json=recovery | {"code": wrong})
+    await send("POST", "/auth/recover", json=recovery | {"more": wrong})
+    for _ in range(2):
+        await send("POST", "/auth/recover", json=recovery)
+    account |= {"password": password}
+    back = await send("POST", "/auth/login", json=account)
+    used.cookie(back)
+    return account, bearer(used.token(back))
+
+
+async def use_keys(
+    send: Callable[..., Awaitable[httpx.Response]], stack: Stack, used: Secrets, accounts: Accounts, own: str
+) -> None:
+    """Each thing that the secret of a key is sent with, and what a key is for in auth. ``own``: a token of one's own.
+
+    What is stored is looked at before the key is gone.
+    """
+    said = jwt.decode(own, options={"verify_signature": False})
+    name, session = f"s_{said['sub']}", uuid.UUID(said["sid"])
+    admin = accounts.new(said["name"], int(said["sub"]), scopes=tuple(Scope), session_id=session)
+    with stack.mysql.connect(database=stack.database, autocommit=True) as connection:
+        give_role(connection, int(said["sub"]), session, "admin")
+    made = (await send("POST", "/auth/keys", json={"name": "logged", "scopes": ["players:write"]}, headers=admin)).json()
+    path = f"/auth/keys/{made['client_id']}"
+    for key in (made, (await send("POST", f"{path}/secrets", headers=admin)).json()):
+        secret = used.keep("secret of a key", key["client_secret"])
+        basic = used.keep("credentials", base64.b64encode(f"{made['client_id']}:{secret}".encode()).decode())
+        header = {"Authorization": f"Basic {basic}"}
+        form = {"grant_type": "client_credentials", "client_id": made["client_id"], "client_secret": secret}
+        studio = bearer(used.token(await send("POST", "/auth/token", data=form)))
+        used.token(await send("POST", "/auth/token", data={"grant_type": "client_credentials"}, headers=header))
+        await send("POST", "/auth/token", data=form, headers=header)
+        await send("POST", "/auth/token", json=form)
+        await send("POST", "/auth/token", data=form | {"client_id": secret})
+        await send("POST", "/auth/token", data=form | {"client_secret": used.password("wrong secret")})
+        await send("GET", "/auth/token", params=form)
+    await send("GET", "/auth/keys", headers=admin)
+    await send("PUT", f"/auth/external/logged/{name}", json={"username": name}, headers=studio)
+    player = await send("POST", f"/auth/external/logged/{name}/token", headers=studio)
+    used.token(player)
+    used.keep("refresh token", player.json()["refresh_token"])
+    keep_what_is_stored(stack, used)
+    await send("DELETE", path, headers=admin)
+    await send("POST", f"/auth/external/logged/{name}/token", headers=studio)
+    with stack.mysql.connect(database=stack.database, autocommit=True) as connection, connection.cursor() as cursor:
+        cursor.execute("DELETE FROM staff WHERE user_id = %s", (said["sub"],))  # the last admin could not leave
+
+
+async def use_everything(client: httpx.AsyncClient, stack: Stack, used: Secrets, name: str, accounts: Accounts) -> None:
     """Each thing that a secret is sent with, done well and badly."""
     password, wrong, typed_as_name = used.password("password"), used.password("wrong password"), f"P{random.token_hex(10)}"
     used.keep("password typed where the name belongs", typed_as_name)
@@ -77,8 +138,8 @@ async def use_everything(client: httpx.AsyncClient, stack: Stack, used: Secrets,
         statuses.append(answer.status_code)
         return answer
 
-    await send("POST", "/auth/register", json=account)
-    await send("POST", "/auth/register", json=account)
+    for _ in range(2):
+        await send("POST", "/auth/register", json=account)
     await send("POST", "/auth/register", json=account | {"username": name + "2", "password": f"{name}{name}"})
     await send("POST", "/auth/register", json=account | {"extra": wrong})
     await send("POST", "/auth/login", content=f'{{"username": "{name}", "password": "{wrong}"')
@@ -109,11 +170,13 @@ async def use_everything(client: httpx.AsyncClient, stack: Stack, used: Secrets,
     await send("PUT", "/auth/me/password", json={"current_password": password, "new_password": name}, headers=me)
     await send("PUT", "/auth/me/password", json={"current_password": password, "new_password": new}, headers=me)
     await send("PUT", "/auth/me/username", json={"username": f"{name}_2"}, headers=me)
-    await send("GET", "/auth/sessions", headers=me)
-    await send("GET", "/auth/me/export", headers=me)
+    for path in ("/auth/sessions", "/auth/me/export"):
+        await send("GET", path, headers=me)
+    await use_keys(send, stack, used, accounts, me["Authorization"].removeprefix("Bearer "))
+    account, me = await use_recovery_codes(send, used, {"username": f"{name}_2", "password": new}, me)
     await send("POST", "/auth/me/deletion", json={"password": wrong}, headers=me)
     keep_what_is_stored(stack, used)
-    await send("POST", "/auth/me/deletion", json={"password": new}, headers=me)
+    await send("POST", "/auth/me/deletion", json={"password": account["password"]}, headers=me)
     for _ in range(8):
         await send("POST", "/auth/login", json=account | {"password": wrong})
     assert {200, 201, 204, 401, 403, 405, 409, 422, 429} <= set(statuses)
@@ -130,14 +193,21 @@ def keep_what_is_stored(stack: Stack, used: Secrets) -> None:
         for (stored,) in cursor.fetchall():
             used.keep("hash of a refresh token", stored.hex())
             used.keep("hash of a refresh token", base64.b64encode(stored).decode())
+        cursor.execute("SELECT code_hash FROM recovery_codes")
+        for (stored,) in cursor.fetchall():
+            used.keep("hash of a recovery code", stored.hex())
+            used.keep("hash of a recovery code", base64.b64encode(stored).decode())
+        cursor.execute("SELECT secret_hash FROM key_secrets")
+        for (stored,) in cursor.fetchall():
+            used.keep("hash of a key's secret", stored.hex())
 
 
 async def test_no_log_of_anything_holds_a_secret(
-    client: httpx.AsyncClient, stack: Stack, secrets: Mapping[str, str], worker_id: str
+    client: httpx.AsyncClient, stack: Stack, secrets: Mapping[str, str], worker_id: str, accounts: Accounts
 ) -> None:
     used = Secrets()
     name = f"logged_{worker_id}"
-    await use_everything(client, stack, used, name)
+    await use_everything(client, stack, used, name, accounts)
     keep_what_is_stored(stack, used)
     for setting, value in secrets.items():
         used.keep(setting, value.rpartition(":")[2])

@@ -81,6 +81,8 @@ async def test_whatever_hashes_a_password_waits_in_the_one_queue(
                 ("POST", "/auth/confirm", {"password": PASSWORD}),
                 ("PUT", "/auth/me/password", new),
                 ("POST", "/auth/me/deletion", {"password": PASSWORD}),
+                ("POST", "/auth/me/recovery-codes", {"password": PASSWORD}),
+                ("POST", "/auth/recover", {"username": "Ada", "code": "x", "new_password": "another horse battery"}),
             ):
                 answer = await ask(method, path, body)
                 assert_problem(answer, 503)

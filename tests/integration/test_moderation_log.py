@@ -111,6 +111,7 @@ async def test_staff_read_everything_about_each_session_of_a_player(
         "session_id": second,
         "score": 8,
         "submitted_at": shown["submitted_at"],
+        "played_at": None,
         "idempotency_key": None,
         "metrics": {},
         "tags": {},

@@ -1,4 +1,5 @@
-"""Whether a name is somebody's is not told by a login: not by what is answered, nor by what is done before the answer.
+"""Whether a name is somebody's is not told by a login, nor whether it has recovery codes by a recovery: not by what is
+answered, nor by what is done before the answer.
 
 What is done and not how long it took, so that no busy machine fails a test; `python -m tests.bench.timing` measures the time.
 """
@@ -16,9 +17,12 @@ from sqlalchemy import event
 
 from services.auth.app import create_app
 from services.auth.settings import AuthSettings
-from tests.system import PASSWORD, serving
+from tests.signing_in import Clock
+from tests.system import PASSWORD, bearer, serving
 
 WRONG = "wrong horse battery"
+ANOTHER = "staple battery horse"
+WRONG_CODE = "0000-0000-0000-0000"
 
 
 class Watched:
@@ -33,17 +37,34 @@ class Watched:
         self, username: str, password: str = WRONG, cookie: str | None = None
     ) -> tuple[list[str], tuple[int, dict[str, str], bytes]]:
         """What was done for a login, and the answer without what is never the same twice."""
-        return await self.send("/auth/login", username, password, cookie)
+        return await self.send("/auth/login", {"username": username, "password": password}, cookie)
+
+    async def recover(
+        self, username: str, code: str, cookie: str | None = None
+    ) -> tuple[list[str], tuple[int, dict[str, str], bytes]]:
+        """The same of a recovery."""
+        return await self.send("/auth/recover", {"username": username, "code": code, "new_password": ANOTHER}, cookie)
 
     async def send(
-        self, path: str, username: str, password: str, cookie: str | None = None
+        self, path: str, body: dict[str, str], cookie: str | None = None
     ) -> tuple[list[str], tuple[int, dict[str, str], bytes]]:
         self._client.cookies.clear()
         headers = {} if cookie is None else {"Cookie": cookie}
         with self._noting():
-            answer = await self._client.post(path, json={"username": username, "password": password}, headers=headers)
+            answer = await self._client.post(path, json=body, headers=headers)
         headers = {name: value for name, value in answer.headers.items() if name != "x-request-id"}
         return self.work, (answer.status_code, headers, answer.content)
+
+    async def sign_up(self, username: str) -> list[str]:
+        """Make an account; gives its recovery codes."""
+        account = {"username": username, "password": PASSWORD}
+        await self._client.post("/auth/register", json=account)
+        login = await self._client.post("/auth/login", json=account | {"session": "token"})
+        made = await self._client.post(
+            "/auth/me/recovery-codes", json={"password": PASSWORD}, headers=bearer(login.json()["access_token"])
+        )
+        codes: list[str] = made.json()["codes"]
+        return codes
 
     async def play(self) -> str:
         """The name of a guest."""
@@ -71,9 +92,11 @@ class Watched:
 
 
 @pytest.fixture
-async def watched(auth_settings: AuthSettings, mysql: object, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Watched]:
-    """The service with one account, Ada; nothing else uses its database meanwhile."""
-    app = create_app(auth_settings)
+async def watched(
+    auth_settings: AuthSettings, mysql: object, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Watched]:
+    """The service with one account, Ada, in a moment that does not pass; nothing else uses its database meanwhile."""
+    app = create_app(auth_settings, clock)
     async with serving(app) as client:
         await app.state.upkeep.stop()
         await client.post("/auth/register", json={"username": "Ada", "password": PASSWORD})
@@ -113,7 +136,7 @@ async def test_so_does_what_no_password_can_be(watched: Watched, password: str) 
 
 
 async def test_a_device_cookie_of_ones_own_tells_nothing_of_other_names(watched: Watched) -> None:
-    await watched.send("/auth/register", "Mallory", PASSWORD)
+    await watched.send("/auth/register", {"username": "Mallory", "password": PASSWORD})
     _, (_, headers, _) = await watched.login("Mallory", PASSWORD)
     [cookie] = re.findall(r"device_80=[^;]+", headers["set-cookie"])
     for number in range(9):
@@ -145,7 +168,52 @@ async def test_during_a_delay_too_and_then_nothing_is_hashed(watched: Watched) -
 
 
 async def test_a_taken_name_and_a_free_one_are_hashed_for_alike(watched: Watched) -> None:
-    taken, (refused, *_) = await watched.send("/auth/register", "ADA", PASSWORD)
-    free, (made, *_) = await watched.send("/auth/register", "Bob", PASSWORD)
+    taken, (refused, *_) = await watched.send("/auth/register", {"username": "ADA", "password": PASSWORD})
+    free, (made, *_) = await watched.send("/auth/register", {"username": "Bob", "password": PASSWORD})
     assert (refused, made) == (409, 201)
     assert taken.count("hash") == free.count("hash") == 1
+
+
+async def test_a_recovery_of_whomever_takes_the_same_work_and_gets_the_same_answer(watched: Watched) -> None:
+    """A wrong code, a used one, another's, one of an account without codes, of a guest, of nobody, and what no code can be."""
+    codes, others = await watched.sign_up("Bob"), await watched.sign_up("Carol")
+    guest = await watched.play()
+    _, (status, *_) = await watched.recover("Bob", codes[0])
+    assert status == 204
+    tried = [("nobody", WRONG_CODE), ("Bob", WRONG_CODE), ("Bob", codes[0]), ("Bob", others[0]), ("Ada", codes[1])]
+    tried += [(guest, WRONG_CODE), ("nobody", ""), ("Bob", "🎲 no code"), ("Ada", "x" * 64)]
+    refused = [await watched.recover(*each) for each in tried]
+    assert all(each == refused[0] for each in refused)
+    work, (status, headers, body) = refused[0]
+    assert status == 401
+    assert b"urn:problem:invalid-recovery-code" in body
+    assert "set-cookie" not in headers
+    assert work.count("hash") == 1
+    assert not any(step.startswith("verify") for step in work)
+    assert any("password_attempts" in step for step in work)
+    assert any("recovery_codes" in step for step in work)
+    assert any("audit_events" in step for step in work)
+
+
+async def test_during_a_delay_a_code_is_not_looked_at_and_nothing_is_hashed(watched: Watched) -> None:
+    codes = await watched.sign_up("Bob")
+    for number in range(9):
+        known, unknown = await watched.recover("Bob", WRONG_CODE), await watched.recover("nobody", WRONG_CODE)
+        assert known == unknown
+        work, (status, *_) = known
+        assert status == (401 if number < 6 else 429)
+        assert ("hash" in work) == (status == 401)
+    right = await watched.recover("Bob", codes[0])
+    assert right == known
+
+
+async def test_a_password_that_cannot_be_set_is_refused_before_anything_is_looked_up(watched: Watched) -> None:
+    codes = await watched.sign_up("Bob")
+    refused = [
+        await watched.send("/auth/recover", {"username": username, "code": code, "new_password": "short"})
+        for username, code in (("Bob", codes[0]), ("Bob", WRONG_CODE), ("nobody", WRONG_CODE))
+    ]
+    assert all(each == refused[0] for each in refused)
+    work, (status, *_) = refused[0]
+    assert work == []
+    assert status == 422

@@ -1,6 +1,9 @@
 """What operators may do: end sessions, and erase whom the law or a person asks to be erased."""
 
 import argparse
+import os
+import subprocess
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +15,7 @@ from services.auth.operate import NoSuchAccount
 from services.auth.settings import AuthSettings
 from services.leaderboard.operate.erase import erase
 from services.leaderboard.settings import LeaderboardSettings
+from services.local import ROOT
 from services.local.maintenance import maintain
 from services.local.stack import Stack
 from tests.system import PASSWORD, Accounts, assert_problem, bearer, eventually, sign_up
@@ -19,7 +23,7 @@ from tests.system import PASSWORD, Accounts, assert_problem, bearer, eventually,
 
 async def run(settings: AuthSettings, command: str = "end-sessions", *, name: str | None = None) -> str:
     """Do it to one, or to everybody."""
-    return await operate.operate(settings, argparse.Namespace(command=command, name=name, everybody=name is None))
+    return await operate.operate(settings, argparse.Namespace(command=command, name=name, everybody=name is None, role="admin"))
 
 
 async def test_sessions_end_by_name_and_all_at_once(
@@ -46,7 +50,7 @@ async def test_sessions_end_by_name_and_all_at_once(
 
 
 @pytest.mark.usefixtures("auth")
-@pytest.mark.parametrize("command", ["end-sessions", "delete-account"])
+@pytest.mark.parametrize("command", ["end-sessions", "delete-account", "give-role", "take-role", "reset-second-factor"])
 @pytest.mark.parametrize("name", ["nobody", "", "\ud800", "' OR 1=1 -- "])
 async def test_nothing_is_done_to_a_name_that_nobody_has(auth_settings: AuthSettings, command: str, name: str) -> None:
     with pytest.raises(NoSuchAccount):
@@ -99,10 +103,42 @@ async def test_the_commands_find_the_system_that_runs_here(
     async with httpx.AsyncClient(base_url=stack.gateway_url) as client:
         token = bearer(await sign_up(client, "operated"))
         user_id = (await client.get("/auth/me", headers=token)).json()["user_id"]
-        assert maintain("operate", stack.folder, env_file, service="auth", arguments=["end-sessions", "operated"]) == 0
+        operated = partial(maintain, "operate", stack.folder, env_file, service="auth")
+        assert operated(arguments=["give-role", "operated"]) == 0
+        assert operated(arguments=["reset-second-factor", "operated"]) == 1
+        assert operated(arguments=["end-sessions", "operated"]) == 0
         assert_problem(await client.get("/auth/me", headers=token), 401)
-    assert maintain("operate", stack.folder, env_file, service="auth", arguments=["end-sessions", "nobody"]) == 1
+    assert operated(arguments=["end-sessions", "nobody"]) == 1
     assert maintain("operate.erase", stack.folder, env_file, arguments=[str(user_id)]) == 0
     said = capfd.readouterr()
-    assert said.out == f"Sessions of operated that have ended: 1\nNothing is kept of player {user_id} any more\n"
-    assert said.err == "nobody is called nobody\n"
+    assert said.out.splitlines() == [
+        "operated is an admin. It counts in sessions with a second factor: POST /auth/me/second-factor",
+        "Sessions of operated that have ended: 1",
+        f"Nothing is kept of player {user_id} any more",
+    ]
+    assert said.err == "This user has no second factor.\nnobody is called nobody\n"
+
+
+def test_make_admin_asks_the_auth_service_wherever_it_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What `make admin` runs, and with which command it goes into the containers, where only they run."""
+    make = ["make", "--dry-run", "--no-print-directory", "admin"]
+
+    def asked(*arguments: str) -> str:
+        return subprocess.run([*make, *arguments], cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()[-1]
+
+    assert asked("NAME=Ada").endswith("-m services.local operate give-role 'Ada'")
+    assert asked("NAME=Ada Lovelace", "RESET=1").endswith("-m services.local operate reset-second-factor 'Ada Lovelace'")
+    nobody = subprocess.run(make, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (nobody.returncode, "NAME=" in nobody.stderr) == (2, True)
+
+    docker = tmp_path / "docker"
+    docker.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/asked\necho a-container\n')
+    docker.chmod(0o755)
+    for name in ("MYSQL_HOST", "REDIS_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    assert maintain("operate", tmp_path, tmp_path / ".env", service="auth", arguments=["give-role", "Ada"]) == 0
+    assert (tmp_path / "asked").read_text().splitlines() == [
+        "compose ps --quiet leaderboard",
+        "compose exec -T auth python -m services.auth.operate give-role Ada",
+    ]

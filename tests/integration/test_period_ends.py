@@ -18,6 +18,7 @@ from services.leaderboard.boards import periods
 from services.leaderboard.errors import PeriodConflict
 from services.leaderboard.rules import calendar
 from services.leaderboard.rules.periods import Period
+from services.leaderboard.seasons import settling
 from services.leaderboard.settings import LeaderboardSettings
 from tests.system import eventually, rows, rows_are_awaited, serving
 from tests.timing import DAY, HOUR, MAIN_BOARD, MINUTE, SECOND, WINDOW, mysql_now, plain, put, states, window
@@ -272,11 +273,21 @@ async def test_every_statement_that_locks_finds_its_rows_by_the_primary_key(
         await leaderboard_database.transaction(lambda connection: periods.end_all(connection, [MAIN_BOARD]))
         assert await periods.find_or_make(leaderboard_database, window(calendar.DAY), now + 9 * DAY)
         assert await periods.take_back(leaderboard_database, MAIN_BOARD, planned)
+        assert await leaderboard_database.transaction(lambda connection: periods.share(connection, over)) == dict.fromkeys(
+            over, "closed"
+        )
+        assert await leaderboard_database.transaction(lambda connection: periods.tell_begun(connection, 3)) == 3
+        await leaderboard_database.transaction(
+            lambda connection: settling.settle(connection, over[0], 1, wait=True)  # whose window is not there
+        )
     assert [(statement.split()[0], key) for statement, _, key in plans] == [
         ("UPDATE", "PRIMARY"),
         *(("SELECT", "PRIMARY"), ("UPDATE", "PRIMARY")),
         ("UPDATE", "PRIMARY"),
-        ("SELECT", "PRIMARY"),
+        *(("SELECT", "PRIMARY"), ("UPDATE", "PRIMARY")),
         *(("SELECT", "PRIMARY"), ("DELETE", "PRIMARY")),
+        ("SELECT", "PRIMARY"),
+        *(("SELECT", "PRIMARY"), ("UPDATE", "PRIMARY")),
+        ("SELECT", "PRIMARY"),
     ]
     assert {how for _, how, _ in plans} <= {"const", "range"}

@@ -64,6 +64,8 @@ HASHING = [
     (b"PUT", b"/auth/me/password"),
     (b"POST", b"/auth/me/deletion"),
     (b"POST", b"/auth/me/credentials"),
+    (b"POST", b"/auth/me/recovery-codes"),
+    (b"POST", b"/auth/recover"),
 ]
 
 
@@ -121,6 +123,24 @@ def test_guests_are_limited_by_address_however_it_is_spelt_and_keep_nobody_from_
     assert set(limited) == set(GUEST_SPELLINGS)
     assert sum(limited.values()) > 120
     assert exchange(gateway_url, ask(b"/auth/login") + get(b"/"), source="127.0.0.23").statuses == [422, 200]
+
+
+@ELSEWHERE
+def test_a_studio_signs_thousands_of_players_in_and_keeps_nobody_from_signing_in(gateway_url: str) -> None:
+    """1,000 at once and 200 a second, in a bucket of its own. Keys are asked for in that of guesses."""
+
+    def ask(method: bytes, path: bytes) -> bytes:
+        return method + b" " + path + b" HTTP/1.1\r\n" + HOST + JSON + b"Content-Length: 2\r\n\r\n[]"
+
+    routes = [(b"PUT", b"/auth/external/steam/1"), (b"POST", b"/auth/external/steam/1/token"), (b"POST", b"/auth/external")]
+    sent = b"".join(ask(*route) for route in islice(cycle(routes), 600)) + get(b"/")
+    statuses = exchange(gateway_url, sent, source="127.0.0.24").statuses
+    assert statuses == [401] * 600 + [200]
+    assert exchange(gateway_url, ask(b"POST", b"/auth/login") + get(b"/"), source="127.0.0.24").statuses == [422, 200]
+    slipping = [(b"POST", b"/auth/external/../login"), (b"POST", b"/auth/token"), (b"POST", b"/auth/keys")]
+    guesses = b"".join(ask(*route) for route in islice(cycle(slipping), 320)) + get(b"/")
+    limited = Counter(exchange(gateway_url, guesses, source="127.0.0.24").statuses)
+    assert limited[429] > 160
 
 
 @ELSEWHERE

@@ -7,11 +7,12 @@ import pytest
 
 from services.leaderboard.boards.board import USUAL, Board, Definition, Rule, Window, WindowDefinition
 from services.leaderboard.boards.change import compare
+from services.leaderboard.rules.rewards import Reward
 
 ALL = WindowDefinition("all")
 WEEK = WindowDefinition("week", USUAL["week"], grace_seconds=60)
 DAY = WindowDefinition("day", USUAL["day"], grace_seconds=60)
-CUP = Definition("cup", "", "score", "best", "descending", None, 0, 100, False, "active", (ALL, WEEK))
+CUP = Definition("cup", "", "score", "best", "descending", None, 0, 100, False, "players", "active", (ALL, WEEK))
 STORED = Board(7, 1, CUP, tuple(Window(number, window, None) for number, window in enumerate(CUP.windows)))
 
 
@@ -35,8 +36,13 @@ def test_the_same_again_changes_nothing() -> None:
         ({"min_score": -5}, "min_score 0 → -5"),
         ({"max_score": 7}, "max_score 100 → 7"),
         ({"show_extra": True}, "show_extra False → True"),
+        ({"submitters": "servers"}, "submitters 'players' → 'servers'"),
         ({"state": "closed"}, "state 'active' → 'closed'"),
         ({"windows": (ALL, WEEK, DAY)}, "window day added"),
+        (
+            {"windows": (ALL, replace(WEEK, rewards=(Reward("gold", ranks=(1, 3)), Reward("rest"))))},
+            "window week: rewards None → [{'name': 'gold', 'ranks': [1, 3]}, {'name': 'rest', 'everyone': True}]",
+        ),
     ],
 )
 def test_what_may_change_is_told(fields: dict[str, Any], told: str) -> None:
@@ -56,6 +62,7 @@ def test_what_may_change_is_told(fields: dict[str, Any], told: str) -> None:
         ({"windows": (ALL, DAY, WEEK)}, [("windows",)]),
         ({"windows": (ALL, replace(WEEK, grace_seconds=61))}, [("windows", 1)]),
         ({"windows": (ALL, replace(WEEK, keep=5))}, [("windows", 1)]),
+        ({"windows": (ALL, replace(WEEK, keep=5, rewards=(Reward("rest"),)))}, [("windows", 1)]),
         ({"windows": (ALL, replace(WEEK, schedule=USUAL["day"]))}, [("windows", 1)]),
         ({"windows": (ALL, replace(WEEK, schedule=None, listed=True))}, [("windows", 1)]),
         ({"windows": (DAY,)}, [("windows",), ("windows",)]),

@@ -10,14 +10,18 @@ from services.leaderboard.boards.document import (
     BoardDocument,
     InvalidDocument,
     WindowDocument,
+    parse_rewards,
     parse_rule,
     parse_toml,
+    rewards_json,
     rule_json,
 )
 from services.leaderboard.operate.boards import DEFAULT
 from services.leaderboard.rules.calendar import MONTH, WEEK, Schedule
 from services.leaderboard.rules.ranking import MAX_SESSION_SCORE, MAX_TOTAL
+from services.leaderboard.rules.rewards import MOST_REWARDS, Reward
 
+REWARDS = Reward("gold", ranks=(1, 3)), Reward("silver", percent=10), Reward("present")
 ALL = 'windows = [{name = "all"}]'
 EVERY_KIND = """
 [[boards]]
@@ -30,12 +34,15 @@ rule = {where = {track = "alps"}}
 min_score = 1
 max_score = 9007199254740991
 show_extra = true
+submitters = "servers"
 state = "closed"
 windows = [
   {name = "all"}, {name = "week"}, {name = "month", keep = 12}, {name = "day", zone = "Europe/Berlin", grace = 10},
   {name = "cup", zone = "Europe/Berlin", first = "2026-12-01T18:00:00", every = "3 weeks", grace = 60, keep = 52},
   {name = "minute", first = "2026-01-01T00:00:00Z", every = "60 seconds"},
-  {name = "season", listed = true},
+  {name = "season", listed = true, rewards = [
+    {name = "gold", ranks = [1, 3]}, {name = "silver", percent = 10}, {name = "present", everyone = true},
+  ]},
 ]
 """
 
@@ -57,6 +64,7 @@ def test_every_kind_of_window_and_every_field_is_read() -> None:
         min_score=1,
         max_score=MAX_TOTAL,
         show_extra=True,
+        submitters="servers",
         state="closed",
         windows=(
             WindowDefinition("all"),
@@ -70,7 +78,7 @@ def test_every_kind_of_window_and_every_field_is_read() -> None:
                 keep=52,
             ),
             WindowDefinition("minute", Schedule(new_year, 60, "seconds"), grace_seconds=60),
-            WindowDefinition("season", listed=True, grace_seconds=60),
+            WindowDefinition("season", listed=True, grace_seconds=60, rewards=REWARDS),
         ),
     )
 
@@ -79,6 +87,7 @@ def test_what_is_left_out_is_what_most_boards_are() -> None:
     board = parse(f'[[boards]]\nname = "a"\n{ALL}')
     assert (board.metric, board.aggregate, board.direction, board.rule) == ("score", "total", "descending", None)
     assert (board.min_score, board.max_score, board.show_extra, board.state) == (0, MAX_SESSION_SCORE, False, "active")
+    assert board.submitters == "players"
 
 
 def test_a_time_without_quotation_marks_is_read_too() -> None:
@@ -98,10 +107,19 @@ def test_a_rule_is_read_as_it_was_written(rule: Rule | None) -> None:
     assert parse_rule(rule_json(rule)) == rule
 
 
+@pytest.mark.parametrize("rewards", [(), REWARDS])
+def test_rewards_are_read_as_they_were_written(rewards: tuple[Reward, ...]) -> None:
+    assert parse_rewards(rewards_json(rewards)) == rewards
+
+
 def test_the_file_of_a_new_system_has_the_main_board() -> None:
     [main] = parse_toml(DEFAULT.read_bytes())
     weeks, days = (WindowDefinition(name, USUAL[name], grace_seconds=60) for name in ("week", "day"))
     assert (main.name, main.rule, main.windows) == ("main", Rule(), (WindowDefinition("all"), weeks, days))
+
+
+SECOND_REWARD = "boards[0].windows[1].rewards[1]"
+MANY_REWARDS = ", ".join(f'{{name = "r{number}", everyone = true}}' for number in range(MOST_REWARDS + 1))
 
 
 def board(**fields: str) -> str:
@@ -143,6 +161,7 @@ def plain(**fields: str) -> str:
         (plain(direction='"up"'), ["boards[0].direction"]),
         (plain(state='"deleting"'), ["boards[0].state"]),
         (plain(show_extra="1"), ["boards[0].show_extra"]),
+        (plain(submitters='"staff"'), ["boards[0].submitters"]),
         (plain(rule='"all"'), ["boards[0].rule"]),
         (plain(rule="{}"), ["boards[0].rule.where"]),
         (plain(rule='{where = {a = "1", b = "2"}}'), ["boards[0].rule.where"]),
@@ -178,6 +197,37 @@ def plain(**fields: str) -> str:
         (window('{name = "day", keep = 0}'), ["boards[0].windows[1].keep"]),
         (window('{name = "day", listed = true, zone = "UTC"}'), ["boards[0].windows[1].zone"]),
         (window('{name = "day", listed = true, first = "2026-01-01T00:00:00"}'), ["boards[0].windows[1].first"]),
+        *(
+            (
+                window(f'{{name = "day", rewards = [{{name = "a", everyone = true}}, {{{reward}}}]}}'),
+                [f"{SECOND_REWARD}{place}"],
+            )
+            for reward, place in (
+                ('name = "b"', ""),
+                ('name = "b", everyone = false', ""),
+                ('name = "b", percent = 5, ranks = [1, 3]', ""),
+                ('name = "b", percent = 5, everyone = true', ""),
+                ("percent = 5", ".name"),
+                ('name = "The best", percent = 5', ".name"),
+                ('name = "a", percent = 5', ".name"),
+                ('name = "b", percent = 0', ".percent"),
+                ('name = "b", percent = 101', ".percent"),
+                ('name = "b", percent = 1.5', ".percent"),
+                ('name = "b", ranks = [0, 3]', ".ranks[0]"),
+                ('name = "b", ranks = [3, 1]', ".ranks"),
+                ('name = "b", ranks = [1]', ".ranks"),
+                ('name = "b", ranks = [1, 2, 3]', ".ranks"),
+                ('name = "b", ranks = [1, "2"]', ".ranks[1]"),
+                ('name = "b", everyone = 1', ".everyone"),
+                ('name = "b", score = 5', ".score"),
+            )
+        ),
+        (
+            board(windows='[{name = "all", rewards = [{name = "a", everyone = true}]}]'),
+            ["boards[0].windows[0].rewards"],
+        ),
+        (window('{name = "day", rewards = 1}'), ["boards[0].windows[1].rewards"]),
+        (window(f'{{name = "day", rewards = [{MANY_REWARDS}]}}'), ["boards[0].windows[1].rewards"]),
         (window('{name = "day", colour = "red"}'), ["boards[0].windows[1].colour"]),
         *(
             (window(f'{{name = "x", first = "2026-01-01T00:00:00", every = "{every}"}}'), ["boards[0].windows[1].every"])

@@ -3,13 +3,11 @@
 import json
 from collections.abc import Mapping
 from typing import Any
-from uuid import UUID
 
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from services.common.tokens import Principal
 from services.leaderboard.http.schemas import (
     BoardAround,
     BoardPage,
@@ -161,5 +159,4 @@ def test_what_a_submission_is_answered_is_its_schema(
             for board, window, rank in told
         ],
     )
-    player = Principal(user_id, username, UUID(int=1))
-    same(rendering.submitted(player, session_id, [RankedIn(*each) for each in told]), model)
+    same(rendering.submitted(user_id, username, session_id, [RankedIn(*each) for each in told]), model)

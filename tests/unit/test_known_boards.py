@@ -15,7 +15,7 @@ TAGS = {"track": "alps"}
 
 def board(board_id: int, name: str | None = None, rule: Rule | None = None, state: State = "active", version: int = 1) -> Board:
     name = name or f"board{board_id}"
-    definition = Definition(name, "", "score", "total", "descending", rule, 0, 100, False, state, (ALL,))
+    definition = Definition(name, "", "score", "total", "descending", rule, 0, 100, False, "players", state, (ALL,))
     return Board(board_id, version, definition, (Window(board_id, ALL, None),))
 
 

@@ -47,6 +47,37 @@ def test_a_rotation_goes_in_steps_that_understand_each_other(place: tuple[str, P
     assert list(after.keys) == [after.signing_kid] != [before.signing_kid]
 
 
+def test_keys_of_encryption_are_rotated_alone(place: tuple[str, Path], capsys: pytest.CaptureFixture[str]) -> None:
+    kind, path = place
+    file = path if kind == "env" else path / "auth" / "encryption_keys"
+
+    def read() -> str:
+        return ensure_env_file(path)["ENCRYPTION_KEYS"] if kind == "env" else file.read_text()
+
+    signing, first = live(place), KeyRing.parse(read())
+    for step in ("add", "promote"):
+        main([step, kind, str(path), "encryption_keys"])
+    both = KeyRing.parse(read())
+    assert list(both.keys)[1:] == [first.signing_kid] != list(both.keys)[:1]
+    assert f"{both.signing_kid} encrypts; accepted too: {first.signing_kid}" in capsys.readouterr().out
+    assert live(place) == signing
+    with pytest.raises(SystemExit, match="usage"):
+        main(["add", kind, str(path), "redis_password"])
+
+
+def test_an_installation_that_had_none_is_given_keys_of_encryption(tmp_path: Path) -> None:
+    ensure_env_file(tmp_path / ".env")
+    before = [line for line in (tmp_path / ".env").read_text().splitlines() if "ENCRYPTION_KEYS" not in line]
+    (tmp_path / ".env").write_text("\n".join(before))
+    assert KeyRing.parse(ensure_env_file(tmp_path / ".env")["ENCRYPTION_KEYS"])
+    assert (tmp_path / ".env").read_text().splitlines()[: len(before)] == before
+    for consumer in CONSUMERS:
+        (tmp_path / consumer).mkdir()
+    ensure_volumes(tmp_path)
+    (tmp_path / "auth" / "encryption_keys").unlink()
+    assert ensure_volumes(tmp_path) == ["auth/encryption_keys"]
+
+
 def test_after_a_leak_no_old_key_is_accepted(place: tuple[str, Path]) -> None:
     kind, path = place
     before = live(place)

@@ -35,6 +35,7 @@ def test_missing_secrets_are_named_in_one_line(settings: type[AuthSettings] | ty
 
 def test_a_secret_can_be_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "jwt_keys").write_text(KEY + "\n")
+    (tmp_path / "encryption_keys").write_text(KEY + "\n")
     (tmp_path / "auth_mysql_password").write_text("a long password\n")
     monkeypatch.setenv("SECRETS_DIR", str(tmp_path))
     settings = load_settings(AuthSettings)
@@ -63,6 +64,7 @@ REPEATED = f"{KEY},k2:{KEY.partition(':')[2]}"
 )
 def test_neither_service_starts_with_keys_that_must_not_be_used(monkeypatch: pytest.MonkeyPatch, keys: str) -> None:
     monkeypatch.setenv("JWT_KEYS", keys)
+    monkeypatch.setenv("ENCRYPTION_KEYS", KEY)
     monkeypatch.setenv("AUTH_MYSQL_PASSWORD", "a long password")
     monkeypatch.setenv("LEADERBOARD_MYSQL_PASSWORD", "a long password")
     for create in (create_auth, create_leaderboard):
@@ -71,11 +73,23 @@ def test_neither_service_starts_with_keys_that_must_not_be_used(monkeypatch: pyt
         assert KEY.partition(":")[2] not in str(refused.value)
 
 
+def test_auth_does_not_start_without_keys_to_encrypt_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JWT_KEYS", KEY)
+    monkeypatch.setenv("AUTH_MYSQL_PASSWORD", "a long password")
+    with pytest.raises(InvalidSettings, match="ENCRYPTION_KEYS: Field required"):
+        create_auth()
+    monkeypatch.setenv("ENCRYPTION_KEYS", "k1:c2hvcnQ")
+    with pytest.raises(InvalidSettings, match="cannot start: ENCRYPTION_KEYS: key k1 has 5 bytes") as refused:
+        create_auth()
+    assert "c2hvcnQ" not in str(refused.value)
+
+
 @pytest.mark.parametrize("module", ["services.auth", "services.leaderboard"])
 def test_a_process_that_must_not_start_says_so_in_one_line_and_ends(module: str) -> None:
     environment = {
         "PATH": os.environ["PATH"],
         "JWT_KEYS": REPEATED,
+        "ENCRYPTION_KEYS": KEY,
         "AUTH_MYSQL_PASSWORD": "a long password",
         "LEADERBOARD_MYSQL_PASSWORD": "a long password",
     }

@@ -4,6 +4,8 @@ Whoever makes, renames or ends an account writes it down in the same transaction
 leaderboard's processes what is new. An account that is made is nothing new to them: its first token has its name.
 """
 
+from collections.abc import Mapping
+
 from sqlalchemy import func
 from sqlalchemy.dialects.mysql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -15,6 +17,13 @@ from services.auth.models import AccountChange
 async def note_made(connection: AsyncConnection, user_id: int, username: Username) -> None:
     """An account was made."""
     await connection.execute(insert(AccountChange).values(id=user_id, **_names(username)))
+
+
+async def note_many_made(connection: AsyncConnection, made: Mapping[int, Username]) -> None:
+    """Accounts were made, by their numbers."""
+    await connection.execute(
+        insert(AccountChange).values([{"id": user_id, **_names(username)} for user_id, username in made.items()])
+    )
 
 
 async def note_renamed(connection: AsyncConnection, user_id: int, username: Username) -> None:

@@ -1,4 +1,4 @@
-"""SQL of guests: accounts without a password, which are deleted when nobody has been able to reach them for long."""
+"""SQL of guests: accounts that nobody can sign in to, which are deleted when nobody has been able to reach them for long."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -17,6 +17,11 @@ async def add(connection: AsyncConnection, user_id: int) -> None:
 async def remove(connection: AsyncConnection, user_id: int) -> None:
     """A user is a guest no more."""
     await connection.execute(delete(Guest).where(Guest.user_id == user_id))
+
+
+async def is_guest(connection: AsyncConnection, user_id: int) -> bool:
+    """Whether a user is one."""
+    return await connection.scalar(select(Guest.user_id).where(Guest.user_id == user_id)) is not None
 
 
 async def note_unreachable(connection: AsyncConnection, after: int, now: datetime, limit: int) -> tuple[int, int]:

@@ -1,6 +1,6 @@
 """SQL of names that were given up, by a rename or with an account: kept for a time, so that nobody poses as their owner."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -39,6 +39,14 @@ async def require_free(connection: AsyncConnection, username: Username, now: dat
         kept = kept.where(or_(KeptUsername.user_id.is_(None), KeptUsername.user_id != owner))
     if (await connection.execute(kept)).first():
         raise UsernameTaken(f"{username.display} is taken. Choose another name.")
+
+
+async def list_unfree(connection: AsyncConnection, canonical: Collection[str], now: datetime) -> set[str]:
+    """Those of the names that are kept, for whomever. Look twice, as above."""
+    kept = select(KeptUsername.username_canonical).where(
+        KeptUsername.username_canonical.in_(canonical), KeptUsername.kept_until > now
+    )
+    return set((await connection.scalars(kept)).all())
 
 
 async def keep(connection: AsyncConnection, user: UserRecord, until: datetime, *, owner: int | None) -> None:

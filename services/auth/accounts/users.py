@@ -1,6 +1,6 @@
 """SQL of accounts. That of sessions is in families.py."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -28,7 +28,7 @@ class UserRecord:
     username: str
     canonical: str
     password_hash: str | None
-    """None: a guest, who has no password."""
+    """None: a guest or a studio's player, who has no password."""
     created_at: datetime
 
 
@@ -44,6 +44,31 @@ async def add_user(connection: AsyncConnection, username: Username, password_has
         user_id: int = (await connection.execute(statement)).lastrowid
     await changes.note_made(connection, user_id, username)
     return user_id
+
+
+async def add_players(connection: AsyncConnection, usernames: Collection[Username], now: datetime) -> dict[str, int]:
+    """Store users without a password, all or none; gives their ids by their canonical names. Raises UsernameTaken."""
+    values = [
+        {"username": name.display, "username_canonical": name.canonical, "password_hash": None, "created_at": now}
+        for name in usernames
+    ]
+    try:
+        await connection.execute(insert(User).values(values))
+    except IntegrityError as error:
+        if error_code(error) != _DUPLICATE_KEY:
+            raise
+        raise UsernameTaken("One of the names is taken.") from None
+    canonical = {name.canonical: name for name in usernames}
+    found = select(User.username_canonical, User.id).where(User.username_canonical.in_(canonical))
+    ids: dict[str, int] = {row[0]: row[1] for row in await connection.execute(found)}
+    await changes.note_many_made(connection, {user_id: canonical[name] for name, user_id in ids.items()})
+    return ids
+
+
+async def list_taken(connection: AsyncConnection, canonical: Collection[str]) -> set[str]:
+    """Those of the names that somebody has."""
+    taken = select(User.username_canonical).where(User.username_canonical.in_(canonical))
+    return set((await connection.scalars(taken)).all())
 
 
 async def rename_user(connection: AsyncConnection, user_id: int, username: Username) -> None:

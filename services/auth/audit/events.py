@@ -3,6 +3,7 @@
 Neither ever holds a secret, nor a name that was typed: people type passwords there.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -26,6 +27,7 @@ class Event(StrEnum):
     REGISTERED = "registered"
     GUEST_MADE = "guest_made"
     GUEST_KEPT = "guest_kept"
+    EXTERNAL_MADE = "external_made"
     LOGGED_IN = "logged_in"
     LOGGED_OUT = "logged_out"
     LOGIN_FAILED = "login_failed"
@@ -36,14 +38,40 @@ class Event(StrEnum):
     SESSIONS_ENDED = "sessions_ended"
     PASSWORD_CONFIRMED = "password_confirmed"  # noqa: S105 - an event's name
     PASSWORD_CHANGED = "password_changed"  # noqa: S105 - an event's name
+    RECOVERY_CODES_MADE = "recovery_codes_made"
+    RECOVERY_FAILED = "recovery_failed"
+    ACCOUNT_RECOVERED = "account_recovered"
     USERNAME_CHANGED = "username_changed"
     ACCOUNT_DELETED = "account_deleted"
     ACCOUNT_EXPORTED = "account_exported"
+    ROLE_GIVEN = "role_given"
+    ROLE_TAKEN = "role_taken"
+    SECOND_FACTOR_BEGUN = "second_factor_begun"
+    SECOND_FACTOR_CONFIRMED = "second_factor_confirmed"
+    SECOND_FACTOR_GIVEN = "second_factor_given"
+    SECOND_FACTOR_REFUSED = "second_factor_refused"
+    SECOND_FACTOR_REMOVED = "second_factor_removed"
+    STAFF_CODES_MADE = "staff_codes_made"
+    KEY_MADE = "key_made"
+    KEY_ROTATED = "key_rotated"
+    KEY_SECRETS_ENDED = "key_secrets_ended"
+    KEY_REVOKED = "key_revoked"
+    KEY_REFUSED = "key_refused"
     SIGNING_KEY_CHANGED = "signing_key_changed"
 
 
 # What somebody should look at when it comes often.
-_SUSPICIOUS = frozenset({Event.LOGIN_FAILED, Event.PASSWORD_REFUSED, Event.ATTEMPTS_DELAYED, Event.REFRESH_REUSED})
+_SUSPICIOUS = frozenset(
+    {
+        Event.LOGIN_FAILED,
+        Event.PASSWORD_REFUSED,
+        Event.SECOND_FACTOR_REFUSED,
+        Event.ATTEMPTS_DELAYED,
+        Event.REFRESH_REUSED,
+        Event.RECOVERY_FAILED,
+        Event.KEY_REFUSED,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +108,21 @@ async def record(
     tell = log.warning if event in _SUSPICIOUS else log.info
     tell(event.value, audit=True, user_id=user_id, address=address, **detail)
     return event_id
+
+
+async def record_for_many(
+    connection: AsyncConnection, event: Event, client: Client, user_ids: Collection[int], now: datetime, **detail: str | int
+) -> None:
+    """The same for many users, none of whom has had an event of this kind before: in three statements."""
+    common = {"event": event, "detail": detail or None, "occurred_at": now}
+    await connection.execute(insert(AuditEvent).values([common | {"user_id": user_id} for user_id in user_ids]))
+    address = client.address[:_ADDRESS_LENGTH]
+    if address:
+        added = select(AuditEvent.id).where(AuditEvent.user_id.in_(user_ids), AuditEvent.event == event)
+        values = [{"event_id": each, "address": address, "occurred_at": now} for each in await connection.scalars(added)]
+        await connection.execute(insert(AuditAddress).values(values))
+    for user_id in user_ids:
+        log.info(event.value, audit=True, user_id=user_id, address=address, **detail)
 
 
 async def list_events(connection: AsyncConnection, user_id: int, *, after: int, upto: int, limit: int) -> list[AuditRecord]:

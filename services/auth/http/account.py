@@ -3,6 +3,7 @@
 from fastapi import Request, Response
 
 from services.auth.errors import (
+    LastAdmin,
     NotForGuests,
     PasswordQueueFull,
     TooManyEvents,
@@ -58,9 +59,9 @@ async def me(caller: Caller, callers: KnownCallers) -> Response:
     "/confirm",
     summary="Give my password again",
     description="Answers with an access token of this session whose `auth_time` is now. What is grave asks for one whose "
-    "`auth_time` is not older than 5 minutes, and answers 401 `insufficient_user_authentication` else (RFC 9470). A guest, who "
-    "has no password, sends `{}`. Wrong passwords are counted by session, together with those of the other routes that ask for "
-    "the password again.",
+    "`auth_time` is not older than 5 minutes, and answers 401 `insufficient_user_authentication` else (RFC 9470). A guest or a "
+    "studio's player, who has no password, sends `{}`. Wrong passwords are counted by session, together with those of the "
+    "other routes that ask for the password again.",
     responses=documented(*SIGNED_IN, *_PASSWORD, TooManyEvents, *_BODY, ServiceUnavailable),
     openapi_extra=body_schema({JSON: Confirmation}),
 )
@@ -105,10 +106,10 @@ async def change_username(caller: Caller, change: UsernameChange, account: OwnAc
     status_code=204,
     summary="Delete my account",
     description="Deletes the account and its sessions for good, and clears the cookies. Its name is nobody's for 30 days. A "
-    "guest, who has no password, sends `{}`. Within a second the leaderboard erases what it keeps, and refuses the access "
-    "tokens that are left. Kept is that there was an account of this number, and in the audit log what happened to it, "
-    "without its name.",
-    responses=documented(*SIGNED_IN, *_PASSWORD, *_BODY, ServiceUnavailable),
+    "guest or a studio's player, who has no password, sends `{}`. Within a second the leaderboard erases what it keeps, and "
+    "refuses the access tokens that are left. Kept is that there was an account of this number, and in the audit log what "
+    "happened to it, without its name. The last admin makes somebody else one first.",
+    responses=documented(*SIGNED_IN, *_PASSWORD, LastAdmin, *_BODY, ServiceUnavailable),
     openapi_extra=body_schema({JSON: Deletion}),
 )
 async def delete_account(

@@ -2,9 +2,10 @@
 
 import uuid
 from dataclasses import dataclass
+from time import time
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Request, Response
+from fastapi import APIRouter, Depends, Path, Request, Response, Security
 from pydantic import ValidationError
 
 from services.auth.account import AccountService
@@ -27,18 +28,23 @@ from services.auth.http.schemas import (
     LoginCredentials,
     NewAccount,
     NewPassword,
+    NewRecoveryCodes,
     NewUsername,
     PasswordForm,
+    Recovery,
     SessionToken,
 )
+from services.auth.recovery import RecoveryService
+from services.auth.servers import KeyService, KeyTokens
 from services.auth.sessions.callers import Callers
 from services.auth.sessions.families import Kind
 from services.auth.signing import AuthService
+from services.auth.studio import StudioService
 from services.common.http import problems
-from services.common.http.authentication import authenticated
-from services.common.http.problems import Problem, UnsupportedMediaType, documented
+from services.common.http.authentication import authenticated, authorized, require_recent_password
+from services.common.http.problems import NotForKeys, Problem, UnsupportedMediaType, documented
 from services.common.http.requests import JSON, content_type, invalid, json_body, read_json, require_plain
-from services.common.tokens import Principal
+from services.common.tokens import CLIENT_ID, KeyPrincipal, Principal, Scope
 
 FORM = "application/x-www-form-urlencoded"
 
@@ -46,6 +52,8 @@ SIGNED_IN: tuple[type[Problem], ...] = (CrossSiteRequest, *problems.SIGNED_IN)
 """What a route may answer that is for users."""
 SCOPED: tuple[type[Problem], ...] = (CrossSiteRequest, *problems.SCOPED)
 """What a route may answer that wants a scope."""
+STAFF: tuple[type[Problem], ...] = (*SCOPED, NotForKeys)
+"""What a route may answer that is for staff, who are users."""
 
 
 # Async, like all of these: FastAPI runs what is not in a thread, which costs more than most requests.
@@ -59,6 +67,11 @@ async def _account(request: Request) -> AccountService:
     return account
 
 
+async def _recoveries(request: Request) -> RecoveryService:
+    recoveries: RecoveryService = request.app.state.recoveries
+    return recoveries
+
+
 async def _guests(request: Request) -> GuestService:
     guests: GuestService = request.app.state.guests
     return guests
@@ -67,6 +80,28 @@ async def _guests(request: Request) -> GuestService:
 async def _exports(request: Request) -> AccountExports:
     exports: AccountExports = request.app.state.exports
     return exports
+
+
+async def _keys(request: Request) -> KeyService:
+    keys: KeyService = request.app.state.keys
+    return keys
+
+
+async def _key_tokens(request: Request) -> KeyTokens:
+    tokens: KeyTokens = request.app.state.key_tokens
+    return tokens
+
+
+async def _admin(caller: Annotated[Principal | KeyPrincipal, Security(authorized, scopes=[Scope.ADMIN])]) -> Principal:
+    """One of staff, who has the scope in a session that is looked at. Raises NotForKeys: no key has it."""
+    if not isinstance(caller, Principal):
+        raise NotForKeys("This is for staff, not for keys.")
+    return caller
+
+
+async def _studio(request: Request) -> StudioService:
+    studio: StudioService = request.app.state.studio
+    return studio
 
 
 async def _sessions(request: Request) -> SessionService:
@@ -147,11 +182,23 @@ async def _read_login(request: Request) -> LoginCredentials:
 Service = Annotated[AuthService, Depends(_service)]
 KnownCallers = Annotated[Callers, Depends(_callers)]
 Caller = Annotated[Principal, Depends(authenticated)]
+
+
+async def _recent_caller(caller: Caller) -> Principal:
+    """The caller, whose password was given lately. Raises PasswordTooOld."""
+    require_recent_password(caller, time())
+    return caller
+
+
+RecentCaller = Annotated[Principal, Depends(_recent_caller)]
+Admin = Annotated[Principal, Depends(_admin)]
 Sender = Annotated[Client, Depends(_client)]
 Registration = Annotated[NewAccount, Depends(json_body(NewAccount))]
 PasswordChange = Annotated[NewPassword, Depends(json_body(NewPassword))]
 UsernameChange = Annotated[NewUsername, Depends(json_body(NewUsername))]
 Confirming = Annotated[Confirmation, Depends(json_body(Confirmation))]
+CodesRequest = Annotated[NewRecoveryCodes, Depends(json_body(NewRecoveryCodes))]
+RecoveryRequest = Annotated[Recovery, Depends(json_body(Recovery))]
 DeletionRequest = Annotated[Deletion, Depends(json_body(Deletion))]
 Login = Annotated[LoginCredentials, Depends(_read_login)]
 RefreshToken = Annotated[Carried, Depends(_carried)]
@@ -160,8 +207,14 @@ Guests = Annotated[GuestService, Depends(_guests)]
 GuestsSession = Annotated[GuestSession, Depends(_guest_session)]
 ChosenCredentials = Annotated[NewAccount, Depends(json_body(NewAccount))]
 OwnAccount = Annotated[AccountService, Depends(_account)]
+Recoveries = Annotated[RecoveryService, Depends(_recoveries)]
 Exports = Annotated[AccountExports, Depends(_exports)]
 Sessions = Annotated[SessionService, Depends(_sessions)]
+Studio = Annotated[StudioService, Depends(_studio)]
+PlayersWriter = Annotated[Principal | KeyPrincipal, Security(authorized, scopes=[Scope.PLAYERS])]
+Keys = Annotated[KeyService, Depends(_keys)]
+KeysTokens = Annotated[KeyTokens, Depends(_key_tokens)]
+ClientId = Annotated[str, Path(pattern=CLIENT_ID, description="what a key is called, as `/auth/keys` gives it")]
 SessionId = Annotated[uuid.UUID, Path(description="a session's id, as `/auth/sessions` gives it")]
 
 

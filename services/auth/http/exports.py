@@ -12,7 +12,15 @@ from services.auth.audit.events import AuditRecord
 from services.auth.errors import ExportUnderWay, TooManyEvents
 from services.auth.exports import AccountData, AccountExports
 from services.auth.http.dependencies import SIGNED_IN, Caller, Exports, Sender, new_router
-from services.auth.http.schemas import Account, AccountExport, KeptUsername, Session
+from services.auth.http.schemas import (
+    Account,
+    AccountExport,
+    ExternalIdentity,
+    KeptUsername,
+    RecoveryCodesLeft,
+    Session,
+    StaffRole,
+)
 from services.common.http.problems import ServiceUnavailable, documented
 from services.common.http.streams import JSONStream
 from services.common.tokens import Principal
@@ -48,13 +56,18 @@ async def _document(exports: AccountExports, caller: Principal, client: Client) 
 
 def _head(data: AccountData, caller: Principal) -> bytes:
     user = data.user
-    account = Account(
-        user_id=user.user_id, username=user.username, created_at=user.created_at, guest=user.password_hash is None
-    )
+    account = Account(user_id=user.user_id, username=user.username, created_at=user.created_at, guest=data.guest)
     sessions = [Session.of(each, caller.session_id) for each in data.sessions]
     names = [KeptUsername(username=each.username, kept_until=each.kept_until) for each in data.kept_names]
+    staff = data.staff and StaffRole(
+        role=data.staff.role, granted_at=data.staff.granted_at, second_factor_since=data.staff.second_factor_since
+    )
+    role = staff.model_dump_json() if staff else "null"
+    codes = RecoveryCodesLeft(left=data.recovery_codes.left, made_at=data.recovery_codes.made_at)
+    identities = [ExternalIdentity(provider=each.provider, external_id=each.external_id) for each in data.identities]
     return (
-        f'{{"account":{account.model_dump_json()},"sessions":{_array(sessions)},"kept_usernames":{_array(names)},"events":['
+        f'{{"account":{account.model_dump_json()},"staff":{role},"sessions":{_array(sessions)},"kept_usernames":{_array(names)},'
+        f'"external_identities":{_array(identities)},"recovery_codes":{codes.model_dump_json()},"events":['
     ).encode()
 
 

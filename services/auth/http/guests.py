@@ -50,7 +50,8 @@ async def play_as_guest(asked: GuestsSession, guests: Guests, sender: Sender, re
     "/me/credentials",
     summary="Keep my guest account",
     description="Gives a guest's account a name and a password; its number and its scores stay. A new session of the same kind "
-    "takes the place of the guest's, whose tokens this service refuses from then on.",
+    "takes the place of the guest's, whose tokens this service refuses from then on. A studio's player may do so too, and is "
+    "still the user of their identity.",
     response_model_exclude_none=True,
     responses=documented(
         *SIGNED_IN,

@@ -9,13 +9,16 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from pydantic.json_schema import SkipJsonSchema
 
 from services.auth.accounts import usernames
-from services.auth.passwords import rules
+from services.auth.passwords import recovery_codes, rules
 from services.auth.sessions.families import Kind, SessionRecord
+from services.auth.staff.roles import Role
 
 # Of what is answered; what is sent has them at its members. FastAPI would leave out what is null in them.
 _TIME = "2026-02-01T12:00:00Z"
-_ACCESS_TOKEN: dict[str, JsonValue] = {"access_token": "eyJhbGciOi…", "token_type": "Bearer", "expires_in": 900}
+ACCESS_TOKEN: dict[str, JsonValue] = {"access_token": "eyJhbGciOi…", "token_type": "Bearer", "expires_in": 900}
 _REFRESH_TOKEN = "bqTEQ4Ci7C3n2lyGRm1ZyPVVN1gW2DuqSOZ1cCu4yTo"  # noqa: S105 - nobody's
+_RECOVERY_CODE = "7K3M-9QXR-2D5F-W8TA"
+_RECOVERY_CODES_LEFT: dict[str, JsonValue] = {"left": 8, "made_at": _TIME}
 _ACCOUNT: dict[str, JsonValue] = {"user_id": 7, "username": "Ada", "created_at": _TIME, "guest": False}
 _SESSION: dict[str, JsonValue] = {
     "session_id": "4fecf4bc-efdc-46b1-a4d1-ea3c6e69f58f",
@@ -73,7 +76,7 @@ class SessionToken(BaseModel):
     refresh_token: str = Field(max_length=256, examples=[_REFRESH_TOKEN])
 
 
-_NewName = Annotated[
+NewName = Annotated[
     str,
     Field(
         max_length=256,
@@ -98,7 +101,7 @@ _NewPassword = Annotated[
 class NewAccount(Credentials):
     """The username and the password of a new account, held to their rules by usernames.py and rules.py."""
 
-    username: _NewName
+    username: NewName
     password: _NewPassword
 
 
@@ -111,12 +114,34 @@ class NewPassword(BaseModel):
     new_password: _NewPassword
 
 
+class NewRecoveryCodes(BaseModel):
+    """The password, without which nobody makes recovery codes."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    password: str = Field(max_length=1024, examples=["correct horse battery"])
+
+
+class Recovery(BaseModel):
+    """A recovery code, and the password that it sets. What no account can have is only wrong."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    username: str = Field(max_length=256, description="case and width make no difference", examples=["Ada"])
+    code: str = Field(
+        max_length=recovery_codes.MAX_LENGTH,
+        description="as it was shown; case, hyphens and spaces make no difference",
+        examples=[_RECOVERY_CODE],
+    )
+    new_password: _NewPassword
+
+
 class NewUsername(BaseModel):
     """Another name, held to the rules of a new account's."""
 
     model_config = ConfigDict(strict=True, extra="forbid")
 
-    username: _NewName
+    username: NewName
 
 
 class _PasswordAgain(BaseModel):
@@ -125,7 +150,7 @@ class _PasswordAgain(BaseModel):
     password: str | SkipJsonSchema[None] = Field(
         None,
         max_length=1024,
-        description="a guest has none, and leaves it out",
+        description="a guest or a studio's player has none, and leaves it out",
         examples=["correct horse battery"],
         json_schema_extra=_without_default,
     )
@@ -148,9 +173,9 @@ class PasswordForm(BaseModel):
 
 
 class TokenRequest(BaseModel):
-    """The OAuth2 form of a grant (RFC 6749, sections 4.3.2 and 6). There are no clients to be told apart, and no scopes."""
+    """The OAuth2 form of a grant (RFC 6749, sections 4.3.2, 4.4.2 and 6). Only keys are clients, and have scopes."""
 
-    grant_type: Literal["password", "refresh_token"]
+    grant_type: Literal["password", "refresh_token", "client_credentials"]
     username: str | SkipJsonSchema[None] = Field(
         None, max_length=256, description="of the grant `password`", json_schema_extra=_without_default
     )
@@ -159,6 +184,18 @@ class TokenRequest(BaseModel):
     )
     refresh_token: str | SkipJsonSchema[None] = Field(
         None, max_length=256, description="of the grant `refresh_token`", json_schema_extra=_without_default
+    )
+    client_id: str | SkipJsonSchema[None] = Field(
+        None, max_length=256, description="of the grant `client_credentials`", json_schema_extra=_without_default
+    )
+    client_secret: str | SkipJsonSchema[None] = Field(
+        None, max_length=256, description="of the grant `client_credentials`", json_schema_extra=_without_default
+    )
+    scope: str | SkipJsonSchema[None] = Field(
+        None,
+        max_length=256,
+        description="of the grant `client_credentials`: some of the key's scopes, if not all of them are wanted",
+        json_schema_extra=_without_default,
     )
 
 
@@ -172,7 +209,7 @@ class Registered(BaseModel):
 class AccessToken(BaseModel):
     """RFC 6749, section 5.1."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [_ACCESS_TOKEN]})
+    model_config = ConfigDict(json_schema_extra={"examples": [ACCESS_TOKEN]})
 
     access_token: str
     token_type: Literal["Bearer"] = "Bearer"  # noqa: S105 - the type's name
@@ -182,7 +219,7 @@ class AccessToken(BaseModel):
 class Tokens(AccessToken):
     """The same, with the refresh token of a session that has it in no cookie."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [_ACCESS_TOKEN | {"refresh_token": _REFRESH_TOKEN}]})
+    model_config = ConfigDict(json_schema_extra={"examples": [ACCESS_TOKEN | {"refresh_token": _REFRESH_TOKEN}]})
 
     refresh_token: str | SkipJsonSchema[None] = Field(
         None,
@@ -194,7 +231,7 @@ class Tokens(AccessToken):
 class NewGuest(Tokens):
     """A guest's account, and the tokens of its session."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"user_id": 7, "username": "BraveOtter4821", **_ACCESS_TOKEN}]})
+    model_config = ConfigDict(json_schema_extra={"examples": [{"user_id": 7, "username": "BraveOtter4821", **ACCESS_TOKEN}]})
 
     user_id: int
     username: str = Field(description="made up: two words and a number")
@@ -203,9 +240,20 @@ class NewGuest(Tokens):
 class GrantedTokens(AccessToken):
     """The same from the token endpoint, which sets no cookie."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [_ACCESS_TOKEN | {"refresh_token": _REFRESH_TOKEN}]})
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [ACCESS_TOKEN | {"refresh_token": _REFRESH_TOKEN}, ACCESS_TOKEN | {"scope": "scores:write"}]
+        }
+    )
 
-    refresh_token: str = Field(description="takes the place of the one that was sent")
+    refresh_token: str | SkipJsonSchema[None] = Field(
+        None,
+        description="takes the place of the one that was sent; a key has none",
+        json_schema_extra=_without_default,
+    )
+    scope: str | SkipJsonSchema[None] = Field(
+        None, description="of a key's: what the access token is good for", json_schema_extra=_without_default
+    )
 
 
 class Account(BaseModel):
@@ -214,7 +262,24 @@ class Account(BaseModel):
     user_id: int
     username: str
     created_at: datetime
-    guest: bool = Field(description="whether it has no password yet")
+    guest: bool = Field(description="whether it is a guest's: nobody can sign in to it, until it has a password")
+
+
+class RecoveryCodes(BaseModel):
+    """What is good once each in the place of a forgotten password. Nobody is shown them again."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"codes": [_RECOVERY_CODE]}]})
+
+    codes: list[str]
+
+
+class RecoveryCodesLeft(BaseModel):
+    """How many recovery codes are not used up."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_RECOVERY_CODES_LEFT]})
+
+    left: int
+    made_at: datetime | None = Field(description="null: none is left")
 
 
 class Session(BaseModel):
@@ -248,11 +313,26 @@ class OwnSessions(BaseModel):
     sessions: list[Session]
 
 
+class StaffRole(BaseModel):
+    """The role that a person has."""
+
+    role: Role
+    granted_at: datetime
+    second_factor_since: datetime | None = Field(description="since when there is a second factor; null: there is none")
+
+
 class KeptUsername(BaseModel):
     """A name that was given up, and that its owner may take back."""
 
     username: str
     kept_until: datetime
+
+
+class ExternalIdentity(BaseModel):
+    """An account elsewhere, by which a studio knows the player."""
+
+    provider: str
+    external_id: str
 
 
 class AccountEvent(BaseModel):
@@ -265,15 +345,18 @@ class AccountEvent(BaseModel):
 
 
 class AccountExport(BaseModel):
-    """All that the auth service keeps of a person, but the hashes of password and tokens."""
+    """All that the auth service keeps of a person, but secrets: hashes of password, tokens and codes, the second factor's."""
 
     model_config = ConfigDict(
         json_schema_extra={
             "examples": [
                 {
                     "account": _ACCOUNT,
+                    "staff": {"role": "moderator", "granted_at": _TIME, "second_factor_since": _TIME},
                     "sessions": [_SESSION],
                     "kept_usernames": [{"username": "Countess", "kept_until": "2026-03-01T12:00:00Z"}],
+                    "recovery_codes": _RECOVERY_CODES_LEFT,
+                    "external_identities": [{"provider": "steam", "external_id": "76561197960287930"}],
                     "events": [{"event": "registered", "occurred_at": _TIME, "address": "203.0.113.7", "detail": {}}],
                 }
             ]
@@ -281,6 +364,9 @@ class AccountExport(BaseModel):
     )
 
     account: Account
+    staff: StaffRole | None = Field(description="null: no role")
     sessions: list[Session]
     kept_usernames: list[KeptUsername]
+    recovery_codes: RecoveryCodesLeft
+    external_identities: list[ExternalIdentity]
     events: list[AccountEvent]

@@ -1,6 +1,7 @@
 """SQL that counts passwords tried in vain. An attempt is counted before it is looked at: of many at once none slips past."""
 
 import hashlib
+import math
 import uuid
 from dataclasses import dataclass
 from datetime import datetime
@@ -54,6 +55,16 @@ def by_session(session_id: uuid.UUID) -> bytes:
     return _key(f"session {session_id}")
 
 
+def by_second_factor(user_id: int) -> bytes:
+    """The count of whoever types a code for an account's second factor."""
+    return _key(f"second factor {user_id}")
+
+
+def by_key(client_id: str) -> bytes:
+    """The count of wrong secrets of a key, or of one that there is not."""
+    return _key(f"key {client_id}")
+
+
 def _key(text: str) -> bytes:
     # Hashed, because people type passwords where names belong.
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
@@ -83,6 +94,10 @@ class Count:
     admitted: bool
     delayed_until: datetime
 
+    def wait(self, now: datetime) -> int:
+        """Whole seconds until the next attempt is let through."""
+        return max(1, math.ceil((self.delayed_until - now).total_seconds()))
+
 
 async def count(connection: AsyncConnection, attempt: Attempt, delays: Delays, now: datetime) -> Count:
     """Count an attempt as failed, unless there is a delay: then it is turned away, and the failures stay as many."""
@@ -94,9 +109,9 @@ async def count(connection: AsyncConnection, attempt: Attempt, delays: Delays, n
     return Count(last == attempt.attempt_id, delayed_until)
 
 
-async def clear(connection: AsyncConnection, attempt: Attempt) -> None:
-    """Forget every failure: the right password came."""
-    await connection.execute(delete(PasswordAttempts).where(PasswordAttempts.account_key == attempt.key))
+async def clear(connection: AsyncConnection, *keys: bytes) -> None:
+    """Forget every failure in these counts: the right password came."""
+    await connection.execute(delete(PasswordAttempts).where(PasswordAttempts.account_key.in_(sorted(set(keys)))))
 
 
 async def forget(connection: AsyncConnection, before: datetime, limit: int) -> int:

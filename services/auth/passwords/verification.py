@@ -1,15 +1,17 @@
 """Holding a typed password against an account's: the one place through which every guess goes, and is slowed down.
 
+A recovery code is a guess too.
+
 Guesses are counted in MySQL. A stranger's count by account, and by name where nobody has it, so that neither the answers nor
 their times tell which it is. A browser that has signed in before and a session each have a count of their own, which
 strangers do not add to.
 """
 
-import math
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -25,6 +27,31 @@ from services.auth.settings import AuthSettings
 from services.common.mysql.database import Database
 
 
+def delays(settings: AuthSettings) -> Delays:
+    """How guesses are slowed down, of passwords and of codes alike."""
+    return Delays(settings.password_free_failures, settings.password_delay_seconds, settings.password_delay_max_seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Guess:
+    """One guess that was let through. It is counted as failed, until whoever finds it right clears the count."""
+
+    count: bytes
+    turn: Turn
+    begins_delay: bool
+
+    async def note_failure(
+        self, connection: AsyncConnection, failed: Event, user: UserRecord | None, client: Client, now: datetime
+    ) -> None:
+        """Add to the audit log that it was wrong.
+
+        A delay is noted where it begins. Noted with the first attempt that it turns away, it would take longer for a name
+        that somebody has: its event has a place in an index of its own.
+        """
+        for event in (failed, Event.ATTEMPTS_DELAYED) if self.begins_delay else (failed,):
+            await events.record(connection, event, client, user_id=user.user_id if user else None, now=now)
+
+
 class PasswordCheck:
     """Checks what somebody says is an account's password: at login, and again for what a stolen session must not do."""
 
@@ -32,9 +59,7 @@ class PasswordCheck:
         self._database = database
         self._hashing = hashing
         self._clock = clock
-        self._delays = Delays(
-            settings.password_free_failures, settings.password_delay_seconds, settings.password_delay_max_seconds
-        )
+        self._delays = delays(settings)
 
     async def check(self, count: bytes, user: UserRecord | None, typed: str, client: Client, *, failed: Event) -> str | None:
         """The normal form of ``typed`` when it is the password of ``user``, else None, and ``failed`` is in the audit log.
@@ -43,23 +68,34 @@ class PasswordCheck:
         Raises PasswordQueueFull, and TooManyFailures while the count is delayed: then ``typed`` is not looked at, right or
         wrong.
         """
-        attempt = Attempt(count, uuid.uuid4().bytes)
-        # One attempt at a time: of right passwords that come at once, none finds the others counted as wrong.
-        async with self._hashing.turn(client, attempt.key) as turn:
-            begins_delay = await self._count(attempt)
-            normal = await self._verify(turn, user, typed)
-            # A delay is noted where it begins. Noted with the first attempt that it turns away, it would take longer for a name
-            # that somebody has: its event has a place in an index of its own.
-            found = [] if normal else [failed, *([Event.ATTEMPTS_DELAYED] if begins_delay else [])]
-            await self._database.transaction(partial(self._conclude, attempt, user, client, found))
+        async with self.guess(count, client) as guess:
+            normal = await self._verify(guess.turn, user, typed)
+
+            async def conclude(connection: AsyncConnection) -> None:
+                if normal is None:
+                    await guess.note_failure(connection, failed, user, client, self._clock())
+                else:
+                    await attempts.clear(connection, count)
+
+            await self._database.transaction(conclude)
             return normal
+
+    @asynccontextmanager
+    async def guess(self, count: bytes, client: Client) -> AsyncIterator[Guess]:
+        """A guess that is added to the count with the key ``count``, and its turn. Raises as `check` does.
+
+        One at a time: of right passwords that come at once, none finds the others counted as wrong.
+        """
+        attempt = Attempt(count, uuid.uuid4().bytes)
+        async with self._hashing.turn(client, count) as turn:
+            yield Guess(count, turn, await self._count(attempt))
 
     async def _count(self, attempt: Attempt) -> bool:
         """Count an attempt as failed; gives whether a delay begins with it if it is. Raises TooManyFailures during one."""
         now = self._clock()
         counted = await self._database.transaction(lambda connection: attempts.count(connection, attempt, self._delays, now))
         if not counted.admitted:
-            raise TooManyFailures(max(1, math.ceil((counted.delayed_until - now).total_seconds())))
+            raise TooManyFailures(counted.wait(now))
         return counted.delayed_until > now
 
     async def _verify(self, turn: Turn, user: UserRecord | None, typed: str) -> str | None:
@@ -70,12 +106,3 @@ class PasswordCheck:
             await turn.verify(None, "")
             return None
         return normal if await turn.verify(user.password_hash if user else None, normal) else None
-
-    async def _conclude(
-        self, attempt: Attempt, user: UserRecord | None, client: Client, found: Sequence[Event], connection: AsyncConnection
-    ) -> None:
-        """Clear the count where nothing wrong was found, else note it."""
-        if not found:
-            await attempts.clear(connection, attempt)
-        for event in found:
-            await events.record(connection, event, client, user_id=user.user_id if user else None, now=self._clock())

@@ -10,8 +10,9 @@ from services.auth.audit import events
 from services.auth.audit.clients import Client
 from services.auth.audit.events import Event
 from services.auth.sessions import families
+from services.auth.sessions.access import SessionAccess
 from services.auth.sessions.families import Kind, Lifetimes, UsedToken
-from services.auth.sessions.tokens import AccessTokenIssuer, new_refresh_token, refresh_token_hash
+from services.auth.sessions.tokens import new_refresh_token, refresh_token_hash
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,27 +28,32 @@ class SignedIn:
 class Beginnings:
     """Begins sessions, of which a user has at most ``most`` of a kind."""
 
-    def __init__(self, issuer: AccessTokenIssuer, lifetimes: Lifetimes, most: int) -> None:
-        self._issuer = issuer
+    def __init__(self, access: SessionAccess, lifetimes: Lifetimes, most: int) -> None:
+        self._access = access
         self._lifetimes = lifetimes
         self._most = most
 
-    async def begin(self, connection: AsyncConnection, user: UserRecord, kind: Kind, client: Client, now: datetime) -> SignedIn:
-        """Begin a session of ``user``, whose row the caller holds."""
+    async def begin(
+        self, connection: AsyncConnection, user: UserRecord, kind: Kind, client: Client, now: datetime, **detail: str | int
+    ) -> SignedIn:
+        """Begin a session of ``user``, whose row the caller holds. ``detail``: what the audit log says of it besides."""
         session_id, expires_at = await families.begin_family(
             connection, user.user_id, kind, client, now, self._lifetimes, self._most
         )
-        await events.record(connection, Event.LOGGED_IN, client, user_id=user.user_id, now=now, session_id=str(session_id))
+        detail["session_id"] = str(session_id)
+        await events.record(connection, Event.LOGGED_IN, client, user_id=user.user_id, now=now, **detail)
         token = new_refresh_token()
         await families.add_token(connection, session_id, refresh_token_hash(token), now, expires_at)
-        return self.signed_in(UsedToken(user, session_id, expires_at, now), token, now)
+        return await self.go_on(connection, UsedToken(user, session_id, expires_at, now), token, now)
 
-    def signed_in(self, used: UsedToken, refresh_token: str, now: datetime) -> SignedIn:
+    async def go_on(self, connection: AsyncConnection, used: UsedToken, refresh_token: str, now: datetime) -> SignedIn:
         """What goes on with ``refresh_token``."""
         user = used.user
         return SignedIn(
-            self._issuer.issue(user.user_id, user.username, used.session_id, now, auth_time=used.authenticated_at),
-            int(self._issuer.lifetime.total_seconds()),
+            await self._access.issue(
+                connection, user.user_id, user.username, used.session_id, now, auth_time=used.authenticated_at
+            ),
+            int(self._access.lifetime.total_seconds()),
             refresh_token,
             int((used.expires_at - now).total_seconds()),
         )

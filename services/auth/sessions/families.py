@@ -12,7 +12,7 @@ from sqlalchemy.orm import aliased
 
 from services.auth.accounts.users import USER_COLUMNS, UserRecord
 from services.auth.audit.clients import Client
-from services.auth.models import RefreshFamily, RefreshToken, User
+from services.auth.models import Guest, RefreshFamily, RefreshToken, User
 from services.common.mysql.database import UTCDateTime
 
 
@@ -265,8 +265,9 @@ async def list_accounts(
 ) -> dict[bytes, AccountRecord]:
     """Whose those of these sessions are that are live, by session."""
     statement = (
-        select(RefreshFamily.id, User.id, User.username, User.created_at, User.password_hash.is_(None))
+        select(RefreshFamily.id, User.id, User.username, User.created_at, Guest.user_id.is_not(None))
         .join(User, User.id == RefreshFamily.user_id)
+        .outerjoin(Guest, Guest.user_id == User.id)
         .where(RefreshFamily.id.in_(session_ids), RefreshFamily.expires_at > now)
     )
     return {row[0]: AccountRecord(*row[1:4], guest=bool(row[4])) for row in await connection.execute(statement)}

@@ -1,5 +1,7 @@
 """Reading the caller's access token from a request. RFC 6750."""
 
+from typing import Any
+
 from fastapi import Request
 from fastapi.openapi.models import OAuthFlowClientCredentials, OAuthFlowPassword, OAuthFlows
 from fastapi.security import OAuth2, SecurityScopes
@@ -12,9 +14,10 @@ from services.common.http.problems import (
     Unauthenticated,
     invalid_token,
 )
-from services.common.tokens import Caller, InvalidToken, Principal, Scope, TokenVerifier
+from services.common.tokens import Caller, InvalidToken, KeyPrincipal, Principal, Scope, TokenVerifier
 
 # Where Swagger's Authorize asks for a token, for either service: the gateway serves both from one origin.
+_NAME = "AccessToken"
 TOKEN_URL = "/auth/token"  # noqa: S105 - a path, not a secret
 _SCOPES = {
     Scope.ADMIN: "roles of staff, and keys",
@@ -38,7 +41,7 @@ class _AccessToken(OAuth2):
             password=OAuthFlowPassword(tokenUrl=TOKEN_URL),
             clientCredentials=OAuthFlowClientCredentials(tokenUrl=TOKEN_URL, scopes=_KEY_SCOPES),
         )
-        super().__init__(flows=flows, scheme_name="AccessToken", auto_error=False)
+        super().__init__(flows=flows, scheme_name=_NAME, auto_error=False)
 
     @staticmethod
     def _verify(request: Request) -> Caller:
@@ -76,6 +79,29 @@ class Authorized(_AccessToken):
         if missing:
             raise InsufficientScope(f"The access token lacks the scope {' '.join(missing)}.", scope=needed.scope_str)
         return caller
+
+
+class AuthenticatedOrScoped(_AccessToken):
+    """Dependency: the user that the token speaks for, or the key, which must have a scope.
+
+    Raises Unauthenticated and InsufficientScope. FastAPI documents the first of these alone: `alternatively` gives what such a
+    route passes as ``openapi_extra``.
+    """
+
+    def __init__(self, scope: Scope) -> None:
+        super().__init__()
+        self._scope = scope
+
+    async def __call__(self, request: Request) -> Caller:  # type: ignore[override]  # as above
+        caller = self._verify(request)
+        if isinstance(caller, KeyPrincipal) and self._scope not in caller.scopes:
+            raise InsufficientScope(f"The access token lacks the scope {self._scope}.", scope=self._scope)
+        return caller
+
+
+def alternatively(scope: Scope) -> dict[str, Any]:
+    """What the document says of a route beside its users: that keys with this scope may call it too."""
+    return {"security": [{_NAME: [scope.value]}]}
 
 
 authenticated = Authenticated()

@@ -3,8 +3,9 @@
 import codecs
 import re
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from fastapi import Request
 from pydantic import BaseModel, BeforeValidator, ValidationError
@@ -26,6 +27,9 @@ JSON = "application/json"
 COMPONENT = "#/components/schemas/{model}"
 _GZIP = b"\x1f\x8b"
 _DECIMAL = re.compile(r"-?[0-9]{1,20}")
+_RFC_3339 = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?([Zz]|[+-][0-9]{2}:[0-9]{2})")
+# MySQL keeps times of four digits, and so does what is computed from them.
+_FIRST_MOMENT, _LAST_MOMENT = datetime(1970, 1, 1, tzinfo=UTC), datetime(9998, 1, 1, tzinfo=UTC)
 
 
 def content_type(request: Request) -> str:
@@ -109,6 +113,23 @@ def _decimal(value: object) -> object:
 
 DECIMAL = BeforeValidator(_decimal)
 """Marks an integer in a path or a query: pydantic alone would read " 1", "+1", "1_0" and "1.0" too. Stands after its bounds."""
+
+
+def _time(value: object) -> datetime:
+    if not isinstance(value, str) or not _RFC_3339.fullmatch(value):
+        raise ValueError("Input should be a time as 2026-12-01T18:00:00Z (RFC 3339)")
+    try:
+        time = datetime.fromisoformat(value.upper()).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise ValueError("There is no such time") from None
+    if not _FIRST_MOMENT <= time < _LAST_MOMENT:
+        raise ValueError(f"A time is in the years {_FIRST_MOMENT.year} to {_LAST_MOMENT.year - 1}")
+    return time
+
+
+Time = Annotated[datetime, BeforeValidator(_time, json_schema_input_type=datetime)]
+"""A time with its offset (RFC 3339, section 5.6), in UTC from then on. Pydantic alone would read numbers, and times without
+an offset, which are no moment."""
 
 
 def body_schema(models: Mapping[str, type[BaseModel]], *, required: bool = True) -> dict[str, Any]:

@@ -92,6 +92,22 @@ class DeclaredBodyLimit:
             await self.app(scope, receive, send)
 
 
+class BodyLimits:
+    """Pure ASGI middleware: bodies are at most ``usual`` bytes, and those of the paths in ``larger`` at most what it says."""
+
+    def __init__(self, app: ASGIApp, usual: int, larger: Mapping[str, int]) -> None:
+        self._usual = self._limited(app, usual)
+        self._larger = {path: self._limited(app, max(usual, most)) for path, most in larger.items()}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        limited = self._larger.get(scope["path"], self._usual) if scope["type"] == "http" else self._usual
+        await limited(scope, receive, send)
+
+    @staticmethod
+    def _limited(app: ASGIApp, most: int) -> ASGIApp:
+        return DeclaredBodyLimit(RequestBodyLimitMiddleware(app, max_body_size=most), max_body_size=most)
+
+
 class _Application(FastAPI):
     """FastAPI's, with what goes around its whole stack of middlewares, its own ones too: what is answered there passes none."""
 
@@ -112,11 +128,13 @@ def build_app(
     needed: Mapping[str, Callable[[FastAPI], Check]],
     helpful: Mapping[str, Callable[[FastAPI], Check]] | None = None,
     shortcuts: Callable[[Scope], Shortcut | None] | None = None,
+    larger_bodies: Mapping[str, int] | None = None,
 ) -> FastAPI:
     """A service's application: ``router``, which has ``prefix`` itself, health and documentation below it, and metrics.
 
     ``shortcuts`` knows requests that are answered without a route. ``needed`` and ``helpful`` name what readiness checks;
-    each gives a check that raises when what it checks is away.
+    each gives a check that raises when what it checks is away. ``larger_bodies``: the paths whose bodies may be larger than
+    the settings say, and how many bytes they may have.
     """
     app = _Application(
         title=title,
@@ -133,8 +151,7 @@ def build_app(
     )
     metrics = HTTPMetrics()
     problems.install(app)
-    app.add_middleware(RequestBodyLimitMiddleware, max_body_size=settings.max_body_bytes)
-    app.add_middleware(DeclaredBodyLimit, max_body_size=settings.max_body_bytes)
+    app.add_middleware(BodyLimits, usual=settings.max_body_bytes, larger=larger_bodies or {})
     app.add_middleware(Screening)
     request_ids = RequestIds()
     app.add_middleware(Telemetry, metrics=metrics, request_ids=request_ids)

@@ -18,7 +18,7 @@ from services.leaderboard import models
 from services.leaderboard.boards import periods, table
 from services.leaderboard.boards.board import Board, Definition, WindowDefinition
 from services.leaderboard.boards.change import Change, compare
-from services.leaderboard.boards.document import Fault, rule_json
+from services.leaderboard.boards.document import Fault, rewards_json, rule_json
 from services.leaderboard.errors import BoardConflict
 
 AT_ONCE = 100
@@ -104,6 +104,7 @@ async def _put(connection: AsyncConnection, definitions: Sequence[Definition], n
     for change in changes:
         if change.board is not None and change.differences:
             await _update(connection, change.board, change.definition, version)
+            await _update_rewards(connection, change.board, change.rewarding)
     await _insert_windows(connection, [change for change in changes if change.added])
     await set_version(connection, version)
     return changes
@@ -162,6 +163,13 @@ async def _update(connection: AsyncConnection, board: Board, definition: Definit
         await periods.end_all(connection, [board.board_id])
 
 
+async def _update_rewards(connection: AsyncConnection, board: Board, windows: Iterable[WindowDefinition]) -> None:
+    """Of periods that are settled from then on: those that are settled keep what they were settled with."""
+    for window in windows:
+        of_window = models.Window.board_id == board.board_id, models.Window.name == window.name
+        await connection.execute(update(models.Window).where(*of_window).values(rewards=rewards_json(window.rewards)))
+
+
 async def _insert_windows(connection: AsyncConnection, changes: Sequence[Change]) -> None:
     names = [change.definition.name for change in changes]
     found = await connection.execute(select(models.Board.name, models.Board.id).where(models.Board.name.in_(names)))
@@ -196,7 +204,7 @@ def _fixed(definition: Definition) -> dict[str, object]:
 
 
 def _changeable(definition: Definition) -> dict[str, object]:
-    names = "title", "min_score", "max_score", "show_extra", "state"
+    names = "title", "min_score", "max_score", "show_extra", "submitters", "state"
     return {"rule": rule_json(definition.rule), **{name: getattr(definition, name) for name in names}}
 
 
@@ -213,5 +221,6 @@ def _row(board_id: int, position: int, window: WindowDefinition, counts_from: da
         "first": schedule and schedule.first,
         "grace_seconds": window.grace_seconds,
         "keep": window.keep,
+        "rewards": rewards_json(window.rewards),
         "counts_from": counts_from,
     }

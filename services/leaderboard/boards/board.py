@@ -7,10 +7,14 @@ from typing import Final, Literal
 from services.leaderboard.rules import direction, ranking
 from services.leaderboard.rules.calendar import DAY, MONTH, WEEK, Schedule
 from services.leaderboard.rules.periods import ScheduledWindow
+from services.leaderboard.rules.rewards import Reward
 
 Aggregate = Literal["total", "best", "latest"]
 Direction = Literal["descending", "ascending"]
 State = Literal["active", "closed"]
+Submitters = Literal["players", "servers"]
+"""By whom a session is submitted: by its player, or by a game server with a key. Of a board: by whom it must have been, servers
+being welcome on every board."""
 Kind = Literal["all", "every", "listed"]
 
 MAIN_NAME: Final = "main"
@@ -33,10 +37,11 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class WindowDefinition:
-    """When a board starts anew. Made once and never changed.
+    """When a board starts anew. Made once and never changed, but for its rewards.
 
     With a schedule it does after each of its occurrences; ``listed``, its periods are written down one by one; with neither it
     never does. A period is closed ``grace_seconds`` after its end. Of settled ones the last ``keep`` are kept; None: all.
+    Who is rewarded when one is settled is the first of ``rewards`` that fits.
     """
 
     name: str
@@ -44,6 +49,7 @@ class WindowDefinition:
     listed: bool = False
     grace_seconds: int | None = None
     keep: int | None = None
+    rewards: tuple[Reward, ...] = ()
 
     @property
     def kind(self) -> Kind:
@@ -57,6 +63,7 @@ class Definition:
     """What ranks players: by which value of their sessions, which sessions count for it, and which way it goes.
 
     Without a rule only sessions that name the board count. ``min_score`` and ``max_score`` bound the value of one session.
+    ``submitters``: ``servers`` where no player's own token may submit.
     """
 
     name: str
@@ -68,6 +75,7 @@ class Definition:
     min_score: int
     max_score: int
     show_extra: bool
+    submitters: Submitters
     state: State
     windows: tuple[WindowDefinition, ...]
 
@@ -105,6 +113,10 @@ class Board:
     def takes(self, value: int) -> bool:
         """Whether a session with this value of the board's metric counts."""
         return self.definition.min_score <= value <= self.definition.max_score
+
+    def is_open_to(self, submitter: Submitters) -> bool:
+        """Whether a session that one of these submits may count."""
+        return submitter == "servers" or self.definition.submitters == "players"
 
     def scheduled(self, window: Window) -> ScheduledWindow | None:
         """What makes periods of a window of this board. None where they are written down, or where it never ends."""

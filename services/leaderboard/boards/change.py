@@ -1,16 +1,16 @@
 """What making or changing a board comes to: what it will be, or what about it cannot be changed. No I/O."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from services.leaderboard.boards.board import Board, Definition, WindowDefinition
-from services.leaderboard.boards.document import Fault, WindowDocument, rule_json
+from services.leaderboard.boards.document import Fault, WindowDocument, rewards_json, rule_json
 
 Outcome = Literal["created", "changed", "unchanged"]
 
 _FIXED = "metric", "aggregate", "direction"
-_CHANGEABLE = "title", "rule", "min_score", "max_score", "show_extra", "state"
+_CHANGEABLE = "title", "rule", "min_score", "max_score", "show_extra", "submitters", "state"
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +18,7 @@ class Change:
     """From ``board``, None where there is none, to ``definition``: what differs, as sentences, and what stands against it.
 
     ``has_sessions``: whether windows are added to a board that has sessions, so that they count from their next period.
+    ``rewarding``: the windows that have other rewards from then on.
     """
 
     definition: Definition
@@ -26,6 +27,7 @@ class Change:
     differences: tuple[str, ...]
     conflicts: tuple[Fault, ...]
     has_sessions: bool = False
+    rewarding: tuple[WindowDefinition, ...] = ()
 
     @property
     def outcome(self) -> Outcome:
@@ -57,10 +59,15 @@ def compare(definition: Definition, board: Board | None) -> Change:
         if getattr(definition, field) != getattr(before, field)
     ]
     conflicts += _windows_conflicts(definition.windows, before.windows)
-    known = {window.name for window in before.windows}
+    known = {window.name: window for window in before.windows}
     added = tuple([window for window in definition.windows if window.name not in known])
     differences += [f"window {window.name} added" for window in added]
-    return Change(definition, board, added, tuple(differences), tuple(conflicts))
+    rewarding = tuple([each for each in definition.windows if each.name in known and each.rewards != known[each.name].rewards])
+    differences += [
+        f"window {each.name}: rewards {rewards_json(known[each.name].rewards)} → {rewards_json(each.rewards)}"
+        for each in rewarding
+    ]
+    return Change(definition, board, added, tuple(differences), tuple(conflicts), rewarding=rewarding)
 
 
 def _windows_conflicts(windows: tuple[WindowDefinition, ...], before: tuple[WindowDefinition, ...]) -> Iterator[Fault]:
@@ -69,7 +76,7 @@ def _windows_conflicts(windows: tuple[WindowDefinition, ...], before: tuple[Wind
         number = numbers.get(window.name)
         if number is None:
             yield Fault(("windows",), f"The window {window.name} cannot be removed")
-        elif windows[number] != window:
+        elif replace(windows[number], rewards=window.rewards) != window:
             was = WindowDocument.of(window).model_dump_json(exclude_none=True, exclude_defaults=True)
             yield Fault(("windows", number), f"The window {window.name} cannot be changed: it is {was}")
     kept = [window.name for window in before if window.name in numbers]

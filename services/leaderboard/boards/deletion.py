@@ -8,9 +8,11 @@ without Redis the standings go, and the rest waits. No index comes back: whoever
 begun, and removes what it has begun if the board is not there any more.
 """
 
+import math
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from functools import partial
+from time import monotonic
 
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -33,18 +35,21 @@ _STANDINGS = "DELETE FROM standings WHERE board_id = %s ORDER BY board_id, perio
 _WINDOWS = "DELETE FROM windows WHERE board_id = %s ORDER BY board_id, name LIMIT %s"
 _BOARD = "DELETE FROM boards WHERE id = %s AND state = %s"
 # By their ids: somebody who deletes the same board may have deleted them meanwhile, and others are not to go instead of them.
+_LOCK_PERIODS = "SELECT id, state FROM periods FORCE INDEX (PRIMARY) WHERE id IN ({ids}) ORDER BY id FOR UPDATE"
+_RESULTS = "DELETE FROM results WHERE period_id IN ({ids}) ORDER BY period_id, position LIMIT %s"
 _PERIODS = "DELETE p FROM periods AS p FORCE INDEX (PRIMARY) WHERE p.board_id = %s AND p.id IN ({ids})"
 
 
-async def delete(database: Database, name: str, forget: Forget) -> bool:
+async def delete(database: Database, name: str, forget: Forget, *, seconds: float = math.inf) -> bool:
     """Delete a board and its standings. Cut short, it is gone on with: by this function, or by `finish`.
 
-    Gives whether the board is gone: without Redis its name stays taken. Raises BoardNotFound, and BoardConflict for a board
-    that is not closed and for the main one.
+    After ``seconds`` what is left is left. Gives whether the board is gone: without Redis its name stays taken. Raises
+    BoardNotFound, and BoardConflict for a board that is not closed and for the main one.
     """
     board_id = await database.transaction(partial(_begin, name=name))
     go_on = partial(_go_on, board_ids=[board_id], limit=ROWS_AT_ONCE, forget=forget)
-    while await database.transaction(go_on) == ROWS_AT_ONCE:
+    ends = monotonic() + seconds
+    while await database.transaction(go_on) == ROWS_AT_ONCE and monotonic() < ends:
         pass
     async with database.reading() as connection:
         return await connection.scalar(select(Board.id).where(Board.id == board_id)) is None
@@ -98,8 +103,14 @@ async def _delete(connection: AsyncConnection, board_id: int, period_ids: Sequen
     deleted = 0
     if whole and period_ids:
         ids = sorted(period_ids)[:limit]
-        await connection.exec_driver_sql(_PERIODS.format(ids=",".join(map(str, ids))), (board_id,))
-        deleted = len(ids)
+        listed = ",".join(map(str, ids))
+        # Who settles one of them meanwhile has committed its results before, or finds no period after.
+        await connection.exec_driver_sql(_LOCK_PERIODS.format(ids=listed))
+        deleted = (await connection.exec_driver_sql(_RESULTS.format(ids=listed), (limit,))).rowcount
+        if deleted == limit:
+            return deleted
+        await connection.exec_driver_sql(_PERIODS.format(ids=listed), (board_id,))
+        deleted = min(limit, deleted + len(ids))
     deleted += (await connection.exec_driver_sql(_STANDINGS, (board_id, limit - deleted))).rowcount
     if whole and deleted < limit:
         deleted += (await connection.exec_driver_sql(_WINDOWS, (board_id, limit - deleted))).rowcount

@@ -19,15 +19,18 @@ from services.leaderboard.boards.board import (
     Direction,
     Rule,
     State,
+    Submitters,
     WindowDefinition,
 )
 from services.leaderboard.rules.calendar import InvalidSchedule, Schedule
 from services.leaderboard.rules.names import BOARD_NAME, MAX_TAG_VALUE, METRIC_NAME, SCORE
 from services.leaderboard.rules.ranking import MAX_SESSION_SCORE, MAX_TOTAL
+from services.leaderboard.rules.rewards import MOST_REWARDS, Reward
 
 Location = tuple[str | int, ...]
 _DAY_SECONDS = 86_400
 _MOST_KEPT = 1_000_000
+_MOST_RANK = 1_000_000_000
 
 
 class Fault(NamedTuple):
@@ -67,7 +70,7 @@ def _as_text(value: object) -> object:
     return value
 
 
-def _whole(value: object) -> object:
+def whole(value: object) -> object:
     """1200 for 1200.0: to JSON Schema both are integers, and there are clients that know no others than the second.
 
     A number with a fraction is read as a double, as nearly every reader of JSON does (RFC 8259, section 6).
@@ -78,11 +81,45 @@ def _whole(value: object) -> object:
 Name = Annotated[str, Field(pattern=BOARD_NAME)]
 MetricName = Annotated[str, Field(pattern=METRIC_NAME)]
 TagValue = Annotated[str, Field(min_length=1, max_length=MAX_TAG_VALUE), AfterValidator(_printable)]
-Value = Annotated[int, Field(ge=-MAX_TOTAL, le=MAX_TOTAL), BeforeValidator(_whole, json_schema_input_type=int)]
+Title = Annotated[str, Field(max_length=100), AfterValidator(_printable)]
+Value = Annotated[int, Field(ge=-MAX_TOTAL, le=MAX_TOTAL), BeforeValidator(whole, json_schema_input_type=int)]
 
 
 class _Written(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+
+Rank = Annotated[int, Field(ge=1, le=_MOST_RANK)]
+
+
+class RewardDocument(_Written):
+    """What players of some ranks get when a period is settled: of `ranks`, the best `percent`, or `everyone`."""
+
+    name: Name = Field(examples=["gold"])
+    ranks: Annotated[list[Rank], Field(min_length=2, max_length=2)] | None = Field(
+        None, description="from the first to the last of these ranks, as `[1, 3]`"
+    )
+    percent: int | None = Field(None, ge=1, le=100, description="so many of a hundred players, rounded up")
+    everyone: bool = Field(False, description="whoever is ranked")
+
+    @classmethod
+    def of(cls, reward: Reward) -> Self:
+        """The document of a reward."""
+        everyone = reward.ranks is None and reward.percent is None
+        ranks = None if reward.ranks is None else list(reward.ranks)
+        return cls(name=reward.name, ranks=ranks, percent=reward.percent, everyone=everyone)
+
+    @model_validator(mode="after")
+    def _is_one(self) -> Self:
+        if (self.ranks is not None) + (self.percent is not None) + self.everyone != 1:
+            _refuse([Fault((), "A reward has one of `ranks`, `percent` and `everyone`")])
+        if self.ranks is not None and self.ranks[0] > self.ranks[1]:
+            _refuse([Fault(("ranks",), "The first rank comes after the last")])
+        return self
+
+    def reward(self) -> Reward:
+        """The reward that is written down here."""
+        return Reward(self.name, None if self.ranks is None else (self.ranks[0], self.ranks[1]), self.percent)
 
 
 class WindowDocument(_Written):
@@ -101,6 +138,11 @@ class WindowDocument(_Written):
     )
     keep: int | None = Field(None, ge=1, le=_MOST_KEPT, description="settled periods that are kept; null: all")
     listed: bool = Field(False, description="whether its periods are written down one by one")
+    rewards: list[RewardDocument] = Field(
+        [],
+        max_length=MOST_REWARDS,
+        description="who is rewarded when a period is settled, by the first of these that fits; may change for later periods",
+    )
 
     @classmethod
     def of(cls, window: WindowDefinition) -> Self:
@@ -115,11 +157,15 @@ class WindowDocument(_Written):
             grace=window.grace_seconds,
             keep=window.keep,
             listed=window.listed,
+            rewards=[RewardDocument.of(reward) for reward in window.rewards],
         )
 
     @model_validator(mode="after")
     def _is_whole(self) -> Self:
         self.definition()
+        faults = list(_repeated(("rewards",), [reward.name for reward in self.rewards], "rewards"))
+        if faults:
+            _refuse(faults)
         return self
 
     def definition(self) -> WindowDefinition:
@@ -128,10 +174,11 @@ class WindowDocument(_Written):
             self._refuse_all_but("name", "The window `all` never ends: it has a name and nothing else")
             return WindowDefinition(ALL)
         grace = DEFAULT_GRACE_SECONDS if self.grace is None else self.grace
+        rewards = tuple([reward.reward() for reward in self.rewards])
         if self.listed:
-            self._refuse_all_but("name listed grace keep", "Periods that are written down one by one have no schedule")
-            return WindowDefinition(self.name, listed=True, grace_seconds=grace, keep=self.keep)
-        return WindowDefinition(self.name, self._schedule(), grace_seconds=grace, keep=self.keep)
+            self._refuse_all_but("name listed grace keep rewards", "Periods that are written down one by one have no schedule")
+        schedule = None if self.listed else self._schedule()
+        return WindowDefinition(self.name, schedule, self.listed, grace, self.keep, rewards)
 
     def _schedule(self) -> Schedule:
         try:
@@ -164,7 +211,7 @@ class BoardDocument(_Written):
     """What ranks players, whole. `name`, `metric`, `aggregate`, `direction` and each window are fixed once it is made."""
 
     name: Name = Field(examples=["alps"])
-    title: Annotated[str, AfterValidator(_printable)] = Field("", max_length=100, description="what players read")
+    title: Title = Field("", description="what players read")
     metric: MetricName = Field(SCORE, description="which value of a session is ranked; every session has `score`")
     aggregate: Aggregate = Field("total", description="the sum of all sessions, the best one, or the latest one")
     direction: Direction = Field("descending", description="descending: more is better; ascending: less is")
@@ -176,6 +223,9 @@ class BoardDocument(_Written):
     min_score: Value = Field(0, description="least value of one session; of a total 0 at least")
     max_score: Value = Field(MAX_SESSION_SCORE, description="greatest value of one session")
     show_extra: bool = Field(False, description="whether the `extra` of the session that made a score is shown")
+    submitters: Submitters = Field(
+        "players", description="`servers`: only game servers submit to it, with a key; `players`: players too"
+    )
     state: State = Field("active", description="a closed board counts nothing, and is read on")
     windows: list[WindowDocument] = Field(min_length=1, max_length=MOST_WINDOWS, description="the first one is shown first")
 
@@ -207,6 +257,7 @@ class BoardDocument(_Written):
             self.min_score,
             self.max_score,
             self.show_extra,
+            self.submitters,
             self.state,
             windows,
         )
@@ -251,6 +302,16 @@ def parse_rule(document: Any) -> Rule | None:
     return None if document is None else Rule(next(iter(document["where"].items()), None))
 
 
+def rewards_json(rewards: Iterable[Reward]) -> Any:
+    """Rewards as JSON has them, null where there are none."""
+    return [RewardDocument.of(each).model_dump(exclude_defaults=True) for each in rewards] or None
+
+
+def parse_rewards(document: Any) -> tuple[Reward, ...]:
+    """Rewards that `rewards_json` wrote."""
+    return tuple([RewardDocument.model_validate(each).reward() for each in document or ()])
+
+
 def _length(schedule: Schedule) -> str:
     return f"{schedule.every} {schedule.unit if schedule.every > 1 else schedule.unit.removesuffix('s')}"
 
@@ -261,6 +322,11 @@ def _repeated(at: Location, names: Iterable[str], what: str) -> Iterable[Fault]:
         if name in seen:
             yield Fault((*at, number, "name"), f"`{what}[{seen[name]}]` has this name already")
         seen.setdefault(name, number)
+
+
+def refuse(at: Location, detail: str) -> NoReturn:
+    """Tell one fault from within a validator of a whole model. Raises ValidationError."""
+    _refuse([Fault(at, detail)])
 
 
 def _refuse(faults: Iterable[Fault]) -> NoReturn:

@@ -17,9 +17,9 @@ from sqlalchemy.dialects.mysql import DATETIME
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.common.mysql.database import Database, UTCDateTime
-from services.leaderboard import models
+from services.leaderboard import events, models
 from services.leaderboard.errors import PeriodConflict
-from services.leaderboard.rules.periods import Period, ScheduledWindow
+from services.leaderboard.rules.periods import Period, PeriodState, ScheduledWindow
 
 NOT_TAKEN_BACK = timedelta(seconds=10)
 """A period that begins so soon stays: a session that is played by then may be on its way, and its time be a little ahead."""
@@ -43,6 +43,10 @@ _MADE = ("board_id", "window_id", "number", "title", "starts_at", "ends_at", "cl
 
 # As text, like each statement that locks: what it locks is the row it names, and the server is not asked how to find it.
 _LOCK_BOARD = text("SELECT state FROM boards FORCE INDEX (PRIMARY) WHERE id = :board_id FOR UPDATE")
+# More than the id is read, as in log/statements.py.
+_SHARE = "SELECT id, state FROM periods FORCE INDEX (PRIMARY) WHERE id IN ({ids}) ORDER BY id LOCK IN SHARE MODE"
+_LOCK_BEGUN = "SELECT id FROM periods FORCE INDEX (PRIMARY) WHERE id IN ({ids}) AND opened_at IS NULL ORDER BY id FOR UPDATE"
+_OPENED = "UPDATE periods FORCE INDEX (PRIMARY) SET opened_at = NOW(6) WHERE id IN ({ids})"
 _CLOSE = text(
     "UPDATE periods FORCE INDEX (PRIMARY) SET state = 'closed' WHERE id = :period_id AND state = 'open' AND closes_at <= NOW(6)"
 )
@@ -58,9 +62,6 @@ _CLOSE_ALL = "UPDATE periods FORCE INDEX (PRIMARY) SET state = 'closed' WHERE id
 _END_ALL = (
     "UPDATE periods FORCE INDEX (PRIMARY) SET closes_at = NOW(6) WHERE id IN ({ids}) AND state = 'open' AND closes_at > NOW(6)"
 )
-
-# More than the id is read, as in log/statements.py.
-_SHARE = "SELECT id, state FROM periods FORCE INDEX (PRIMARY) WHERE id IN ({ids}) ORDER BY id LOCK IN SHARE MODE"
 
 
 class Running(NamedTuple):
@@ -81,14 +82,14 @@ async def list_expired(connection: AsyncConnection, period_ids: Collection[int])
     return set((await connection.scalars(expired)).all())
 
 
-async def share_kept(connection: AsyncConnection, period_ids: Collection[int]) -> dict[int, bool]:
-    """Those of these periods whose standings are kept, and whether sessions still count there: none of them is settled, or
-    expires, until the transaction ends.
+async def share(connection: AsyncConnection, period_ids: Collection[int]) -> dict[int, PeriodState]:
+    """Keep these periods as they are until the transaction ends: who settles or expires one waits for it. Gives the states of
+    those that have not expired: in one that has, no standing is changed any more.
     """
     if not period_ids:
         return {}
-    rows = await connection.execute(text(_SHARE.format(ids=_listed(period_ids))))
-    return {period_id: state == "open" for period_id, state in rows if state != "expired"}
+    shared = await connection.execute(text(_SHARE.format(ids=_listed(period_ids))))
+    return {period_id: state for period_id, state in shared if state != "expired"}
 
 
 async def find(connection: AsyncConnection, board_id: int, window_id: int, time: datetime) -> Period | None:
@@ -142,6 +143,15 @@ async def find_or_make(database: Database, window: ScheduledWindow, time: dateti
         if longest is None or longest.ends_at + window.grace <= await _now(connection):
             return None
     return await database.transaction(lambda connection: _make(connection, window, time))
+
+
+async def tell_begun(connection: AsyncConnection, limit: int) -> int:
+    """Write for up to ``limit`` periods that they have begun: those that were written down before. Gives how many they were."""
+    begun = select(_row.id).where(_row.opened_at.is_(None), _row.starts_at <= _NOW).order_by(_row.starts_at).limit(limit)
+    ids = (await connection.scalars(begun)).all()
+    untold = (await connection.scalars(text(_LOCK_BEGUN.format(ids=_listed(ids))))).all() if ids else []
+    await _tell_opened(connection, untold)
+    return len(untold)
 
 
 async def close(connection: AsyncConnection, period_id: int) -> bool:
@@ -243,9 +253,17 @@ async def _make(connection: AsyncConnection, window: ScheduledWindow, time: date
         return None
     number, starts_at, ends_at = stretch
     closes_at = ends_at + window.grace
-    return await _insert(
+    made = await _insert(
         connection, Period(0, window.board_id, window.window_id, number, None, starts_at, ends_at, closes_at, "open", None)
     )
+    await _tell_opened(connection, [] if made is None else [made.period_id])
+    return made
+
+
+async def _tell_opened(connection: AsyncConnection, period_ids: Sequence[int]) -> None:
+    if period_ids:
+        await connection.execute(text(_OPENED.format(ids=_listed(period_ids))))
+        await events.add_opened(connection, period_ids)
 
 
 async def _neighbours(

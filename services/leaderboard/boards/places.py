@@ -11,9 +11,9 @@ from services.common.gather import Gather, SharedWork
 from services.common.http.problems import FieldError, InvalidRequest
 from services.common.mysql.database import Database
 from services.leaderboard.boards import periods, running
-from services.leaderboard.boards.board import ALL, Board, Window
+from services.leaderboard.boards.board import ALL, Board, Submitters, Window
 from services.leaderboard.boards.catalogue import Catalogue
-from services.leaderboard.errors import PeriodExpired, PeriodNotFound, WindowNotFound
+from services.leaderboard.errors import NotForPlayers, PeriodExpired, PeriodNotFound, WindowNotFound
 from services.leaderboard.rules.names import SCORE
 from services.leaderboard.rules.periods import Period
 from services.leaderboard.rules.places import ALL_TIME, MOST_PLACES, Place, Ranked
@@ -84,14 +84,16 @@ class Places:
         self._read: OrderedDict[int, tuple[Period | None, float]] = OrderedDict()
         self._lookups: Gather[int, Period | None] = Gather(self._look_up, most=_GATHERED)
 
-    async def counts(self, played: Played, time: datetime) -> list[Count]:
-        """Where a session of ``time`` counts: on the boards that it names, or else on those whose rule takes it.
+    async def counts(self, played: Played, received_at: datetime, by: Submitters = "players") -> list[Count]:
+        """Where a session counts that comes at a time: on the boards that it names, or else on those whose rule takes it.
 
-        Raises InvalidRequest when a board that it names does not take it; when no board takes its score that would else; and
-        when it would count in more than `MOST_PLACES` places by the boards that it names. Raises what the database raises when
-        a period has to be made and cannot be.
+        Raises NotForPlayers when it names a board that only game servers submit to, and is not ``by`` one; InvalidRequest when
+        a board that it names does not take it; when no board takes its score that would else; and when it would count in more
+        than `MOST_PLACES` places by the boards that it names. Raises what the database raises when a period has to be made and
+        cannot be.
         """
-        boards = await self._named(played) if played.boards is not None else self._ruled(played)
+        time = played.played_at or received_at
+        boards = await self._named(played, by) if played.boards is not None else self._ruled(played, by)
         counts: list[Count] = []
         for board, value in boards:
             windows = self._windows.get(board.board_id)
@@ -219,14 +221,19 @@ class Places:
         window = next((each for each in board.windows if period and each.window_id == period.window_id), None)
         return board.name, window.definition.name if window else ""
 
-    async def _named(self, played: Played) -> list[tuple[Board, int]]:
+    async def _named(self, played: Played, by: Submitters) -> list[tuple[Board, int]]:
         boards: list[tuple[Board, int]] = []
         errors: list[FieldError] = []
+        refused: list[FieldError] = []
         for number, name in enumerate(played.boards or ()):
             board = await self._catalogue.find(name)
             if board is None or board.definition.state == "closed":
                 detail = f"There is no board {name}." if board is None else f"The board {name} is closed."
                 errors.append(FieldError(detail=detail, pointer=f"#/boards/{number}"))
+                continue
+            if not board.is_open_to(by):
+                detail = f"Only game servers submit to the board {name}."
+                refused.append(FieldError(detail=detail, pointer=f"#/boards/{number}"))
                 continue
             metric = board.definition.metric
             value = played.value(metric)
@@ -237,12 +244,15 @@ class Places:
                 errors.append(_beyond([board], played))
             else:
                 boards.append((board, value))
+        if refused:
+            raise NotForPlayers("A board that the session names does not take it from players.", errors=refused)
         if errors:
             raise InvalidRequest("A board that the session names does not take it.", errors=errors)
         return boards
 
-    def _ruled(self, played: Played) -> list[tuple[Board, int]]:
-        having = [(board, played.value(board.definition.metric)) for board in self._catalogue.matching(played.tags)]
+    def _ruled(self, played: Played, by: Submitters) -> list[tuple[Board, int]]:
+        matching = [board for board in self._catalogue.matching(played.tags) if board.is_open_to(by)]
+        having = [(board, played.value(board.definition.metric)) for board in matching]
         boards = [(board, value) for board, value in having if value is not None and board.takes(value)]
         refusing = [board for board, value in having if value is not None]
         if refusing and not boards:
@@ -251,7 +261,9 @@ class Places:
         return boards
 
     async def _find_places(self, board: Board, time: datetime) -> _Windows:
-        """Where a session of ``time`` counts on a board. Remembered, unless something may begin to count at any moment."""
+        """Where a session of ``time`` counts on a board. Remembered if it is of now, unless something may begin to count at any
+        moment.
+        """
         places: list[Ranked] = []
         starts_at, ends_at, whole = _BEGIN, _END, True
         for window in board.windows:
@@ -265,9 +277,10 @@ class Places:
                 whole = False
             else:
                 starts_at, ends_at = max(starts_at, period.starts_at), min(ends_at, period.ends_at)
-                places.append(_ranked(board, period))
+                if period.state == "open":
+                    places.append(_ranked(board, period))
         found = _Windows(board, board.counting.aggregate, places, starts_at, ends_at)
-        if whole:
+        if whole and starts_at <= self._catalogue.clock.now() < ends_at:
             self._windows[board.board_id] = found
         return found
 
@@ -291,7 +304,8 @@ class Places:
         while True:
             found = await self._making.ask((window.window_id, number), work)
             if isinstance(found, Period):
-                self._running[window.window_id] = found
+                if found.has(self._catalogue.clock.now()):
+                    self._running[window.window_id] = found
                 self._remember(found)
             else:
                 self._gaps[window.window_id] = found

@@ -10,7 +10,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.leaderboard.boards.board import Board, Definition, Window, WindowDefinition
-from services.leaderboard.boards.document import parse_rule
+from services.leaderboard.boards.document import parse_rewards, parse_rule
 from services.leaderboard.rules.calendar import InvalidSchedule, Schedule, Unit
 from services.leaderboard.rules.direction import Direction
 from services.leaderboard.rules.ranking import Aggregate, Counting
@@ -24,10 +24,11 @@ _VERSION_ID = 1
 # By the driver, and not by SQLAlchemy's types: 10,000 boards with 30,000 windows are what a process reads when it starts.
 _BOARDS = (
     "SELECT b.id, b.version, b.name, b.title, b.metric, b.aggregate, b.direction, b.rule, b.min_score, b.max_score,"
-    " b.show_extra, b.state FROM boards b WHERE b.state <> %s AND "
+    " b.show_extra, b.submitters, b.state FROM boards b WHERE b.state <> %s AND "
 )
 _WINDOWS = (
-    "SELECT w.board_id, w.id, w.name, w.kind, w.every, w.unit, w.zone, w.first, w.grace_seconds, w.keep, w.counts_from"
+    "SELECT w.board_id, w.id, w.name, w.kind, w.every, w.unit, w.zone, w.first, w.grace_seconds, w.keep, w.counts_from,"
+    " w.rewards"
     " FROM boards b JOIN windows w ON w.board_id = b.id WHERE b.state <> %s AND {} ORDER BY w.board_id, w.position"
 )
 
@@ -111,7 +112,7 @@ async def _list(connection: AsyncConnection, where: str, values: tuple[Any, ...]
 
 
 def _board(windows: tuple[Window, ...], board_id: int, version: int, *row: Any) -> Board:
-    name, title, metric, aggregate, direction, rule, least, most, show_extra, state = row
+    name, title, metric, aggregate, direction, rule, least, most, show_extra, submitters, state = row
     definition = Definition(
         name,
         title,
@@ -122,6 +123,7 @@ def _board(windows: tuple[Window, ...], board_id: int, version: int, *row: Any) 
         least,
         most,
         bool(show_extra),
+        submitters,
         state,
         tuple([window.definition for window in windows]),
     )
@@ -129,9 +131,10 @@ def _board(windows: tuple[Window, ...], board_id: int, version: int, *row: Any) 
 
 
 def _window(window_id: int, name: str, kind: str, *row: Any) -> Window:
-    every, unit, zone, first, grace_seconds, keep, counts_from = row
+    every, unit, zone, first, grace_seconds, keep, counts_from, written = row
     schedule = _schedule(first, every, unit, zone) if kind == "every" else None
-    definition = WindowDefinition(name, schedule, kind == "listed", grace_seconds, keep)
+    rewards = () if written is None else parse_rewards(json.loads(written))
+    definition = WindowDefinition(name, schedule, kind == "listed", grace_seconds, keep, rewards)
     return Window(window_id, definition, None if counts_from is None else counts_from.replace(tzinfo=UTC))
 
 

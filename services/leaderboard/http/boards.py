@@ -7,8 +7,8 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field
 
 from services.common.http.problems import InvalidRequest, ServiceUnavailable, documented
-from services.leaderboard.boards.board import Aggregate, Board, Direction, State, Window
-from services.leaderboard.boards.document import RuleDocument, WindowDocument, rule_json
+from services.leaderboard.boards.board import Aggregate, Board, Direction, State, Submitters, Window
+from services.leaderboard.boards.document import RewardDocument, RuleDocument, WindowDocument, rule_json
 from services.leaderboard.boards.running import UNMADE, WindowNow
 from services.leaderboard.errors import BoardNotFound, WindowNotFound
 from services.leaderboard.http import examples
@@ -42,6 +42,7 @@ class WindowShown(BaseModel):
     grace: int | None
     keep: int | None
     listed: bool
+    rewards: list[RewardDocument] = Field(description="who is rewarded when a period is settled: the first one that fits")
     counts_from: datetime | None = Field(
         description="the window was added to a board that had sessions, and counts those of periods that begin then or later"
     )
@@ -70,11 +71,14 @@ class _BoardFields(BaseModel):
     min_score: int
     max_score: int
     show_extra: bool
+    submitters: Submitters
     state: State
 
 
 class BoardShown(_BoardFields):
     """A board as it is written down."""
+
+    model_config = shown(examples.BOARD)
 
     windows: list[WindowShown]
 
@@ -96,7 +100,11 @@ class BoardsShown(BaseModel):
     next_cursor: str | None = Field(description=_NEXT_CURSOR)
 
 
-class PeriodShown(BaseModel):
+class PeriodWritten(BaseModel):
+    """A period of a listed window."""
+
+    model_config = shown(examples.PERIOD_WRITTEN)
+
     period_id: int
     window: str
     number: int = Field(description="which occurrence of the window it is; the first one is 0")
@@ -105,6 +113,11 @@ class PeriodShown(BaseModel):
     ends_at: datetime
     closes_at: datetime = Field(description="nothing is counted from then on")
     state: PeriodState
+
+
+class PeriodShown(PeriodWritten):
+    model_config = shown(examples.PERIOD)
+
     players: int = Field(description=_PLAYERS)
 
 
@@ -125,8 +138,7 @@ class PeriodsShown(BaseModel):
 )
 async def boards(directory: Directing, prefix: Prefix = "", limit: Boards = 20, cursor: Cursor = None) -> Response:
     page = await directory.boards(prefix, limit, cursor)
-    shown = [BoardShown(**_fields(board), windows=[_window(each) for each in board.windows]) for board in page.boards]
-    return _json(BoardsShown(boards=shown, next_cursor=page.next_cursor))
+    return _json(BoardsShown(boards=[board_shown(each) for each in page.boards], next_cursor=page.next_cursor))
 
 
 @router.get(
@@ -155,6 +167,11 @@ async def periods(
     names = {each.window_id: each.definition.name for each in page.board.windows}
     shown = [_period(each, names[each.window_id], count) for each, count in zip(page.periods, page.players, strict=True)]
     return _json(PeriodsShown(periods=shown, next_cursor=page.next_cursor))
+
+
+def board_shown(board: Board) -> BoardShown:
+    """A board as it is answered to who writes it down, and to who lists what there are."""
+    return BoardShown(**_fields(board), windows=[_window(each) for each in board.windows])
 
 
 def _json(answer: BaseModel) -> Response:

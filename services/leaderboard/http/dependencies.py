@@ -6,10 +6,12 @@ from typing import Annotated
 
 from fastapi import Depends, Path, Query, Request, Response
 
-from services.common.http.authentication import authenticated, require_recent_password
+from services.common.http.authentication import AuthenticatedOrScoped, authenticated, require_recent_password
 from services.common.http.requests import DECIMAL, JSON, json_body
-from services.common.tokens import MAX_USER_ID, Principal
+from services.common.tokens import MAX_USER_ID, Principal, Scope
+from services.common.tokens import Caller as AnyCaller
 from services.leaderboard.board_reads import Asked, BoardReads
+from services.leaderboard.board_writes import BoardWrites
 from services.leaderboard.boards.board import MAIN_NAME
 from services.leaderboard.cursors import MAX_LENGTH
 from services.leaderboard.directory import Directory
@@ -18,6 +20,7 @@ from services.leaderboard.http.schemas import ScoreSubmission
 from services.leaderboard.moderators import Moderators
 from services.leaderboard.players.exports import Exports
 from services.leaderboard.reads import Reads
+from services.leaderboard.result_reads import ResultReads
 from services.leaderboard.rules.names import BOARD_NAME
 from services.leaderboard.rules.places import MAIN_RANKED, Ranked
 from services.leaderboard.writes import Writes
@@ -27,6 +30,7 @@ MAX_LIMIT, MAX_OFFSET, MAX_RADIUS = 100, 2**31 - 1, 50
 DEFAULT_LIMIT, DEFAULT_RADIUS = 10, 5
 IDEMPOTENCY_KEY = "Idempotency-Key"
 KEY_PATTERN = "^[!-~]{1,64}$"
+MOST_PERIOD_ID = 2**32 - 1
 PERIOD = r"^(current|previous|[0-9]{1,10})$"
 IDEMPOTENCY_KEY_FORM = re.compile(r"[!-~]{1,64}")
 
@@ -60,9 +64,19 @@ async def _board_reads(request: Request) -> BoardReads:
     return reads
 
 
+async def _board_writes(request: Request) -> BoardWrites:
+    writes: BoardWrites = request.app.state.board_writes
+    return writes
+
+
 async def _directory(request: Request) -> Directory:
     directory: Directory = request.app.state.directory
     return directory
+
+
+async def _result_reads(request: Request) -> ResultReads:
+    reads: ResultReads = request.app.state.result_reads
+    return reads
 
 
 async def _exports(request: Request) -> Exports:
@@ -76,6 +90,7 @@ async def _moderators(request: Request) -> Moderators:
 
 
 Caller = Annotated[Principal, Depends(authenticated)]
+Submitter = Annotated[AnyCaller, Depends(AuthenticatedOrScoped(Scope.SCORES))]
 
 
 async def _recent_caller(caller: Caller) -> Principal:
@@ -87,7 +102,9 @@ async def _recent_caller(caller: Caller) -> Principal:
 Writing = Annotated[Writes, Depends(_writes)]
 Reading = Annotated[Reads, Depends(_reads)]
 BoardReading = Annotated[BoardReads, Depends(_board_reads)]
+BoardWriting = Annotated[BoardWrites, Depends(_board_writes)]
 Directing = Annotated[Directory, Depends(_directory)]
+ResultReading = Annotated[ResultReads, Depends(_result_reads)]
 Exporting = Annotated[Exports, Depends(_exports)]
 Moderating = Annotated[Moderators, Depends(_moderators)]
 RecentCaller = Annotated[Principal, Depends(_recent_caller)]
@@ -114,6 +131,8 @@ Prefix = Annotated[str, Query(pattern=f"^({BOARD_NAME[1:-1]})?$", description="w
 WindowName = Annotated[str | None, Query(pattern=BOARD_NAME, description="the window's name; without it, every window")]
 Boards = Annotated[int, Query(ge=1, le=100, description="boards on the page, at most"), DECIMAL]
 Periods = Annotated[int, Query(ge=1, le=100, description="periods on the page, at most"), DECIMAL]
+Results = Annotated[int, Query(ge=1, le=1000, description="results on the page, at most"), DECIMAL]
+PeriodId = Annotated[int, Path(ge=1, le=MOST_PERIOD_ID, description="the period's id"), DECIMAL]
 UserId = Annotated[int, Path(ge=1, le=MAX_USER_ID), DECIMAL]
 SessionId = Annotated[int, Path(ge=1, le=2**63 - 1), DECIMAL]
 

@@ -21,15 +21,16 @@ _TIMES: Example = {
     "ends_at": "2026-02-09T00:00:00Z",
     "closes_at": "2026-02-09T00:01:00Z",
 }
-PERIOD: Example = {
+PERIOD_WRITTEN: Example = {
     "period_id": 17,
     "window": "week",
     "number": 4,
     "title": "The fifth week",
     **_TIMES,
     "state": "open",
-    "players": 2,
 }
+PERIOD: Example = {**PERIOD_WRITTEN, "players": 2}
+PERIOD_BODY: Example = {"title": "Summer", "starts_at": "2026-06-01T00:00:00Z", "ends_at": "2026-09-01T00:00:00Z"}
 _WINDOW: Example = {
     "name": "week",
     "zone": "UTC",
@@ -38,6 +39,10 @@ _WINDOW: Example = {
     "grace": 60,
     "keep": 10,
     "listed": False,
+    "rewards": [
+        {"name": "gold", "ranks": [1, 3], "percent": None, "everyone": False},
+        {"name": "silver", "ranks": None, "percent": 10, "everyone": False},
+    ],
     "counts_from": "2026-01-05T00:00:00Z",
 }
 _CURRENT: Example = {"current": {"period_id": 17, **_TIMES, "players": 2}, "next_starts_at": "2026-02-09T00:00:00Z"}
@@ -51,10 +56,25 @@ _BOARD: Example = {
     "min_score": 0,
     "max_score": 1_000_000,
     "show_extra": True,
+    "submitters": "players",
     "state": "active",
+}
+BOARD_BODY: Example = {
+    "title": "The Alps",
+    "aggregate": "best",
+    "rule": {"where": {"track": "alps"}},
+    "windows": [{"name": "all"}, {"name": "week"}, {"name": "season", "listed": True}],
 }
 BOARD: Example = {**_BOARD, "windows": [_WINDOW]}
 BOARD_NOW: Example = {**_BOARD, "windows": [_WINDOW | _CURRENT]}
+
+RESULT: Example = {"rank": 1, **ADA, "score": 1200, "reward": "gold"}
+CAME_TO: Example = {
+    "results": [RESULT, {"rank": 2, "user_id": 9, "username": None, "score": 900, "reward": None}],
+    "players": 2,
+    "rewards": [{"name": "gold", "ranks": [1, 1], "percent": None, "everyone": False, "last_rank": 1, "cutoff_score": 1200}],
+    "digest": "ef7c3b1d7f1b3a4c5a8d3a51a9c9be2f1b0e8cf0b1d2a3948576af0c1d2e3f40",
+}
 
 _SESSION: Example = {"session_id": 41, "score": 1200, "submitted_at": "2026-02-03T12:00:00Z"}
 OWN_SESSION: Example = {**_SESSION, "voided": False}
@@ -68,6 +88,7 @@ SUBMITTED: Example = {
 EXPORT: Example = {
     "player": ADA,
     "standings": [{"board": "main", "period_id": 0, "total_score": 3600, "sessions": 3}],
+    "results": [{"board": "alps", "period_id": 16, "rank": 1, "score": 1200, "reward": "gold"}],
     "sessions": [{**_SESSION, "idempotency_key": "round-3", "tags": {"track": "alps"}}],
 }
 VOIDED_SESSION: Example = {
@@ -80,6 +101,7 @@ BANNED: Example = {**ADA, "banned_at": "2026-02-03T13:00:00Z"}
 BANNED_PLAYER: Example = {**BANNED, "standings": []}
 PLAYED: Example = {
     **_SESSION,
+    "played_at": None,
     "idempotency_key": "round-3",
     "metrics": {"laps": 3},
     "tags": {"track": "alps"},

@@ -12,7 +12,8 @@ from starlette.types import Receive, Scope
 
 from services.common.http.requests import parse_json
 from services.common.http.shortcuts import JSON_TYPE, NO_STORE, Answer, Shortcut, read_body
-from services.common.tokens import MAX_USER_ID, InvalidToken, Principal, TokenVerifier
+from services.common.tokens import MAX_USER_ID, Caller, InvalidToken, Principal, TokenVerifier
+from services.common.tokens import Scope as TokenScope
 from services.leaderboard.board_reads import Asked, BoardReads
 from services.leaderboard.http.dependencies import (
     DEFAULT_LIMIT,
@@ -214,13 +215,13 @@ def _submit(scope: Scope) -> Shortcut | None:
     async def answer(receive: Receive) -> Answer:
         submission = parse_json(ScoreSubmission, await read_body(receive))
         writes: Writes = scope["app"].state.writes
-        body, replayed = await writes.submit(caller, submission.played(), key)
+        body, replayed = await writes.submit(caller, submission.user_id, submission.played(), key)
         return Answer(201, body, (JSON_TYPE, NO_STORE, _REPLAYED)) if replayed else Answer(201, body)
 
     return Shortcut(_SUBMIT, answer)
 
 
-def _submitter(scope: Scope) -> tuple[Principal, str | None] | None:
+def _submitter(scope: Scope) -> tuple[Caller, str | None] | None:
     """Who submits, and under which idempotency key: if a small body is declared as JSON, and neither token nor key is twice."""
     token = media_type = length = key = None
     for name, value in scope["headers"]:
@@ -246,7 +247,7 @@ def _submitter(scope: Scope) -> tuple[Principal, str | None] | None:
         caller = verifier.verify(token.decode("latin-1"))
     except InvalidToken:
         return None
-    return (caller, key) if isinstance(caller, Principal) else None
+    return (caller, key) if isinstance(caller, Principal) or TokenScope.SCORES in caller.scopes else None
 
 
 def _reads(scope: Scope) -> Reads:

@@ -106,6 +106,7 @@ class PlayedSession(BaseModel):
     session_id: int
     score: int
     submitted_at: datetime
+    played_at: datetime | None = Field(description="when it was played, if a game server submitted it later")
     idempotency_key: str | None = Field(description="what the client called the submission by, if it did")
     metrics: dict[str, int]
     tags: dict[str, str]
@@ -290,6 +291,7 @@ def _played(session: StoredSession, page: PlayersSessions) -> PlayedSession:
         session_id=session.session_id,
         score=session.score,
         submitted_at=session.submitted_at,
+        played_at=session.played_at,
         idempotency_key=submission_keys.find_name(session.submission_key),
         metrics=session.metrics or {},
         tags=session.tags or {},

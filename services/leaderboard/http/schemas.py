@@ -7,7 +7,9 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
 from pydantic_core import PydanticCustomError
 
-from services.leaderboard.boards.document import MetricName, Name, TagValue, Value
+from services.common.http.requests import Time
+from services.common.tokens import MAX_USER_ID
+from services.leaderboard.boards.document import MetricName, Name, TagValue, Value, whole
 from services.leaderboard.http import examples
 from services.leaderboard.http.examples import shown
 from services.leaderboard.rules.names import SCORE, SESSIONS
@@ -84,8 +86,17 @@ class ScoreSubmission(BaseModel):
         None, min_length=1, max_length=MOST_PLACES, description="the boards that it counts for, and no others"
     )
 
+    user_id: Annotated[int, Field(ge=1, le=MAX_USER_ID), BeforeValidator(whole, json_schema_input_type=int)] | None = Field(
+        None, description="whose session it is: a game server says this, and nobody else", examples=[7]
+    )
+    played_at: Time | None = Field(
+        None,
+        description="when it was played, which decides in which periods it counts, if they take sessions still: a game server "
+        "may say this, and nobody else; without it, it is of now",
+    )
+
     def played(self) -> Played:
-        return Played(self.score, self.metrics, self.tags, self.extra, self.boards)
+        return Played(self.score, self.metrics, self.tags, self.extra, self.boards, self.played_at)
 
 
 class SubmittedStanding(BaseModel):
@@ -270,6 +281,14 @@ class KeptStanding(BaseModel):
     sessions: int = Field(description="how many sessions made the total")
 
 
+class KeptResult(BaseModel):
+    board: str
+    period_id: int
+    rank: int
+    score: int
+    reward: str | None
+
+
 class KeptSession(BaseModel):
     session_id: int
     score: int
@@ -278,6 +297,7 @@ class KeptSession(BaseModel):
     metrics: dict[str, int] | None = Field(None, description="as submitted; left out where there are none, as are the others")
     tags: dict[str, str] | None = None
     extra: JsonValue = None
+    played_at: datetime | None = Field(None, description="when it was played, if a game server submitted it later")
     voided: bool | None = Field(None, description="true: it was taken out of every ranking; left out where it was not")
 
 
@@ -288,4 +308,5 @@ class Export(BaseModel):
 
     player: KeptPlayer | None = Field(description="null for one who is on no board")
     standings: list[KeptStanding]
+    results: list[KeptResult] = Field(description="of periods that have ended: they are kept for ever")
     sessions: list[KeptSession]

@@ -2,31 +2,36 @@
 
 from fastapi import APIRouter, Response
 
+from services.common.http.authentication import alternatively
 from services.common.http.problems import (
-    SIGNED_IN,
     BodyTooLarge,
+    InsufficientScope,
     InvalidRequest,
     ServiceUnavailable,
+    Unauthenticated,
     UnsupportedMediaType,
     documented,
 )
 from services.common.http.requests import JSON, body_schema
+from services.common.tokens import Scope
 from services.leaderboard.errors import (
     InvalidKey,
     KeyReused,
+    NotForPlayers,
     PlayerBanned,
     QueueFull,
     SessionErased,
     TooManySubmissions,
     TotalTooLarge,
+    UnknownUser,
 )
 from services.leaderboard.http.dependencies import (
     IDEMPOTENCY_KEY,
     KEY_PATTERN,
     PREFIX,
-    Caller,
     Key,
     Submission,
+    Submitter,
     Writing,
     rendered,
 )
@@ -48,11 +53,15 @@ router = APIRouter(prefix=PREFIX, tags=["leaderboard"])
     "is the same session. A repeat is answered with that session's id, with how the player stands now, and with "
     "`Idempotent-Replayed: true`. A repeat of a session that its player has had erased is refused (409) for 30 days. Without a "
     "key each request is a session. Of one player 100 sessions are stored at once, and 20 a second after that. More are "
-    "refused (429), but never the repeat of one that is stored.",
+    "refused (429), but never the repeat of one that is stored. A game server submits for any player with the access token of "
+    "a key that has the scope `scores:write`: it says whose session it is (`user_id`), and may say when it was played "
+    "(`played_at`). It is not limited, and its keys of submissions are none of the players'.",
     response_model=SubmittedSession,
     responses={
         **documented(
-            *SIGNED_IN,
+            Unauthenticated,
+            InsufficientScope,
+            NotForPlayers,
             PlayerBanned,
             InvalidKey,
             TotalTooLarge,
@@ -61,6 +70,7 @@ router = APIRouter(prefix=PREFIX, tags=["leaderboard"])
             UnsupportedMediaType,
             InvalidRequest,
             KeyReused,
+            UnknownUser,
             TooManySubmissions,
             ServiceUnavailable,
             QueueFull,
@@ -77,6 +87,7 @@ router = APIRouter(prefix=PREFIX, tags=["leaderboard"])
     },
     openapi_extra={
         **body_schema({JSON: ScoreSubmission}),
+        **alternatively(Scope.SCORES),
         "parameters": [
             {
                 "name": IDEMPOTENCY_KEY,
@@ -87,8 +98,8 @@ router = APIRouter(prefix=PREFIX, tags=["leaderboard"])
         ],
     },
 )
-async def submit(caller: Caller, key: Key, submission: Submission, writes: Writing) -> Response:
-    body, replayed = await writes.submit(caller, submission.played(), key)
+async def submit(caller: Submitter, key: Key, submission: Submission, writes: Writing) -> Response:
+    body, replayed = await writes.submit(caller, submission.user_id, submission.played(), key)
     answer = rendered(body, 201)
     if replayed:
         answer.headers[REPLAYED] = "true"

@@ -2,7 +2,7 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection
 from contextlib import aclosing
 from enum import Enum, auto
 from time import monotonic
@@ -20,7 +20,7 @@ from services.leaderboard.rules.places import Place, Ranked
 from services.leaderboard.rules.standings import StandingRow
 from services.leaderboard.settings import LeaderboardSettings
 from services.leaderboard.standings import table
-from services.leaderboard.standings.queries import at_place
+from services.leaderboard.standings.queries import at_place, count_some
 
 log = structlog.get_logger(__name__)
 
@@ -75,7 +75,7 @@ async def build(database: Database, settings: LeaderboardSettings, place: Ranked
 
     Raises Lost, one of UNAVAILABLE, or SQLAlchemyError; it can then be begun again.
     """
-    if await _is_small(database, place.at, settings.index_from_players):
+    if await find_small(database, [place.at], settings.index_from_players):
         return Outcome.SMALL
     redis = RedisConnection(settings, PATIENCE_SECONDS)
     try:
@@ -111,12 +111,13 @@ async def build(database: Database, settings: LeaderboardSettings, place: Ranked
     return Outcome.BUILT
 
 
-async def _is_small(database: Database, at: Place, from_players: int) -> bool:
-    """Whether there are fewer players than that."""
+async def find_small(database: Database, places: Collection[Place], from_players: int) -> Collection[Place]:
+    """Those of places that have fewer players than that."""
     if not from_players:
-        return False
-    players, _ = await _count_some(database, at, 0, from_players)
-    return players < from_players
+        return ()
+    async with database.reading() as connection:
+        players = await count_some(connection, places, from_players)
+    return {at for at, count in players.items() if count < from_players}
 
 
 async def _is_shown(database: Database, board_id: int) -> bool:

@@ -23,7 +23,7 @@ FIND = "SELECT digest FROM erased_keys WHERE digest IN ({digests})"
 _REMEMBER = f"""
 INSERT INTO erased_keys (digest, forget_at)
 SELECT UNHEX(SHA2(CONCAT(user_id, ':', submission_key), 256)), submitted_at + INTERVAL {REMEMBERED.days} DAY
-FROM game_sessions WHERE id IN ({{ids}}) AND LEFT(submission_key, 2) = %s AND submitted_at > %s
+FROM game_sessions WHERE id IN ({{ids}}) AND LEFT(submission_key, 2) IN (%s, %s) AND submitted_at > %s
 ON DUPLICATE KEY UPDATE forget_at = erased_keys.forget_at"""
 
 
@@ -31,7 +31,7 @@ async def remember(connection: AsyncConnection, session_ids: Sequence[int], now:
     """Keep the keys under which clients sent these sessions. Keys that the server made cannot come again."""
     since = (now - REMEMBERED).astimezone(UTC).replace(tzinfo=None)
     ids = ",".join([f"{session_id:d}" for session_id in session_ids])
-    await connection.exec_driver_sql(_REMEMBER.format(ids=ids), (submission_keys.CLIENT, since))
+    await connection.exec_driver_sql(_REMEMBER.format(ids=ids), (*submission_keys.NAMED, since))
 
 
 async def forget(connection: AsyncConnection, now: datetime, limit: int) -> int:

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from services.common.mysql.multistatement import Transaction
+from services.common.mysql.multistatement import Result, Transaction
+from services.leaderboard.boards.board import Submitters
 from services.leaderboard.log import erased_keys, statements, submission_keys
 from services.leaderboard.rules import ranking
 from services.leaderboard.rules.direction import Direction
@@ -37,6 +38,7 @@ class Submission:
     submitted_at: datetime
     counts: Sequence[Count]
     digest: bytes | None = None
+    by: Submitters = "players"
 
     def __post_init__(self) -> None:
         # A key that the server made does not come again.
@@ -74,11 +76,11 @@ Standings = dict[Place, dict[int, StandingRow]]
 
 @dataclass(frozen=True, slots=True)
 class StoredGroup:
-    """Each session of a group, how its players stand where it counts, and the outbox's note of what changed, None when nothing
-    did.
+    """What each session of a group is stored as, how its players stand where it counts, and the outbox's note of what changed,
+    None when nothing did.
     """
 
-    stored: Sequence[Stored]
+    stored: Mapping[Submission, Stored]
     standings: Standings
     note: int | None
 
@@ -136,6 +138,10 @@ async def store(
 ) -> StoredGroup:
     """Store ``group``, in which no session is twice, count what is new of it, and commit. New is what has our ``group_id``.
 
+    The rows of one INSERT get ascending ids in the order in which they are written. So when MySQL finds as many rows of ours as
+    there are sessions, with as many ids that follow one another, every session is new, and each one's id is known by its place.
+    Else, with a repeat among them or on a server that hands out ids in steps, they are found by their keys.
+
     ``earlier``: ids under which this group was tried before, with an unknown outcome; what has one of them is stored and
     counted, since a transaction commits whole. All else are replays. What banned players submit is stored and not counted, or
     refused, with ``refuse_banned``.
@@ -154,29 +160,28 @@ async def store(
     period_ids = sorted({at.period_id for at in wanted} - {ALL_TIME})
     results = await transaction.send(
         statements.LOCK_PLAYERS.format(rows=",".join([f"({user_id:d},'')" for user_id in user_ids])),
-        statements.NOTE_NEWEST,
         statements.ADD_SESSIONS.format(rows=",".join([_session_row(each, ours) for each in group])),
         statements.LIST.format(
             group_id=ours,
+            sessions=len(group),
             user_ids=statements.ids(user_ids),
             standings=statements.LIST_STANDINGS.format(places=statements.at_places(wanted)),
+            boards=statements.SHARE_BOARDS.format(ids=statements.ids(board_ids)) if board_ids else statements.NO_BOARDS,
         ),
-        *([statements.SHARE_BOARDS.format(ids=statements.ids(board_ids))] if board_ids else []),
         *([statements.SHARE_PERIODS.format(ids=statements.ids(period_ids))] if period_ids else []),
         # Once the rows are in: an INSERT of a key that is being erased waits until that is committed.
         *([erased_keys.FIND.format(digests=",".join(map(statements.literal, digests)))] if digests else []),
     )
-    [(listed, named, standing)] = results[3].rows
+    first_id, standing, shared, named = (statements.text_of(results[2]) or "").split(";", 3)
     known, accounts, banned = _names(named, group)
-    more = iter(results[4:])
-    ids: dict[str, int] = {}
-    for line in statements.lines(listed):
-        user_and_key, session_id = line.rsplit(" ", 1)
-        ids[user_and_key] = int(session_id)
-    identities = [f"{each.user_id:d} {each.key.hex().upper()}" for each in group]
-    added = [(each, ids[identity]) for each, identity in zip(group, identities, strict=True) if identity in ids]
-    boards: dict[int, int] = {row[0]: row[1] for row in next(more).rows if row[2]} if board_ids else {}
-    running = {ALL_TIME, *(row[0] for row in next(more).rows if row[1])} if period_ids else {ALL_TIME}
+    repeats: dict[Submission, tuple[bytes, Stored]] = {}
+    if first_id:
+        added = list(zip(group, range(int(first_id), int(first_id) + len(group)), strict=True))
+    else:
+        added, repeats = await _find_by_keys(transaction, group, group_id)
+    more = iter(results[3:])
+    boards = _versions(shared)
+    running = {ALL_TIME, *(_running(next(more)) if period_ids else ())}
     counts = [count for each, _ in added for count in each.counts]
     closed = {at for (at, *_), *_ in counts if at.board_id not in boards or at.period_id not in running}
     if closed or any(boards[count.place.at.board_id] > count.version for count in counts):
@@ -184,9 +189,8 @@ async def store(
     if digests and (refused := {digests[digest] for (digest,) in next(more).rows}.intersection(each for each, _ in added)):
         raise SessionsErased([each for each, _ in added if each in refused])
     before = _standings(standing)
-    repeats: dict[str, tuple[bytes, Stored]] = {}
-    if len(added) < len(group):
-        repeats = await _find_repeats(transaction, set(identities) - ids.keys(), before, wanted)
+    if repeats:
+        before |= await _find_unread(transaction, repeats, wanted)
     # The account's name is the newest there is; a token may be old. And a repeat says nothing new of the player.
     names = {each.user_id: accounts.get(each.user_id, each.username) for each, _ in added}
     renamed = {user_id: name for user_id, name in names.items() if known[user_id] != name}
@@ -203,13 +207,9 @@ async def store(
     for (at, user_id), (tally, version) in (before | after).items():
         score, reached = (None, 0) if tally is None else (tally.score, tally.reached_session_id)
         standings.setdefault(at, {})[user_id] = StandingRow(user_id, known[user_id], score, reached, version)
-    stored = []
-    for each, identity in zip(group, identities, strict=True):
-        if identity in ids:
-            stored.append(Stored(ids[identity], each.score, each.digest, [count.place.at for count in each.counts]))
-        else:
-            stored_by, repeat = repeats[identity]
-            stored.append(repeat._replace(replayed=False) if stored_by in earlier else repeat)
+    stored = {each: Stored(id_, each.score, each.digest, [count.place.at for count in each.counts]) for each, id_ in added}
+    for each, (stored_by, repeat) in repeats.items():
+        stored[each] = repeat._replace(replayed=False) if stored_by in earlier else repeat
     return StoredGroup(stored, standings, note)
 
 
@@ -217,33 +217,47 @@ _Tallies = dict[tuple[Place, int], tuple[Tally | None, int]]
 """What standings say, by place and player, and their versions. Removed, a standing has no tally."""
 
 
-async def _find_repeats(
-    transaction: Transaction, identities: Collection[str], before: _Tallies, read: Mapping[Place, set[int]]
-) -> dict[str, tuple[bytes, Stored]]:
-    """Sessions that were there before, each with the group that stored it. How their players stand where these sessions count
-    goes to ``before``, unless it was ``read`` already.
-    """
-    keys: dict[str, list[str]] = {}
-    for identity in identities:
-        user, key = identity.split(" ")
-        keys.setdefault(user, []).append(f"0x{key}")
+async def _find_by_keys(
+    transaction: Transaction, group: Sequence[Submission], group_id: bytes
+) -> tuple[list[tuple[Submission, int]], dict[Submission, tuple[bytes, Stored]]]:
+    """Those of a group that are new, with their ids, and those that were there before, each with the group that stored it."""
+    wanted: dict[int, list[str]] = {}
+    for each in group:
+        wanted.setdefault(each.user_id, []).append(statements.literal(each.key))
     # Not a list of pairs, of which MariaDB makes a join when it is long.
-    wanted = " OR ".join([f"(user_id = {user} AND submission_key IN ({','.join(each)}))" for user, each in keys.items()])
-    [listed] = await transaction.send(statements.LIST_REPEATED.format(identities=wanted))
-    repeats: dict[str, tuple[bytes, Stored]] = {}
-    unread: dict[Place, set[int]] = {}
-    for line in statements.lines(statements.text_of(listed)):
-        user, key, session_id, stored_by, score, packed, digest = line.split(" ")
+    keys = " OR ".join([f"(user_id = {user:d} AND submission_key IN ({','.join(listed)}))" for user, listed in wanted.items()])
+    [result] = await transaction.send(statements.LIST_BY_KEYS.format(keys=keys))
+    found: dict[tuple[int, bytes], tuple[bytes, Stored]] = {}
+    for line in statements.lines(statements.text_of(result)):
+        user_id, key, session_id, by, score, packed, digest = line.split(" ")
         places = [MAIN] if packed == "-" else unpack(bytes.fromhex(packed))
         said = None if digest == "-" else bytes.fromhex(digest)
-        repeats[f"{user} {key}"] = bytes.fromhex(stored_by), Stored(int(session_id), int(score), said, places, replayed=True)
-        for at in places:
-            if int(user) not in read.get(at, ()):
-                unread.setdefault(at, set()).add(int(user))
-    if unread:
-        [found] = await transaction.send(statements.LIST_STANDINGS.format(places=statements.at_places(unread)))
-        before |= _standings(statements.text_of(found))
-    return repeats
+        session = Stored(int(session_id), int(score), said, places, replayed=True)
+        found[int(user_id), bytes.fromhex(key)] = bytes.fromhex(by), session
+    added: list[tuple[Submission, int]] = []
+    repeats: dict[Submission, tuple[bytes, Stored]] = {}
+    for each in group:
+        stored_by, stored = found[each.identity]
+        if stored_by == group_id:
+            added.append((each, stored.session_id))
+        else:
+            repeats[each] = stored_by, stored
+    return added, repeats
+
+
+async def _find_unread(
+    transaction: Transaction, repeats: Mapping[Submission, tuple[bytes, Stored]], read: Mapping[Place, set[int]]
+) -> _Tallies:
+    """How players stand where their repeats count, and where that was not ``read`` already."""
+    unread: dict[Place, set[int]] = {}
+    for each, (_, stored) in repeats.items():
+        for at in stored.places:
+            if each.user_id not in read.get(at, ()):
+                unread.setdefault(at, set()).add(each.user_id)
+    if not unread:
+        return {}
+    [found] = await transaction.send(statements.LIST_STANDINGS.format(places=statements.at_places(unread)))
+    return _standings(statements.text_of(found))
 
 
 def _but_of(
@@ -325,6 +339,18 @@ def _standings(listed: str | None) -> _Tallies:
     return found
 
 
+def _versions(listed: str) -> dict[int, int]:
+    """The versions of boards that are active."""
+    lines = [line.split(" ") for line in statements.lines(listed)]
+    return {int(board_id): int(version) for board_id, version, active in lines if active == "1"}
+
+
+def _running(listed: Result) -> list[int]:
+    """The periods that are open."""
+    lines = [line.split(" ") for line in statements.lines(statements.text_of(listed))]
+    return [int(period_id) for period_id, is_open in lines if is_open == "1"]
+
+
 def _names(listed: str | None, group: Sequence[Submission]) -> tuple[dict[int, str], dict[int, str], set[int]]:
     """The names that players have on boards, those of their accounts, and who is banned. Raises AccountsEnded."""
     known, accounts, ended, banned = dict[int, str](), dict[int, str](), set[int](), set[int]()
@@ -344,15 +370,19 @@ def _names(listed: str | None, group: Sequence[Submission]) -> tuple[dict[int, s
 
 
 def _session_row(submission: Submission, group_id: str) -> str:
-    assert submission.submitted_at.tzinfo is UTC
-    time = submission.submitted_at.isoformat(" ", "microseconds")[:26]  # without the zone
     places = statements.literal(pack([count.place.at for count in submission.counts]))
     digest = "NULL" if submission.digest is None else statements.literal(submission.digest)
     played = submission.played
     return (
-        f"({submission.user_id:d},{statements.literal(submission.key)},{group_id},{played.score:d},'{time}',{places},{digest},"
-        f"{statements.json_text(played.metrics)},{statements.json_text(played.tags)})"
+        f"({submission.user_id:d},{statements.literal(submission.key)},{group_id},{played.score:d},{_time(submission.submitted_at)},{places},{digest},"
+        f"{statements.json_text(played.metrics)},{statements.json_text(played.tags)},"
+        f"{'NULL' if played.played_at is None else _time(played.played_at)})"
     )
+
+
+def _time(time: datetime) -> str:
+    assert time.tzinfo is UTC
+    return f"'{time.isoformat(' ', 'microseconds')[:26]}'"  # without the zone
 
 
 def _standing_row(key: tuple[Place, int], tally: Tally | None, version: int, direction: Direction) -> str:

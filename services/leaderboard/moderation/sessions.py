@@ -26,6 +26,7 @@ class StoredSession(NamedTuple):
     session_id: int
     score: int
     submitted_at: datetime
+    played_at: datetime | None
     submission_key: bytes
     metrics: Mapping[str, int] | None
     tags: Mapping[str, str] | None
@@ -90,6 +91,7 @@ async def list_sessions(connection: AsyncConnection, user_id: int, before: int |
             session.id,
             session.score,
             session.submitted_at,
+            session.played_at,
             session.submission_key,
             session.metrics,
             session.tags,
@@ -104,8 +106,8 @@ async def list_sessions(connection: AsyncConnection, user_id: int, before: int |
         page = page.where(session.id < before)
     rows = await connection.execute(page.order_by(session.id.desc()).limit(limit))
     return [
-        StoredSession(session_id, score, time, key, metrics, tags, extra, _places(packed), state == SessionState.VOIDED)
-        for session_id, score, time, key, metrics, tags, extra, packed, state in rows
+        StoredSession(session_id, score, time, played, key, metrics, tags, extra, _places(packed), state == SessionState.VOIDED)
+        for session_id, score, time, played, key, metrics, tags, extra, packed, state in rows
     ]
 
 

@@ -9,15 +9,17 @@ from prometheus_client.registry import Collector
 from services.leaderboard.index.follower import Follower
 from services.leaderboard.log.writer import Writer
 from services.leaderboard.reads import Reads
+from services.leaderboard.seasons.ends import PeriodEnds
 
 
 class BoardMetrics(Collector):
     """One process's, read when they are asked for: requests do nothing for them but count."""
 
-    def __init__(self, follower: Follower, rankings: Reads, writer: Writer) -> None:
+    def __init__(self, follower: Follower, rankings: Reads, writer: Writer, ends: PeriodEnds) -> None:
         self._follower = follower
         self._rankings = rankings
         self._writer = writer
+        self._ends = ends
 
     def collect(self) -> Iterable[Metric]:
         yield GaugeMetricFamily(
@@ -37,6 +39,9 @@ class BoardMetrics(Collector):
             self._follower.rounds_seconds,
         )
         yield GaugeMetricFamily("leaderboard_sessions_waiting", "Submissions that wait to be stored.", self._writer.waiting)
+        yield GaugeMetricFamily(
+            "leaderboard_periods_waiting", "Periods that are over and wait to be settled.", self._ends.waiting
+        )
         yield CounterMetricFamily(
             "leaderboard_groups", "Groups of submissions, each a transaction unless one was refused.", self._writer.groups
         )

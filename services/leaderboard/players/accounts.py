@@ -1,6 +1,8 @@
-"""SQL of what the auth service says of accounts: its table `account_changes`, which this service may only read."""
+"""SQL of what the auth service says of accounts, and of keys that were revoked: its tables `account_changes` and `key_endings`,
+which this service may only read.
+"""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -13,6 +15,7 @@ from services.leaderboard.models import Erasure, GameSession, Player, Standing
 _account = table(
     "account_changes", column("id"), column("username"), column("ended_at", UTCDateTime), column("changed_at", UTCDateTime)
 ).c
+_ending = table("key_endings", column("client_id"), column("ended_at", UTCDateTime)).c
 
 
 class Account(NamedTuple):
@@ -40,6 +43,12 @@ async def find(connection: AsyncConnection, user_id: int) -> Account | None:
     return None if row is None else Account(*row)
 
 
+async def list_named(connection: AsyncConnection, user_ids: Collection[int]) -> dict[int, Account]:
+    """Those of these accounts that there are or were, by their numbers."""
+    rows = await connection.execute(_rows.where(_account.id.in_(user_ids)))
+    return {row[0]: Account(*row) for row in rows}
+
+
 async def read_clock(connection: AsyncConnection) -> datetime:
     """MySQL's time, which `changed_at` is of."""
     now: datetime = (await connection.exec_driver_sql("SELECT UTC_TIMESTAMP(6)")).scalar_one()
@@ -56,6 +65,11 @@ async def list_ended(connection: AsyncConnection, since: datetime) -> list[tuple
     """Whose account has ended since a time of MySQL's, and when that was written down."""
     rows = await connection.execute(select(_account.id, _account.changed_at).where(_account.changed_at > since, _has_ended))
     return [(user_id, at) for user_id, at in rows]
+
+
+async def list_revoked(connection: AsyncConnection, since: datetime) -> set[str]:
+    """The keys that were revoked since a time of MySQL's."""
+    return set((await connection.scalars(select(_ending.client_id).where(_ending.ended_at > since))).all())
 
 
 async def list_behind(connection: AsyncConnection, after: int, limit: int) -> tuple[list[Account], int | None]:

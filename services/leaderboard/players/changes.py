@@ -93,7 +93,8 @@ async def remove(connection: AsyncConnection, user_id: int, now: datetime, limit
         await connection.execute(update(Player).where(Player.user_id == user_id).values(username=""))
     else:
         await connection.execute(delete(Player).where(Player.user_id == user_id))
-    # All at once: from here on there may be no row that could be locked.
+    # All at once: from here on there may be no row that could be locked. Standings of expired periods stay as they are: they
+    # are gone soon, and nobody reads them.
     folded = await folding.fold_anew(connection, user_id, "", limit=None)
     return PlayerChange(folded.standings, folded.note, erased, pending=last is not None)
 

@@ -15,12 +15,18 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.common.mysql.database import Database
 from services.leaderboard.log import submission_keys
-from services.leaderboard.models import Board, GameSession, Player, SessionExtra, Standing
+from services.leaderboard.models import Board, GameSession, Period, Player, Result, SessionExtra, Standing
 from services.leaderboard.rules.played import SessionState
 
 PAGE = 1000
 
-_Session = Row[int, bytes, int, datetime, Any, Any, int, str | None]
+_RESULTS = (
+    select(Board.name, Result.period_id, Result.rank, Result.score, Result.reward)
+    .join(Period, Period.id == Result.period_id)
+    .join(Board, Board.id == Period.board_id)
+    .order_by(Result.period_id)
+)
+_Session = Row[int, bytes, int, datetime, Any, Any, datetime | None, int, str | None]
 
 
 class Exports:
@@ -58,7 +64,15 @@ async def _head(connection: AsyncConnection, user_id: int) -> bytes:
         standings.append(
             f'{{"board":{encode_basestring(board)},"period_id":{period_id},"total_score":{total},"sessions":{sessions}}}'
         )
-    return f'{{"player":{player},"standings":[{",".join(standings)}],"sessions":['.encode()
+    results = ",".join([_result(row) for row in await connection.execute(_RESULTS.where(Result.user_id == user_id))])
+    return f'{{"player":{player},"standings":[{",".join(standings)}],"results":[{results}],"sessions":['.encode()
+
+
+def _result(row: Row[str, int, int, int, str | None]) -> str:
+    board, period_id, rank, score, reward = row
+    told = "null" if reward is None else encode_basestring(reward)
+    place = f'"board":{encode_basestring(board)},"period_id":{period_id}'
+    return f'{{{place},"rank":{rank},"score":{score},"reward":{told}}}'
 
 
 async def _list_sessions(connection: AsyncConnection, user_id: int, after: int) -> Sequence[_Session]:
@@ -71,6 +85,7 @@ async def _list_sessions(connection: AsyncConnection, user_id: int, after: int) 
             session.submitted_at,
             session.metrics,
             session.tags,
+            session.played_at,
             session.state,
             SessionExtra.extra,
         )
@@ -89,11 +104,16 @@ def _sessions(rows: Sequence[_Session]) -> bytes:
 def _session(row: _Session) -> str:
     name = submission_keys.find_name(row.submission_key)
     key = "null" if name is None else encode_basestring(name)
-    time = f"{row.submitted_at:%Y-%m-%dT%H:%M:%S.%f}Z"
+    played = "" if row.played_at is None else f',"played_at":"{_written(row.played_at)}"'
     said = "".join(f',"{name}":{_json(value)}' for name, value in (("metrics", row.metrics), ("tags", row.tags)) if value)
     extra = "" if row.extra is None else f',"extra":{row.extra}'
     voided = ',"voided":true' if row.state == SessionState.VOIDED else ""
-    return f'{{"session_id":{row.id},"score":{row.score},"submitted_at":"{time}","idempotency_key":{key}{said}{extra}{voided}}}'
+    head = f'"session_id":{row.id},"score":{row.score},"submitted_at":"{_written(row.submitted_at)}"'
+    return f'{{{head},"idempotency_key":{key}{played}{said}{extra}{voided}}}'
+
+
+def _written(time: datetime) -> str:
+    return f"{time:%Y-%m-%dT%H:%M:%S.%f}Z"
 
 
 def _json(value: Any) -> str:

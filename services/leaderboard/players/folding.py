@@ -68,13 +68,13 @@ async def fold_anew(connection: AsyncConnection, user_id: int, username: str, *,
     start = await history.find_start(connection, user_id)
     named = set(kept) if start is None else kept.keys() | await history.list_places(connection, user_id, start)
     boards = await table.share_countings(connection, {at.board_id for at in named})
-    running = await periods.share_kept(connection, {at.period_id for at in named} - {ALL_TIME})
-    running[ALL_TIME] = True
+    states = await periods.share(connection, {at.period_id for at in named} - {ALL_TIME})
+    states[ALL_TIME] = "open"
     folded = {} if start is None else await history.fold_player(connection, user_id, start, boards)
     _require_countable(folded, {board_id for board_id, (_, by) in boards.items() if by.aggregate is Aggregate.TOTAL})
-    ours = sorted(at for at in named if at.board_id in boards and at.period_id in running)
+    ours = sorted(at for at in named if at.board_id in boards and at.period_id in states)
     different = [at for at in ours if folded.get(at) != kept.get(at, _NOT_THERE).tally]
-    different.sort(key=lambda at: not running[at.period_id])
+    different.sort(key=lambda at: states[at.period_id] != "open")
     some = different[:limit]
     now = dict(kept)
     for at in some:

@@ -5,6 +5,8 @@ has locked them, and asks then what the account is by now.
 
 Changes commit in another order than that of their times. So each look goes back further than a transaction may take, and what
 was seen before is passed over. What is missed all the same, as while no process ran, is found by going through all players.
+
+Keys that were revoked are so few that each look reads all whose tokens may be about.
 """
 
 import asyncio
@@ -31,6 +33,8 @@ log = structlog.get_logger(__name__)
 _OVERLAP = timedelta(minutes=1)
 # Tokens that were issued before an account's end are good for so long, by the clock of whoever verifies them.
 _TOKENS_LIVE = timedelta(seconds=MAX_LIFETIME_SECONDS + 2 * CLOCK_SKEW_SECONDS)
+# A key's tokens expire within the hour, as auth's setting of it says.
+_KEYS_LIVE = timedelta(hours=1)
 # An erasure of very many sessions does not keep the others waiting.
 _AT_ONCE = 4
 _PLAYERS_AT_ONCE = 5000
@@ -38,17 +42,20 @@ _STOP_SECONDS = 1.0
 
 
 class AccountFollower:
-    """One process's. ``ended`` has the users whose account has ended, for as long as one of their tokens may be good."""
+    """One process's. ``ended`` has the users whose account has ended and the keys that were revoked, as long as their tokens
+    may be good.
+    """
 
     def __init__(self, database: Database, players: PlayerWriter, settings: LeaderboardSettings) -> None:
         self._database = database
         self._players = players
         self._interval = settings.follower_interval
         self._sweep_interval = settings.upkeep_seconds
-        self.ended: set[int] = set()
+        self.ended: set[int | str] = set()
         self._ended_at: dict[int, datetime] = {}
         # When MySQL was asked last, by its clock; None: never.
         self._asked_at: datetime | None = None
+        self._revoked: set[str] = set()
         self._seen: dict[int, datetime] = {}
         self._waiting: dict[int, Account] = {}
         self._applying: dict[int, asyncio.Task[bool]] = {}
@@ -82,6 +89,8 @@ class AccountFollower:
                     self._refuse(user_id, at)
             since = (self._asked_at or now) - _OVERLAP
             changes = await accounts.list_changed(connection, since)
+            revoked = await accounts.list_revoked(connection, now - _KEYS_LIVE)
+        self._refuse_keys(revoked)
         for account, changed_at in changes:
             if self._seen.get(account.user_id) == changed_at:
                 continue
@@ -107,7 +116,7 @@ class AccountFollower:
 
     async def _accept_restored(self) -> None:
         """An older database may have been restored, in which an account goes on, or its number is another's now."""
-        refused = set(self.ended)  # before: whoever ends meanwhile is not looked at
+        refused = set(self._ended_at)  # before: whoever ends meanwhile is not looked at
         async with self._database.reading() as connection:
             now = await accounts.read_clock(connection)
             ended = await accounts.list_ended(connection, now - _TOKENS_LIVE)
@@ -121,6 +130,12 @@ class AccountFollower:
     def _refuse(self, user_id: int, ended_at: datetime) -> None:
         self.ended.add(user_id)
         self._ended_at[user_id] = ended_at
+
+    def _refuse_keys(self, revoked: set[str]) -> None:
+        """These and no others: one may be there again, in a database that was restored."""
+        self.ended -= self._revoked - revoked
+        self.ended |= revoked
+        self._revoked = revoked
 
     def _forget(self, now: datetime) -> None:
         """What is seen no more, and whose tokens have expired."""

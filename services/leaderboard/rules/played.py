@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import IntEnum
 from hashlib import blake2b
 
@@ -18,13 +19,17 @@ class SessionState(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Played:
-    """A session's values. ``boards``: those that it names, None if it names none. ``extra``: JSON, as it is kept."""
+    """A session's values. ``boards``: those that it names, None if it names none. ``extra``: JSON, as it is kept.
+
+    ``played_at``: when it was played, in UTC, if it is submitted later; None: just now.
+    """
 
     score: int
     metrics: Mapping[str, int] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
     extra: str | None = None
     boards: Sequence[str] | None = None
+    played_at: datetime | None = None
 
     def value(self, metric: str) -> int | None:
         """The session's value of a metric, if it has one."""
@@ -35,5 +40,7 @@ class Played:
     def digest(self) -> bytes:
         """What tells whether another submission says the same, whatever order its members come in."""
         boards = None if self.boards is None else sorted(self.boards)
-        said = self.score, sorted(self.metrics.items()), sorted(self.tags.items()), self.extra, boards
+        said: list[object] = [self.score, sorted(self.metrics.items()), sorted(self.tags.items()), self.extra, boards]
+        if self.played_at is not None:
+            said.append(self.played_at.isoformat())
         return blake2b(json.dumps(said).encode(), digest_size=16).digest()

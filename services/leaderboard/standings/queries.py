@@ -126,8 +126,24 @@ def at_place(at: Place) -> tuple[ColumnElement[bool], ...]:
 
 
 _PLACE = select(Standing.user_id, Standing.score, Standing.sort, Standing.reached_session_id)
-_COUNT_AHEAD = "SELECT %s, %s, COUNT(*) FROM standings WHERE board_id = %s AND period_id = %s AND sort < %s AND user_id <> %s"
-_COUNT = "SELECT %s, 0, COUNT(*) FROM standings WHERE board_id = %s AND period_id = %s AND sort IS NOT NULL"
+_PLAYERS = "FROM standings WHERE board_id = %s AND period_id = %s"
+_COUNT_SOME = f"SELECT %s, COUNT(*) FROM (SELECT user_id {_PLAYERS} LIMIT %s) AS some"
+_COUNT_AHEAD = f"SELECT %s, %s, COUNT(*), NULL {_PLAYERS} AND sort < %s AND user_id <> %s"
+# Of one player in the pass that counts all: most often there is one alone.
+_COUNT_BOTH = (
+    f"SELECT %s, %s, COUNT(CASE WHEN sort < %s AND user_id <> %s THEN 1 END), COUNT(*) {_PLAYERS} AND sort IS NOT NULL"
+)
+
+
+async def count_some(connection: AsyncConnection, places: Collection[Place], most: int) -> dict[Place, int]:
+    """How many players there are in each of these places, removed ones among them, of so many that are looked at."""
+    values: list[int] = []
+    for number, at in enumerate(places):
+        values += [number, *at, most]
+    counted = " UNION ALL ".join([_COUNT_SOME] * len(places))
+    rows: Sequence[tuple[int, int]] = (await connection.exec_driver_sql(counted, tuple(values))).all()  # type: ignore[assignment]
+    counts = dict(rows)
+    return {at: counts[number] for number, at in enumerate(places)}
 
 
 async def find_ranks(connection: AsyncConnection, asked: Sequence[tuple[Place, Mapping[int, int]]]) -> list[Ranks]:
@@ -138,18 +154,23 @@ async def find_ranks(connection: AsyncConnection, asked: Sequence[tuple[Place, M
     statements: list[str] = []
     values: list[int] = []
     for number, (at, sorts) in enumerate(asked):
-        statements += [_COUNT, *[_COUNT_AHEAD] * len(sorts)]
-        values += [number, *at]
-        for user_id, sort in sorts.items():
+        # Where nobody is asked about, all are counted all the same.
+        (first, first_sort), *others = sorts.items() or [(0, 0)]
+        statements += [_COUNT_BOTH, *[_COUNT_AHEAD] * len(others)]
+        values += [number, first, first_sort, first, *at]
+        for user_id, sort in others:
             values += [number, user_id, *at, sort, user_id]
     found: list[dict[int, int]] = [{} for _ in asked]
+    totals = [0] * len(asked)
     if statements:
-        rows: Sequence[tuple[int, int, int]] = (  # type: ignore[assignment]
+        rows: Sequence[tuple[int, int, int, int | None]] = (  # type: ignore[assignment]
             await connection.exec_driver_sql(" UNION ALL ".join(statements), tuple(values))
         ).all()
-        for number, user_id, count in rows:
-            found[number][user_id] = count
+        for number, user_id, ahead, total in rows:
+            found[number][user_id] = ahead
+            if total is not None:
+                totals[number] = total
     return [
-        Ranks({user_id: 1 + counts[user_id] for user_id in sorts}, counts[0])
-        for (_, sorts), counts in zip(asked, found, strict=True)
+        Ranks({user_id: 1 + aheads[user_id] for user_id in sorts}, total)
+        for (_, sorts), aheads, total in zip(asked, found, totals, strict=True)
     ]

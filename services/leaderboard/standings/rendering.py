@@ -9,7 +9,6 @@ from json.encoder import encode_basestring  # the C one where there is one; like
 from types import MappingProxyType
 from typing import NamedTuple
 
-from services.common.tokens import Principal
 from services.leaderboard.rules import ranking
 from services.leaderboard.rules.places import MAIN
 from services.leaderboard.rules.standings import Neighbours, PlaceRank, PlayerScore, Span
@@ -84,9 +83,9 @@ class RankedIn(NamedTuple):
     rank: PlaceRank
 
 
-def submitted(player: Principal, session_id: int, standings: Sequence[RankedIn]) -> bytes:
+def submitted(user_id: int, username: str, session_id: int, standings: Sequence[RankedIn]) -> bytes:
     """`SubmittedSession`. Names of boards and windows need no escape."""
-    name = encode_basestring(player.username)
+    name = encode_basestring(username)
     main = next((rank for _, _, rank in standings if rank.at == MAIN), None)
     score, place = (None, None) if main is None else (main.score or 0, main.rank)
     listed = [
@@ -96,7 +95,7 @@ def submitted(player: Principal, session_id: int, standings: Sequence[RankedIn])
         for board, window, rank in standings
     ]
     return (
-        f'{{"session_id":{session_id},"user_id":{player.user_id},"username":{name},"total_score":{_number(score)},'
+        f'{{"session_id":{session_id},"user_id":{user_id},"username":{name},"total_score":{_number(score)},'
         f'"rank":{_number(place)},"standings":[{",".join(listed)}]}}'
     ).encode()
 

@@ -17,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from services.common.mysql.database import reason
 from services.local.errors import LocalError
 from services.local.seed.loading import Advance, add_accounts, add_sessions
-from services.local.seed.places import Grounds, Stretch, lay_out, prepare
+from services.local.seed.places import Grounds, Stretch, close_past, lay_out, prepare
 from services.local.seed.population import populate
 from services.local.seed.standings import Agreement, add_standings, check_agreement
 from services.local.seed.target import Target
@@ -60,7 +60,7 @@ def _fill(target: Target, connection: "Connection[Any]", random: Random, players
         add_sessions(connection, ids, population, grounds, stretches, bar("Game sessions", sessions))
     finally:
         # Also after Ctrl-C, say: what is in the log by now gets its standings all the same.
-        asyncio.run(_add_standings(target, partial(bar, "Standings")))
+        asyncio.run(_add_standings(target, grounds, partial(bar, "Standings")))
 
 
 async def _prepare(target: Target) -> tuple[Grounds, int]:
@@ -73,9 +73,10 @@ async def _lay_out(target: Target, grounds: Grounds, times: Sequence[int]) -> li
         return await lay_out(database, grounds, times)
 
 
-async def _add_standings(target: Target, begin: Callable[[int], Advance]) -> None:
+async def _add_standings(target: Target, grounds: Grounds, begin: Callable[[int], Advance]) -> None:
     async with target.open_database() as database:
         await add_standings(database, begin)
+        await close_past(database, grounds)
 
 
 async def _check(target: Target, begin: Callable[[int], Advance]) -> Agreement:

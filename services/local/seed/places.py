@@ -8,7 +8,7 @@ from operator import attrgetter, itemgetter
 from pathlib import Path
 from typing import NamedTuple
 
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, text
 from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -18,12 +18,19 @@ from services.leaderboard.boards import administration, periods, table
 from services.leaderboard.boards.administration import BoardsConflict
 from services.leaderboard.boards.board import MAIN_NAME, Board, Window
 from services.leaderboard.boards.document import parse_toml
-from services.leaderboard.rules.periods import Period, PeriodState
+from services.leaderboard.rules.periods import Period
 from services.leaderboard.rules.places import ALL_TIME, Place, pack
 from services.local.errors import LocalError
 
 BOARDS_FILE = Path(__file__).with_name("boards.toml")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# Longer than a seeding takes. Of one that is never completed, past periods end then.
+_OPEN = timedelta(days=1)
+_CLOSE_PAST = text("""
+UPDATE periods AS p JOIN windows AS w ON w.id = p.window_id
+SET p.state = IF(p.ends_at + INTERVAL w.grace_seconds SECOND <= NOW(6), 'closed', 'open'),
+  p.closes_at = p.ends_at + INTERVAL w.grace_seconds SECOND
+WHERE p.board_id IN (:main, :races) AND p.state = 'open' AND p.closes_at > p.ends_at + INTERVAL w.grace_seconds SECOND""")
 _start_of = attrgetter("starts_at")
 
 
@@ -83,7 +90,8 @@ async def prepare(database: Database) -> tuple[Grounds, int]:
 async def lay_out(database: Database, grounds: Grounds, times: Sequence[int]) -> list[Stretch]:
     """Where sessions of these ``times`` count, which are in order. The periods that they need are made where they are missing.
 
-    Nothing is added to a period whose results are known, or gone.
+    Nothing is added to a period whose results are known, or gone. Past ones that are made stay open until `close_past`: a
+    service that runs meanwhile would settle them before anybody has a standing there.
     """
     stretches: dict[int, list[tuple[int, bytes]]] = {}
     for board in (grounds.main, grounds.races):
@@ -96,6 +104,12 @@ async def lay_out(database: Database, grounds: Grounds, times: Sequence[int]) ->
     return [Stretch(begin, b"".join(_at(each, begin) for each in in_order), _at(main, begin)) for begin in begins]
 
 
+async def close_past(database: Database, grounds: Grounds) -> None:
+    """Close the past periods of which all standings are there."""
+    boards = {"main": grounds.main.board_id, "races": grounds.races.board_id}
+    await database.transaction(lambda connection: connection.execute(_CLOSE_PAST, boards))
+
+
 async def _find_or_make(connection: AsyncConnection, board: Board, times: Sequence[int]) -> dict[int, list[Period]]:
     """By window, the periods in which something is played, in order."""
     await administration.lock_boards(connection, [board.board_id])
@@ -103,7 +117,7 @@ async def _find_or_make(connection: AsyncConnection, board: Board, times: Sequen
     found = {}
     for window in board.windows:
         rows = await _list(connection, board, window)
-        made = [_values(each) for each in _missing(board, window, rows, times, now)]
+        made = [_values(each, now) for each in _missing(board, window, rows, times)]
         if made:
             await connection.execute(insert(models.Period), made)
             rows = await _list(connection, board, window)
@@ -118,7 +132,7 @@ async def _list(connection: AsyncConnection, board: Board, window: Window) -> li
     return sorted(rows, key=_start_of)
 
 
-def _missing(board: Board, window: Window, rows: Sequence[Period], times: Sequence[int], now: datetime) -> Iterator[Period]:
+def _missing(board: Board, window: Window, rows: Sequence[Period], times: Sequence[int]) -> Iterator[Period]:
     """The periods that sessions of these times need and that are not there, as the service would have made them then."""
     scheduled = board.scheduled(window)
     if scheduled is None:
@@ -137,15 +151,16 @@ def _missing(board: Board, window: Window, rows: Sequence[Period], times: Sequen
             assert cut is not None  # the first period has begun
             ended = cut.ends_at
             closes_at = ended + scheduled.grace
-            state: PeriodState = "open" if closes_at > now else "closed"
-            yield Period(0, board.board_id, window.window_id, cut.number, None, cut.starts_at, ended, closes_at, state, None)
+            yield Period(0, board.board_id, window.window_id, cut.number, None, cut.starts_at, ended, closes_at, "open", None)
         position = bisect_left(times, _microseconds(ended))
 
 
-def _values(period: Period) -> dict[str, object]:
+def _values(period: Period, now: datetime) -> dict[str, object]:
     values = period._asdict()
     del values["period_id"]  # the server gives it one
-    return values
+    if period.closes_at <= now:
+        values["closes_at"] = now + _OPEN
+    return {**values, "opened_at": now}  # nobody is told that it has begun
 
 
 def _stretches(board: Board, counted: Mapping[int, Sequence[Period]]) -> list[tuple[int, bytes]]:

@@ -1,0 +1,132 @@
+"""HTTP of writing boards down: making, changing and deleting one, and the periods of listed windows."""
+
+from dataclasses import replace
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Path, Response, Security
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from services.common.http.authentication import authorized
+from services.common.http.problems import (
+    SCOPED,
+    BodyTooLarge,
+    FieldError,
+    InvalidRequest,
+    ServiceUnavailable,
+    UnsupportedMediaType,
+    documented,
+)
+from services.common.http.requests import DECIMAL, JSON, Time, body_schema, json_body
+from services.common.tokens import Scope
+from services.leaderboard.boards.document import BoardDocument, Name, Title, refuse
+from services.leaderboard.errors import BoardConflict, BoardNotFound, PeriodConflict, PeriodNotFound, WindowNotFound
+from services.leaderboard.http import examples
+from services.leaderboard.http.boards import BoardShown, PeriodWritten, board_shown
+from services.leaderboard.http.dependencies import PREFIX, BoardName, BoardWriting, rendered
+from services.leaderboard.rules.names import BOARD_NAME
+
+router = APIRouter(prefix=PREFIX, tags=["boards"], dependencies=[Security(authorized, scopes=[Scope.BOARDS])])
+
+_BODY = *SCOPED, BodyTooLarge, UnsupportedMediaType, InvalidRequest, ServiceUnavailable
+_NO_STORE = {"Cache-Control": "no-store"}
+
+
+class BoardBody(BoardDocument):
+    """A board, whole: what is left out is what most boards are. Its name is the path's."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [examples.BOARD_BODY]})
+
+    name: Name = Field(default_factory=str, description="the path's, where it is said at all")
+
+
+class PeriodBody(BaseModel):
+    """A period of a listed window."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", json_schema_extra={"examples": [examples.PERIOD_BODY]})
+
+    title: Title | None = Field(None, description="what players read")
+    starts_at: Time = Field(description="the first moment in it")
+    ends_at: Time = Field(description="the first moment after it")
+
+    @model_validator(mode="after")
+    def _ends_after_its_start(self) -> "PeriodBody":
+        if self.ends_at <= self.starts_at:
+            refuse(("ends_at",), "A period ends after its start")
+        return self
+
+
+Window = Annotated[str, Path(pattern=BOARD_NAME, description="the window's name")]
+PeriodId = Annotated[int, Path(ge=1, le=2**63 - 1), DECIMAL]
+
+
+@router.put(
+    "/boards/{board}",
+    summary="Make a board, or change it",
+    description="The body is the board, whole. Sent again, nothing is changed. What cannot be changed is told with its place "
+    "(409), as are faults (422), and then nothing is. What may change holds for later sessions. Every process knows of it "
+    "within a second.",
+    response_model=BoardShown,
+    responses={
+        **documented(*_BODY, BoardConflict, BoardNotFound),
+        200: {"description": "The board is what was sent"},
+        201: {"description": "The board is new", "model": BoardShown},
+    },
+    openapi_extra=body_schema({JSON: BoardBody}),
+)
+async def put_board(
+    board: BoardName, body: Annotated[BoardBody, Depends(json_body(BoardBody))], writes: BoardWriting
+) -> Response:
+    if body.name not in {"", board}:
+        detail = f"The board that the path names is {board}."
+        raise InvalidRequest(detail, errors=[FieldError(detail=detail, pointer="#/name")])
+    made, created = await writes.put(replace(body.definition(), name=board))
+    return rendered(board_shown(made).model_dump_json().encode(), 201 if created else 200)
+
+
+@router.delete(
+    "/boards/{board}",
+    status_code=204,
+    summary="Delete a board and its standings",
+    description="The board must be closed. Its sessions stay, since they may count elsewhere. With 202 it is not shown any "
+    "more, and what is left of it goes by itself; its name is taken until then. Sent again, it is gone on with.",
+    response_class=Response,
+    responses={
+        **documented(*SCOPED, BoardNotFound, BoardConflict, InvalidRequest, ServiceUnavailable),
+        202: {"description": "The board is not shown any more, and is being deleted"},
+        204: {"description": "The board is gone"},
+    },
+)
+async def delete_board(board: BoardName, writes: BoardWriting) -> Response:
+    gone = await writes.delete(board)
+    return Response(status_code=204 if gone else 202, headers=_NO_STORE)
+
+
+@router.post(
+    "/boards/{board}/windows/{window}/periods",
+    status_code=201,
+    summary="Write down a period of a listed window",
+    description="Periods of a window do not overlap (409), and gaps between them are allowed. Sent again, it is the one that "
+    "there is.",
+    response_model=PeriodWritten,
+    responses=documented(*_BODY, BoardNotFound, WindowNotFound, PeriodConflict),
+    openapi_extra=body_schema({JSON: PeriodBody}),
+)
+async def write_period(
+    board: BoardName, window: Window, body: Annotated[PeriodBody, Depends(json_body(PeriodBody))], writes: BoardWriting
+) -> Response:
+    period = await writes.write_period(board, window, body.title, body.starts_at, body.ends_at)
+    return rendered(PeriodWritten(**{**period._asdict(), "window": window}).model_dump_json().encode(), 201)
+
+
+@router.delete(
+    "/boards/{board}/windows/{window}/periods/{period_id}",
+    status_code=204,
+    summary="Take back a period that has not begun",
+    response_class=Response,
+    responses=documented(
+        *SCOPED, BoardNotFound, WindowNotFound, PeriodNotFound, PeriodConflict, InvalidRequest, ServiceUnavailable
+    ),
+)
+async def take_back_period(board: BoardName, window: Window, period_id: PeriodId, writes: BoardWriting) -> Response:
+    await writes.take_back(board, window, period_id)
+    return Response(status_code=204, headers=_NO_STORE)
