@@ -10,6 +10,7 @@ from services.common.mysql.database import Database
 from services.common.tokens import Scope
 from services.leaderboard.app import create_app
 from services.leaderboard.settings import LeaderboardSettings
+from tests.moderating import ban, moderator
 from tests.playing import API, remove
 from tests.seasons import Cup, digest_of, make_cup, over, results_of, stand
 from tests.system import Accounts, assert_problem, eventually, rows, serving
@@ -193,3 +194,16 @@ async def test_a_process_tells_how_many_periods_wait_to_be_settled(
     other.connection.commit()
     await eventually(lambda: waiting(0))
     await is_settled(mysql, period_id)
+
+
+async def test_who_left_is_nameless_though_banned(service: httpx.AsyncClient, mysql: Any, cup: Cup, accounts: Accounts) -> None:
+    """Of one who is banned a row is kept, also when they have left."""
+    period_id = over(mysql, cup, *SCORES)
+    await is_settled(mysql, period_id)
+    await ban(service, moderator(accounts), 1)
+    path = f"/boards/cup/periods/{period_id}/results"
+    assert (await get(service, f"{path}/1"))["username"] == "player1"
+    await remove(service, accounts.new("player1", 1))
+    assert rows(mysql, "SELECT username FROM players WHERE user_id = 1") == [("",)]
+    assert (await get(service, f"{path}/1"))["username"] is None
+    assert (await get(service, path))["results"][0]["username"] is None

@@ -19,6 +19,7 @@ from services.leaderboard.operate.check import check
 from services.leaderboard.rules.calendar import Schedule
 from services.leaderboard.settings import LeaderboardSettings
 from tests.boards import ALL, DAY, SEASON, define, make, tagged
+from tests.moderating import ban, moderator, unban, void
 from tests.playing import API, remove, send, submit
 from tests.system import Accounts, assert_problem, eventually, rows, rows_are_awaited, serving
 
@@ -416,3 +417,32 @@ async def test_the_document_has_both_ways_to_submit(service: Client) -> None:
     assert operation["security"] == [{"AccessToken": []}, {"AccessToken": ["scores:write"]}]
     properties = document["components"]["schemas"]["ScoreSubmission"]["properties"]
     assert {"type": "string", "format": "date-time"} in properties["played_at"]["anyOf"]
+
+
+async def test_what_servers_submit_for_a_banned_player_is_held_or_refused_as_well(
+    service: Client, server: dict[str, str], accounts: Accounts, leaderboard_settings: LeaderboardSettings
+) -> None:
+    staff = moderator(accounts)
+    await submit(service, server, 5, user_id=ADA)
+    await ban(service, staff, ADA)
+    held = await submit(service, server, 7, KEY, user_id=ADA)
+    assert (held["total_score"], held["rank"]) == (0, None)
+    strict = leaderboard_settings.model_copy(update={"banned_submissions": "refuse"})
+    async with serving(create_app(strict)) as refusing:
+        assert_problem(await send(refusing, server, 9, user_id=ADA), 403, "player-banned")
+        assert (await submit(refusing, server, 7, KEY, user_id=ADA))["session_id"] == held["session_id"]
+    await unban(service, staff, ADA)
+    assert (await submit(service, server, 1, user_id=ADA))["total_score"] == 13
+
+
+async def test_staff_and_the_player_read_when_a_voided_session_was_played(
+    service: Client, server: dict[str, str], accounts: Accounts
+) -> None:
+    staff, played_at = moderator(accounts), "2026-11-25T10:00:00Z"
+    session_id = (await submit(service, server, 5, user_id=ADA, played_at=played_at))["session_id"]
+    await void(service, staff, session_id)
+    [exported] = (await service.get(f"{API}/me/export", headers=accounts.new("Ada", ADA))).json()["sessions"]
+    [shown] = (await service.get(f"{API}/players/{ADA}/sessions", headers=staff)).json()["sessions"]
+    for each in (exported, shown):
+        assert (each["session_id"], each["voided"]) == (session_id, True)
+        assert datetime.fromisoformat(each["played_at"]) == datetime.fromisoformat(played_at)
