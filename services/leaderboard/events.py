@@ -15,6 +15,7 @@ class Kind(StrEnum):
 
     PERIOD_OPENED = "period.opened"
     PERIOD_SETTLED = "period.settled"
+    PERIOD_CORRECTED = "period.corrected"
 
 
 _PERIOD_OPENED = """

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from services.leaderboard.rules.direction import Direction
 from services.leaderboard.rules.ranking import ranks
-from services.leaderboard.rules.rewards import Cutoff, Reward, find_reward, find_reward_of
+from services.leaderboard.rules.rewards import Cutoff, Move, Reward, find_reward, find_reward_of, list_edges
 
 GOLD, SILVER = Reward("gold", ranks=(1, 3)), Reward("silver", percent=10)
 EVERYONE = Reward("present")
@@ -80,3 +80,18 @@ def test_how_far_rewards_reached_tells_the_same_as_the_ranks(
         cutoffs.append(Cutoff(reward, *having[-1]) if having else Cutoff(reward, None, None))
     for rank, score in placed:
         assert find_reward_of(cutoffs, direction, rank, score) == find_reward(given_, len(ordered), rank)
+
+
+@given(st.lists(rewards, max_size=4), scores, st.none() | st.integers(-3, 3), st.none() | st.integers(-3, 3))
+def test_when_one_player_moves_others_get_another_reward_at_the_edges_of_one_alone(
+    given_: list[Reward], others: list[int], before: int | None, after: int | None
+) -> None:
+    now, then = sorted([*others, *([] if after is None else [after])]), [*others, *([] if before is None else [before])]
+    move = Move(before, after, len(now))
+    assert move.players_before == len(then)
+    edges = list_edges(given_, move)
+    for sort in others:
+        rank, was = (1 + sum(each < sort for each in sorts) for sorts in (now, then))
+        assert move.rank_before(rank, sort) == was
+        if find_reward(given_, len(then), was) != find_reward(given_, len(now), rank):
+            assert any(first <= rank <= last for first, last in edges)

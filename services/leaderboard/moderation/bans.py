@@ -13,6 +13,7 @@ from services.leaderboard.moderation import entries
 from services.leaderboard.moderation.entries import Act, Order
 from services.leaderboard.players import accounts, changes, folding
 from services.leaderboard.players.changes import Locked, PlayerChange
+from services.leaderboard.seasons import corrections
 
 _NOW = literal_column("NOW(6)", UTCDateTime())
 
@@ -61,6 +62,7 @@ async def _set_banned(connection: AsyncConnection, user_id: int, order: Order, *
         time = _NOW if banned else None
         await connection.execute(update(Player).where(Player.user_id == user_id).values(banned_at=time))
     folded = await folding.fold_anew(connection, user_id, player.username)
+    await corrections.tell(connection, user_id, folded.changed)
     if banned is not was_banned:
         act = Act.PLAYER_BANNED if banned else Act.PLAYER_UNBANNED
         said = {"banned": was_banned}, {"banned": banned}

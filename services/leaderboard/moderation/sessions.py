@@ -16,6 +16,7 @@ from services.leaderboard.players import changes, folding
 from services.leaderboard.players.changes import PlayerChange
 from services.leaderboard.rules.places import MAIN, Place, unpack
 from services.leaderboard.rules.played import SessionState
+from services.leaderboard.seasons import corrections
 
 _ACTS = {SessionState.VOIDED: Act.SESSION_VOIDED, SessionState.COUNTED: Act.SESSION_RESTORED}
 
@@ -61,6 +62,7 @@ async def set_state(connection: AsyncConnection, session_id: int, state: Session
     if before is not state:
         await connection.execute(update(GameSession).where(GameSession.id == session_id).values(state=state))
     folded = await folding.fold_anew(connection, player.user_id, player.username)
+    await corrections.tell(connection, player.user_id, folded.changed)
     places = _places(row.places)
     if before is not state:
         changed = [each for each in folded.changed if each.at in places]

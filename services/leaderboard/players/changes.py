@@ -19,6 +19,7 @@ from services.leaderboard.models import Erasure, GameSession, Player, Standing
 from services.leaderboard.players import accounts, folding
 from services.leaderboard.rules.places import Place
 from services.leaderboard.rules.standings import StandingRow
+from services.leaderboard.seasons import corrections
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +129,7 @@ async def fold(connection: AsyncConnection, user_id: int) -> PlayerChange:
         await folding.end(connection, user_id)
         return PlayerChange([], None)
     folded = await folding.fold_anew(connection, user_id, player.username)
+    await corrections.tell(connection, user_id, folded.changed)
     return PlayerChange(folded.standings, folded.note, pending=folded.pending)
 
 

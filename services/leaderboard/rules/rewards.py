@@ -37,6 +37,41 @@ class Cutoff(NamedTuple):
     score: int | None
 
 
+class Move(NamedTuple):
+    """How one player has moved in the order, while nobody else did, and how many are ranked now.
+
+    ``before``, ``after``: what the player's score is ordered by, the least first. None: not ranked.
+    """
+
+    before: int | None
+    after: int | None
+    players: int
+
+    @property
+    def players_before(self) -> int:
+        """How many were ranked."""
+        return self.players - (self.after is not None) + (self.before is not None)
+
+    def rank_before(self, rank: int, sort: int) -> int:
+        """Which rank it was that is ``rank`` now, for a score that is ordered by ``sort``."""
+        is_ahead, was_ahead = (each is not None and each < sort for each in (self.after, self.before))
+        return rank - is_ahead + was_ahead
+
+
+def list_edges(rewards: Iterable[Reward], move: Move) -> list[tuple[int, int]]:
+    """Where others may have another reward now, in the order of the board: from which place to which.
+
+    A reward begins or ends there. The rank of each of the others has moved by one at most, and so has the end of a reward.
+    """
+    edges: set[int] = set()
+    for reward in rewards:
+        first, last = reward.span(move.players)
+        if reward.ranks is not None or reward.percent is not None:
+            edges |= {first, last + 1}
+    spans = [(max(1, edge - 2), min(move.players, edge + 1)) for edge in sorted(edges - {1})]
+    return [(first, last) for first, last in spans if first <= last]
+
+
 def find_reward(rewards: Iterable[Reward], players: int, rank: int) -> str | None:
     """The first of the rewards that fits a rank among so many players."""
     for reward in rewards:

@@ -110,12 +110,12 @@ async def _find_cutoff(connection: AsyncConnection, at: Place, reward: Reward, p
     position = min(last, players)
     if not position:
         return Cutoff(reward, None, None)
-    score, sort = await _find_at(connection, at, position, players)
+    score, sort = await find_at(connection, at, position, players)
     rank = 1 + await count_ahead(connection, at, sort)
     return Cutoff(reward, rank, score) if rank >= first else Cutoff(reward, None, None)
 
 
-async def _find_at(connection: AsyncConnection, at: Place, position: int, players: int) -> tuple[int, int]:
+async def find_at(connection: AsyncConnection, at: Place, position: int, players: int) -> tuple[int, int]:
     """The score of who stands so many players from the top, and what it is ordered by. Counted from the nearer end."""
     order, before = (Standing.sort, Standing.reached_session_id), position - 1
     if before > players - position:
