@@ -132,7 +132,9 @@ _BOX_TITLES = {
 }
 BOX_LOADS = tuple(_RIVAL)
 
-SCALE_LOADS = ("rank", "submit", "around")
+# What is judged is one board; three places at once are told beside it.
+_SCALED = {"rank": "/rank", "submit-only": "/submit, one place,", "submit": "/submit, three places,", "around": "/around"}
+SCALE_LOADS = tuple(_SCALED)
 
 
 def at(load: str, processes: int) -> str:
@@ -155,10 +157,18 @@ def box_figures(best: int, counts: Sequence[int]) -> list[Figure]:
 
 def scale_figures(few: int, many: int) -> list[Figure]:
     """What ``many`` players cost beside ``few``. The marks are meant for a million beside ten thousand."""
+    judged = {"rank", "submit-only", "around"}
     return [
         *(
-            Figure(f"scale-{load}", f"/{load} at {many:,} players / at {few:,}", 0.9, 0.95, f"{load}-many", f"{load}-few")
-            for load in SCALE_LOADS
+            Figure(
+                f"scale-{load}",
+                f"{title} at {many:,} players / at {few:,}",
+                0.9 if load in judged else None,
+                0.95 if load in judged else None,
+                f"{load}-many",
+                f"{load}-few",
+            )
+            for load, title in _SCALED.items()
         ),
         Figure("rebuild", f"Rebuild of {many:,} players", 45, 20, unit="s", less_is_better=True),
         Figure("index-bytes", f"Index bytes a player at {many:,}", 215, 200, unit="bytes", less_is_better=True),

@@ -5,15 +5,17 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
-from services.leaderboard.rules.places import MAIN
+import httpx
+
+from services.leaderboard.rules.places import ALL_TIME, MAIN, Place
 from tests.bench.figures import SCALE_LOADS, judge, judge_ratio, scale_figures
 from tests.bench.generator import Load
 from tests.bench.index import NoIndex
-from tests.bench.loads import reads, submission
+from tests.bench.loads import BOARDS, reads, submission
 from tests.bench.machine import Meter
 from tests.bench.report import Report
 from tests.bench.rounds import Case, Plan, measure
-from tests.bench.system import SUBMITTERS, System
+from tests.bench.system import ONLY, SUBMITTERS, System, define
 
 FEW, MANY, MANY_IN_A_SMOKE_RUN = 10_000, 1_000_000, 50_000
 _MANY_REDIS_MEMORY = "1gb"
@@ -31,12 +33,18 @@ def add_scale(report: Report, plan: Plan, folder: Path, tell: Callable[[str], No
             players = counts[size]
             tell(f"Starting a system with {players:,} players")
             stacks.enter_context(system.running())
+            system.put_boards([define(ONLY)])
+            only = Place(system.board_id(ONLY), ALL_TIME)
             try:
                 system.fill(players, players + players // 5)
+                system.crowd(only)
+                _have_built(system, only)
             except NoIndex as missing:
                 report.faults.append(f"with {players:,} players {missing}")
             loads[size] = {load.name: load for load in reads(system.player_ids())}
-            loads[size]["submit"] = submission(f"submit-{size}", system.tokens(SUBMITTERS))
+            tokens = system.tokens(SUBMITTERS)
+            loads[size]["submit"] = submission(f"submit-{size}", tokens)
+            loads[size]["submit-only"] = submission(f"submit-only-{size}", tokens, board=ONLY)
         # The two that a figure compares come one after the other: what happens to the machine changes within seconds.
         cases = [Case(f"{name}-{size}", loads[size][name], (systems[size].url,)) for name in SCALE_LOADS for size in counts]
         meter = Meter({part: [*processes, *systems["few"].parts[part]] for part, processes in systems["many"].parts.items()})
@@ -49,6 +57,12 @@ def add_scale(report: Report, plan: Plan, folder: Path, tell: Callable[[str], No
         judge_ratio(figure, report.rates) if figure.of else judge(figure, single.get(figure.name, []))
         for figure in scale_figures(**counts)
     ]
+
+
+def _have_built(system: System, at: Place) -> None:
+    """Ask for a place, so that its index is built, and wait until everybody is there. Raises NoIndex."""
+    httpx.get(f"{system.url}{BOARDS}/{ONLY}/top", timeout=60).raise_for_status()
+    system.index.wait(at, len(system.player_ids()))
 
 
 def _rebuild(system: System, report: Report) -> dict[str, list[float]]:

@@ -176,7 +176,8 @@ async def test_the_export_is_all_that_is_kept_of_the_person_and_nothing_secret(a
     assert answer.headers["content-disposition"] == 'attachment; filename="account.json"'
     assert answer.headers["cache-control"] == "no-store"
     exported = answer.json()
-    assert exported.keys() == {"account", "staff", "sessions", "kept_usernames", "events"}
+    ours = {"account", "staff", "sessions", "kept_usernames", "external_identities", "recovery_codes", "events"}
+    assert exported.keys() == ours
     assert exported["account"] == (await auth.get("/auth/me", headers=here)).json()
     assert exported["sessions"] == (await auth.get("/auth/sessions", headers=here)).json()["sessions"]
     assert [each["username"] for each in exported["kept_usernames"]] == ["Ada"]

@@ -59,7 +59,7 @@ SCORES = [
         b"null",
         b'{"score": 10',
         b'{"points": 10}',
-        b'{"score": 10, "user_id": 1}',
+        b'{"score": 10, "user": 1}',
         b'{"score": "\\ud800"}',
         b'{"\\ud800": 10}',
         b'{"score": 1000000001}',

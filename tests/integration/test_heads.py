@@ -13,7 +13,7 @@ from tests.signing_in import register, sign_in
 from tests.system import Accounts, assert_problem, serving, sign_up
 
 OF_ITS_OWN = {"x-request-id"}
-PARAMETERS = {"{user_id}": "1", "{board}": "main", "{period_id}": "0"}
+PARAMETERS = {"{user_id}": "1", "{board}": "main", "{period_id}": "0", "{client_id}": f"key-{'a' * 26}"}
 
 
 def readable(app: FastAPI, prefix: str) -> list[str]:

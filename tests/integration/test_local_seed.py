@@ -153,7 +153,7 @@ def test_past_periods_are_there_with_their_times_and_closed(target: Target, mysq
     everybody, week, day = (
         players_in(mysql, period_id) for period_id in (0, of["main", "week"][-2].period_id, of["main", "day"][-2].period_id)
     )
-    assert everybody > week > day > 0
+    assert everybody >= week > day > 0  # of so few players, all may have played in a week
 
 
 def test_other_windows_are_filled_too_where_somebody_played(target: Target, mysql: MySQL) -> None:

@@ -264,6 +264,9 @@ def test_ended_before_any_statement_it_is_completed_by_the_next_run(settings: Mi
             downgrade(settings, "0011")
         downgrade(settings, "0011")
         assert everything(mysql) == before
+        # A column that was dropped goes on taking room in MariaDB's rows, until none fits after dozens of ups and downs.
+        for name in ("boards", "windows", "periods", "refresh_families"):
+            rows(mysql, f"ALTER TABLE {name} FORCE")
         number += 1
     assert number > 15
 
@@ -343,7 +346,7 @@ def test_a_board_that_is_closed_gets_periods_in_which_nothing_counts_any_more(
 
 def test_a_window_of_that_name_stays_as_it_is(settings: MigrationSettings, mysql: MySQL) -> None:
     a_log(mysql, Random(6), 100)
-    own = "SELECT * FROM windows WHERE name = 'week'"
+    own = "SELECT id, board_id, name, position, kind, grace_seconds, counts_from FROM windows WHERE name = 'week'"
     rows(
         mysql,
         "INSERT INTO windows (board_id, name, position, kind, grace_seconds) VALUES (1, 'week', 1, 'listed', 10)",

@@ -43,6 +43,10 @@ STAFF = {
     (b"PUT", b"/auth/staff/1"),
     (b"DELETE", b"/auth/staff/1"),
     (b"DELETE", b"/auth/staff/1/second-factor"),
+    (b"POST", b"/auth/keys"),
+    (b"POST", b"/auth/keys/1/secrets"),
+    (b"DELETE", b"/auth/keys/1/secrets"),
+    (b"DELETE", b"/auth/keys/1"),
 }
 # More than the bucket holds and than it regains while they are sent.
 MANY = 200

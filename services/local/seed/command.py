@@ -87,7 +87,8 @@ async def _check(target: Target, begin: Callable[[int], Advance]) -> Agreement:
 @contextmanager
 def _alone(connection: "Connection[Any]") -> Iterator[None]:
     with connection.cursor() as cursor:
-        cursor.execute("SELECT GET_LOCK(%s, 0)", (_LOCK,))
+        # A second, since the server may not have noticed yet that a seeding has just ended.
+        cursor.execute("SELECT GET_LOCK(%s, 1)", (_LOCK,))
         if cursor.fetchone() != (1,):
             raise LocalError("Another seeding of this database is under way")
     yield  # the server releases it with the connection
