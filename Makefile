@@ -53,7 +53,7 @@ check: $(PACKAGES) ## Compare the running system's sessions, standings and ranki
 # SERVERS=containers is for `test`, `bench` and `faults` alike: see tests/servers.py.
 test: lint $(GENERATORS) ## Check and test everything (SERVERS=containers: on the servers of compose.yaml, not the installed ones)
 	@$(LOCAL) prerequisites test
-	@$(BIN)/python -m pytest tests --ignore=tests/bench --numprocesses=2 --dist=loadfile
+	@$(BIN)/python -m pytest tests --ignore=tests/bench --numprocesses=2 --dist=loadfile --no-loadscope-reorder
 
 bench: $(PACKAGES) ## Measure it against what its framework could do at most (QUICK=1: a smoke run; SCALE=1: a million players)
 	@$(LOCAL) prerequisites bench

@@ -18,7 +18,7 @@ from schemathesis.specs.openapi.checks import positive_data_acceptance
 from services.local.stack import Stack
 from tests.system import bearer, sign_up
 
-EXAMPLES = 40
+EXAMPLES = 20
 
 
 @pytest.fixture(scope="session")

@@ -333,7 +333,7 @@ def make_subject(own_stack: Stack, ahead: Service, secrets: Mapping[str, str]) -
 def test_every_answer_is_the_models(
     make_subject: Callable[[Model], Subject], accounts: Accounts, rounds: Callable[[int, int], int], proof: Proof
 ) -> None:
-    number = rounds(6, 100)
+    number = rounds(4, 100)
     examples = settings(
         max_examples=number,
         stateful_step_count=50,
