@@ -13,8 +13,8 @@ from services.common.http.screening import MAX_COOKIE_BYTES
 from tests.system import Accounts, assert_problem
 
 CONTROLS = [*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029]
-# Seconds of the process, beyond what any refused body costs: 0.005 on a machine that is not slow, which may take twice as long.
-MOST_SECONDS = 0.01
+# Seconds of the process, beyond what any refused body costs.
+MOST_SECONDS = 0.005
 MOST_ANSWER = 8_192
 
 

@@ -2,7 +2,7 @@
 
 import codecs
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Annotated, Any, TypeVar
@@ -26,6 +26,8 @@ M = TypeVar("M", bound=BaseModel)
 JSON = "application/json"
 COMPONENT = "#/components/schemas/{model}"
 _GZIP = b"\x1f\x8b"
+# Bytes. A shorter body has some hundreds of members at most, and costs little whatever they are.
+_LONG = 4_096
 _DECIMAL = re.compile(r"-?[0-9]{1,20}")
 _RFC_3339 = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?([Zz]|[+-][0-9]{2}:[0-9]{2})")
 # MySQL keeps times of four digits, and so does what is computed from them.
@@ -49,6 +51,8 @@ def require_plain(request: Request) -> None:
 
 def parse_json(model: type[M], body: bytes) -> M:
     """The model that ``body`` holds. Raises InvalidRequest, naming each fault and its place, or UnsupportedMediaType."""
+    if len(body) > _LONG and (strangers := _find_strangers(model, body)):
+        raise strangers
     try:
         return model.model_validate_json(body)
     except ValidationError as error:
@@ -76,9 +80,31 @@ def invalid(error: ValidationError) -> InvalidRequest:
     return invalid_request(field_errors(error))
 
 
+def _find_strangers(model: type[BaseModel], body: bytes) -> InvalidRequest | None:
+    """The refusal of a body that has more unknown members than are told. Found before they are errors: of a body of 64 KiB
+    making those takes pydantic twice as long as reading it.
+    """
+    if model.model_config.get("extra") != "forbid":
+        return None
+    try:
+        document = from_json(body, cache_strings=False)
+    except ValueError:
+        return None  # pydantic says what is wrong
+    if not isinstance(document, dict):
+        return None
+    strangers = len(document.keys() - model.model_fields.keys())
+    if strangers <= MOST_ERRORS:
+        return None
+    missing = sum(field.is_required() and name not in document for name, field in model.model_fields.items())
+    return _refuse_strangers(model, document, strangers + missing)
+
+
 def _far_from_valid(model: type[BaseModel], body: bytes, faults: int) -> InvalidRequest:
     """What is told of a body with thousands of faults. Its errors are not made: a body of 64 KiB took 0.1 s."""
-    document = from_json(body, cache_strings=False)
+    return _refuse_strangers(model, from_json(body, cache_strings=False), faults)
+
+
+def _refuse_strangers(model: type[BaseModel], document: Iterable[str], faults: int) -> InvalidRequest:
     unknown = islice((name for name in document if name not in model.model_fields), MOST_ERRORS)
     errors = [FieldError(detail="There is no such member", pointer=pointer([name])) for name in unknown]
     return InvalidRequest(f"The body has {faults:,} faults.", errors=errors)
