@@ -8,12 +8,13 @@ from functools import partial
 
 from fastapi import APIRouter, FastAPI
 
+from services.common.encryption import Encryption
 from services.common.http.server import LifespanState
 from services.common.http.web import build_app
 from services.common.mysql.database import Database
 from services.common.mysql.multistatement import Transactions
 from services.common.mysql.reach import Reach
-from services.common.settings import live_keys, load_settings
+from services.common.settings import live_encryption, live_keys, load_settings
 from services.common.telemetry import configure_logging
 from services.common.tokens import TokenVerifier
 from services.common.upkeep import Chore, Upkeep
@@ -23,7 +24,17 @@ from services.leaderboard.boards import deletion
 from services.leaderboard.boards.catalogue import Catalogue
 from services.leaderboard.boards.places import Places
 from services.leaderboard.directory import Directory
-from services.leaderboard.http import administration, boards, hot, moderation, players, rankings, results, submissions
+from services.leaderboard.http import (
+    administration,
+    boards,
+    hot,
+    moderation,
+    players,
+    rankings,
+    results,
+    submissions,
+    webhooks,
+)
 from services.leaderboard.http.dependencies import PREFIX
 from services.leaderboard.index.breaker import Breaker
 from services.leaderboard.index.builds import AT_ONCE, Builds
@@ -48,6 +59,10 @@ from services.leaderboard.result_reads import ResultReads
 from services.leaderboard.seasons import expiry
 from services.leaderboard.seasons.ends import PeriodEnds
 from services.leaderboard.settings import LeaderboardSettings
+from services.leaderboard.subscriptions import Subscriptions
+from services.leaderboard.webhooks import deliveries
+from services.leaderboard.webhooks.secret_keys import SecretsAnew
+from services.leaderboard.webhooks.sender import Sender
 from services.leaderboard.writes import Writes
 
 
@@ -55,7 +70,7 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def _chores(redis: RedisConnection) -> Mapping[str, Chore]:
+def _chores(redis: RedisConnection, encryption: Encryption) -> Mapping[str, Chore]:
     return {
         "erased_keys": erased_keys.forget,
         "erasures": changes.finish_erasures,
@@ -63,6 +78,9 @@ def _chores(redis: RedisConnection) -> Mapping[str, Chore]:
         "expired_standings": expiry.drop_standings,
         "foldings": changes.finish_foldings,
         "deletions": partial(deletion.finish, forget=IndexWriter(redis).forget),
+        "deliveries": deliveries.forget,
+        "unsent_deliveries": deliveries.give_up_unsent,
+        "encrypt webhook secrets anew": SecretsAnew(encryption).encrypt,
     }
 
 
@@ -80,16 +98,23 @@ async def _close(*steps: Callable[[], Awaitable[None]]) -> None:
 
 def _routes() -> APIRouter:
     router = APIRouter()
-    for part in (submissions, rankings, boards, administration, results, players, moderation):
+    for part in (submissions, rankings, boards, administration, results, players, moderation, webhooks):
         router.include_router(part.router)
     router.include_router(rankings.boards)
     return router
 
 
+def _read_snapshots(app: FastAPI, catalogue: Catalogue, snapshots: Database, settings: LeaderboardSettings) -> None:
+    """The use cases that do nothing but read."""
+    app.state.directory = Directory(catalogue, snapshots)
+    app.state.result_reads = ResultReads(catalogue, snapshots, settings.results)
+    app.state.exports = Exports(snapshots)
+
+
 def create_app(settings: LeaderboardSettings | None = None) -> FastAPI:
     """The application. Raises InvalidSettings, before anything is opened, when it must not start with these settings."""
     settings = settings or load_settings(LeaderboardSettings)
-    keys = live_keys(settings)
+    keys, encryption = live_keys(settings), live_encryption(settings)
     configure_logging(settings, "leaderboard")
 
     @asynccontextmanager
@@ -102,7 +127,8 @@ def create_app(settings: LeaderboardSettings | None = None) -> FastAPI:
         snapshots = Database(settings, *account, pool_size=settings.ranking_pool_size, isolation_level="REPEATABLE READ")
         definitions = Database(settings, *account, pool_size=2, isolation_level="REPEATABLE READ")
         catalogue = Catalogue(definitions)
-        breaker, epoch, ends = Breaker(), Epoch(), PeriodEnds(settings)
+        breaker, epoch = Breaker(), Epoch()
+        ends, sender = PeriodEnds(settings), Sender(settings, encryption)
         redis = RedisConnection(settings)
         builds = Builds(scans, settings)
         index = RankingIndex(redis, breaker, epoch, builds.want)
@@ -123,14 +149,13 @@ def create_app(settings: LeaderboardSettings | None = None) -> FastAPI:
         app.state.board_reads = BoardReads(places, reads, snapshots, catalogue.clock.now)
         app.state.board_writes = BoardWrites(catalogue, database, IndexWriter(redis).forget)
         app.state.moderators = Moderators(people, places, reads, snapshots)
-        app.state.directory = Directory(catalogue, snapshots)
-        app.state.result_reads = ResultReads(catalogue, snapshots, settings.results)
-        app.state.exports = Exports(snapshots)
-        app.state.upkeep = upkeep = Upkeep(database, _now, _chores(redis), interval=settings.upkeep_seconds)
-        for begin in (reach.start, catalogue.start, follower.start, accounts.start, ends.start):
+        app.state.subscriptions = Subscriptions(database, encryption, sender.addresses)
+        _read_snapshots(app, catalogue, snapshots, settings)
+        app.state.upkeep = upkeep = Upkeep(database, _now, _chores(redis, encryption), interval=settings.upkeep_seconds)
+        for begin in (reach.start, catalogue.start, follower.start, accounts.start, ends.start, sender.start):
             await begin()
         upkeep.start()
-        app.state.metrics.registry.register(metrics := BoardMetrics(follower, reads, writer, ends))
+        app.state.metrics.registry.register(metrics := BoardMetrics(follower, reads, writer, ends, sender))
         try:
             yield {"leave": writer.leave}
         finally:
@@ -139,6 +164,7 @@ def create_app(settings: LeaderboardSettings | None = None) -> FastAPI:
             stops = (
                 upkeep.stop,
                 ends.stop,
+                sender.stop,
                 accounts.stop,
                 follower.stop,
                 builds.stop,
