@@ -151,8 +151,8 @@ _NO_STORE = {"Cache-Control": "no-store"}
 )
 async def put_webhook(
     webhook: Name,
+    caller: Admin,  # before the body is looked at
     body: Annotated[WebhookBody, Depends(json_body(WebhookBody))],
-    caller: Admin,
     subscriptions: Subscribing,
 ) -> Response:
     put = await subscriptions.put(webhook, body.url, body.events, caller)
