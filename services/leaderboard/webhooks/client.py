@@ -4,6 +4,7 @@ import asyncio
 import ssl
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import aclosing
+from functools import cached_property
 from typing import NamedTuple
 
 import httpcore
@@ -68,8 +69,13 @@ class Client:
 
     def __init__(self, addresses: Addresses, *, context: ssl.SSLContext | None = None, seconds: float = SECONDS) -> None:
         self._addresses = addresses
-        self._context = context or httpcore.default_ssl_context()
+        self._trusted = context
         self._seconds = seconds
+
+    @cached_property
+    def _context(self) -> ssl.SSLContext:
+        """What TLS trusts. Everybody's certificates take 50 ms to be read: they are when the first message needs them."""
+        return self._trusted or httpcore.default_ssl_context()
 
     async def post(self, target: Target, headers: Mapping[str, str], body: bytes) -> Answer:
         """Post, on a connection of its own. Raises RefusedTarget and Unanswered."""
@@ -90,9 +96,10 @@ class Client:
         origin = httpcore.Origin(target.scheme.encode(), target.host.encode(), target.port)
         url = httpcore.URL(scheme=origin.scheme, host=origin.host, port=origin.port, target=target.path.encode())
         sent = {"host": target.authority, "user-agent": _USER_AGENT, "connection": "close", **headers}
+        context = self._context if target.scheme == "https" else None
         async with (
             aclosing(_AtAddresses(addresses)) as backend,
-            httpcore.AsyncHTTPConnection(origin, ssl_context=self._context, network_backend=backend) as connection,
+            httpcore.AsyncHTTPConnection(origin, ssl_context=context, network_backend=backend) as connection,
             connection.stream("POST", url, headers=list(sent.items()), content=body) as response,
         ):
             after = next((value for name, value in response.headers if name.lower() == b"retry-after"), None)
