@@ -23,7 +23,17 @@ from services.leaderboard.boards import deletion
 from services.leaderboard.boards.catalogue import Catalogue
 from services.leaderboard.boards.places import Places
 from services.leaderboard.directory import Directory
-from services.leaderboard.http import administration, boards, hot, moderation, players, rankings, results, submissions
+from services.leaderboard.http import (
+    administration,
+    boards,
+    hot,
+    moderation,
+    players,
+    rankings,
+    results,
+    submissions,
+    transfers,
+)
 from services.leaderboard.http.dependencies import PREFIX
 from services.leaderboard.index.breaker import Breaker
 from services.leaderboard.index.builds import AT_ONCE, Builds
@@ -48,6 +58,7 @@ from services.leaderboard.result_reads import ResultReads
 from services.leaderboard.seasons import expiry
 from services.leaderboard.seasons.ends import PeriodEnds
 from services.leaderboard.settings import LeaderboardSettings
+from services.leaderboard.transfers.process import Transfers
 from services.leaderboard.writes import Writes
 
 
@@ -78,9 +89,14 @@ async def _close(*steps: Callable[[], Awaitable[None]]) -> None:
                 await step()
 
 
+def _leave(writer: Writer, bulk: Transfers) -> None:
+    bulk.leave()
+    writer.leave()
+
+
 def _routes() -> APIRouter:
     router = APIRouter()
-    for part in (submissions, rankings, boards, administration, results, players, moderation):
+    for part in (submissions, rankings, boards, administration, results, players, moderation, transfers):
         router.include_router(part.router)
     router.include_router(rankings.boards)
     return router
@@ -95,8 +111,7 @@ def create_app(settings: LeaderboardSettings | None = None) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[LifespanState]:
         account = settings.leaderboard_mysql_user, settings.leaderboard_mysql_password.get_secret_value()
-        database = Database(settings, *account)
-        groups = Transactions(settings, *account, connections=LANES)
+        database, groups = Database(settings, *account), Transactions(settings, *account, connections=LANES)
         follows = Database(settings, *account, pool_size=3)
         scans = Database(settings, *account, pool_size=AT_ONCE)
         snapshots = Database(settings, *account, pool_size=settings.ranking_pool_size, isolation_level="REPEATABLE READ")
@@ -126,16 +141,18 @@ def create_app(settings: LeaderboardSettings | None = None) -> FastAPI:
         app.state.directory = Directory(catalogue, snapshots)
         app.state.result_reads = ResultReads(catalogue, snapshots, settings.results)
         app.state.exports = Exports(snapshots)
+        app.state.transfers = bulk = Transfers(settings, catalogue, places, apply_and_rank=tell, told=follower.told)
         app.state.upkeep = upkeep = Upkeep(database, _now, _chores(redis), interval=settings.upkeep_seconds)
         for begin in (reach.start, catalogue.start, follower.start, accounts.start, ends.start):
             await begin()
         upkeep.start()
         app.state.metrics.registry.register(metrics := BoardMetrics(follower, reads, writer, ends))
         try:
-            yield {"leave": writer.leave}
+            yield {"leave": partial(_leave, writer, bulk)}
         finally:
             app.state.metrics.registry.unregister(metrics)
-            await writer.drain()  # what was accepted is stored, also when nobody waits for the answer any more
+            # What was accepted is stored, also when nobody waits for the answer any more.
+            await asyncio.gather(writer.drain(), bulk.drain())
             stops = (
                 upkeep.stop,
                 ends.stop,
@@ -148,8 +165,7 @@ def create_app(settings: LeaderboardSettings | None = None) -> FastAPI:
                 index.aclose,
                 redis.aclose,
             )
-            pools = snapshots, follows, scans, definitions, groups, database
-            await _close(*stops, *(pool.dispose for pool in pools))
+            await _close(*stops, *(pool.dispose for pool in (snapshots, follows, scans, definitions, bulk, groups, database)))
 
     return build_app(
         title="Leaderboard: scores and ranks",
@@ -159,6 +175,7 @@ def create_app(settings: LeaderboardSettings | None = None) -> FastAPI:
         lifespan=lifespan,
         router=_routes(),
         shortcuts=hot.find,
+        larger_bodies={transfers.IMPORT_PATH: transfers.MOST_IMPORTED_BYTES},
         needed={"mysql": lambda app: app.state.reach.require},
         helpful={"redis": lambda app: app.state.follower.require_in_use},
     )

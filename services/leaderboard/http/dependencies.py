@@ -23,6 +23,7 @@ from services.leaderboard.reads import Reads
 from services.leaderboard.result_reads import ResultReads
 from services.leaderboard.rules.names import BOARD_NAME
 from services.leaderboard.rules.places import MAIN_RANKED, Ranked
+from services.leaderboard.transfers.process import Transfers
 from services.leaderboard.writes import Writes
 
 PREFIX = "/api/leaderboard"
@@ -89,6 +90,11 @@ async def _moderators(request: Request) -> Moderators:
     return moderators
 
 
+async def _transfers(request: Request) -> Transfers:
+    transfers: Transfers = request.app.state.transfers
+    return transfers
+
+
 Caller = Annotated[Principal, Depends(authenticated)]
 Submitter = Annotated[AnyCaller, Depends(AuthenticatedOrScoped(Scope.SCORES))]
 
@@ -107,6 +113,7 @@ Directing = Annotated[Directory, Depends(_directory)]
 ResultReading = Annotated[ResultReads, Depends(_result_reads)]
 Exporting = Annotated[Exports, Depends(_exports)]
 Moderating = Annotated[Moderators, Depends(_moderators)]
+Transferring = Annotated[Transfers, Depends(_transfers)]
 RecentCaller = Annotated[Principal, Depends(_recent_caller)]
 Submission = Annotated[ScoreSubmission, Depends(json_body(ScoreSubmission))]
 Key = Annotated[str | None, Depends(_idempotency_key)]

@@ -1,0 +1,96 @@
+"""Exports and imports through the gateway: written while they are sent, compressed, and never cut short without a sign."""
+
+import asyncio
+import json
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+
+from services.leaderboard.http.transfers import MOST_IMPORTED_BYTES
+from services.local.stack import Stack
+from tests.moderating import moderator
+from tests.playing import API, add_sessions
+from tests.system import Accounts, assert_problem
+from tests.transfers import NDJSON, importer
+
+PLAYER = 7_100_001
+SESSIONS = 40_000
+
+
+@pytest.fixture(scope="module")
+def log(stack: Stack) -> Iterator[Any]:
+    """A player with a log that is larger than what waits between two ends of a connection."""
+    with stack.mysql.connect(database=stack.database, autocommit=True) as connection:
+        add_sessions(connection, PLAYER, SESSIONS)
+        yield connection
+        with connection.cursor() as cursor:
+            cursor.execute("DELETE FROM game_sessions WHERE user_id = %s", (PLAYER,))
+
+
+async def begin(gateway_url: str, headers: dict[str, str]) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """An export, of which nothing is read yet."""
+    address = urlsplit(gateway_url)
+    reader, writer = await asyncio.open_connection(address.hostname, address.port, limit=4096)
+    lines = [f"GET {API}/sessions/export?user_id={PLAYER} HTTP/1.1", "Host: localhost", "Connection: close"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    writer.write("\r\n".join([*lines, "", ""]).encode())
+    await writer.drain()
+    return reader, writer
+
+
+@pytest.mark.parametrize("coding", ["gzip", "identity"])
+async def test_an_export_is_sent_while_it_is_written(gateway_url: str, accounts: Accounts, log: Any, coding: str) -> None:
+    headers = {**moderator(accounts), "Accept-Encoding": coding}
+    async with (
+        httpx.AsyncClient(base_url=gateway_url, timeout=60) as client,
+        client.stream("GET", f"{API}/sessions/export?user_id={PLAYER}", headers=headers) as answer,
+    ):
+        assert answer.status_code == 200
+        assert answer.headers.get("content-encoding", "identity") == coding
+        assert answer.headers["transfer-encoding"] == "chunked"
+        text = [line async for line in answer.aiter_lines()]
+    assert len(text) == SESSIONS
+    assert json.loads(text[-1])["user_id"] == PLAYER
+
+
+@pytest.mark.parametrize("coding", ["gzip", "identity"])
+async def test_one_that_dies_in_the_middle_has_no_end(
+    gateway_url: str, stack: Stack, accounts: Accounts, log: Any, coding: str
+) -> None:
+    """MySQL ends the export's connection: what the service cannot finish, the client can tell."""
+    reader, writer = await begin(gateway_url, {**moderator(accounts), "Accept-Encoding": coding})
+    assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200")
+    with log.cursor() as cursor:
+        cursor.execute("SHOW PROCESSLIST")
+        columns = [column[0] for column in cursor.description]
+        for row in [dict(zip(columns, each, strict=True)) for each in cursor.fetchall()]:
+            if row["User"] == "leaderboard" and row["db"] == stack.database:
+                cursor.execute(f"KILL {row['Id']}")
+    received = b""
+    try:
+        while piece := await asyncio.wait_for(reader.read(1 << 20), 60):
+            received += piece
+    except ConnectionResetError:
+        pass
+    writer.close()
+    assert not received.endswith(b"0\r\n\r\n")
+    assert received
+
+
+async def test_an_import_is_as_large_as_the_document_says_and_a_refusal_is_heard_by_who_sends_one(
+    gateway_url: str, accounts: Accounts
+) -> None:
+    line = b'{"player": "nobody at all", "score": 1}'
+    large = (line + b" " * (60_000 - len(line)) + b"\n") * (MOST_IMPORTED_BYTES // 60_001)
+    async with httpx.AsyncClient(base_url=gateway_url, timeout=60) as client:
+        headers = {**importer(accounts), "Content-Type": NDJSON}
+        answer = await client.post(f"{API}/import?dry_run=true", content=large, headers=headers)
+        assert answer.status_code == 200, answer.text
+        told = json.loads(answer.text.splitlines()[-1])
+        assert (told["done"], told["refused"]) == (True, len(large.splitlines()))
+        assert_problem(await client.post(f"{API}/import", content=large + line * 2000, headers=headers), 413, "body-too-large")
+        refused = await client.post(f"{API}/import", content=large, headers={"Content-Type": NDJSON})
+        assert_problem(refused, 401, "unauthenticated")
