@@ -17,6 +17,7 @@ from services.common.settings import live_keys, load_settings
 from services.common.telemetry import configure_logging
 from services.common.tokens import TokenVerifier
 from services.common.upkeep import Chore, Upkeep
+from services.leaderboard.board_previews import BoardPreviews
 from services.leaderboard.board_reads import BoardReads
 from services.leaderboard.board_writes import BoardWrites
 from services.leaderboard.boards import deletion
@@ -29,6 +30,7 @@ from services.leaderboard.http import (
     hot,
     moderation,
     players,
+    previews,
     rankings,
     results,
     submissions,
@@ -96,7 +98,7 @@ def _leave(writer: Writer, bulk: Transfers) -> None:
 
 def _routes() -> APIRouter:
     router = APIRouter()
-    for part in (submissions, rankings, boards, administration, results, players, moderation, transfers):
+    for part in (submissions, rankings, boards, administration, results, players, moderation, transfers, previews):
         router.include_router(part.router)
     router.include_router(rankings.boards)
     return router
@@ -138,6 +140,7 @@ def create_app(settings: LeaderboardSettings | None = None) -> FastAPI:
         app.state.board_reads = BoardReads(places, reads, snapshots, catalogue.clock.now)
         app.state.board_writes = BoardWrites(catalogue, database, IndexWriter(redis).forget)
         app.state.moderators = Moderators(people, places, reads, snapshots)
+        app.state.board_previews = BoardPreviews(catalogue, snapshots)
         app.state.directory = Directory(catalogue, snapshots)
         app.state.result_reads = ResultReads(catalogue, snapshots, settings.results)
         app.state.exports = Exports(snapshots)

@@ -10,6 +10,7 @@ from services.common.http.authentication import AuthenticatedOrScoped, authentic
 from services.common.http.requests import DECIMAL, JSON, json_body
 from services.common.tokens import MAX_USER_ID, Principal, Scope
 from services.common.tokens import Caller as AnyCaller
+from services.leaderboard.board_previews import BoardPreviews
 from services.leaderboard.board_reads import Asked, BoardReads
 from services.leaderboard.board_writes import BoardWrites
 from services.leaderboard.boards.board import MAIN_NAME
@@ -70,6 +71,11 @@ async def _board_writes(request: Request) -> BoardWrites:
     return writes
 
 
+async def _board_previews(request: Request) -> BoardPreviews:
+    previews: BoardPreviews = request.app.state.board_previews
+    return previews
+
+
 async def _directory(request: Request) -> Directory:
     directory: Directory = request.app.state.directory
     return directory
@@ -109,6 +115,7 @@ Writing = Annotated[Writes, Depends(_writes)]
 Reading = Annotated[Reads, Depends(_reads)]
 BoardReading = Annotated[BoardReads, Depends(_board_reads)]
 BoardWriting = Annotated[BoardWrites, Depends(_board_writes)]
+Previewing = Annotated[BoardPreviews, Depends(_board_previews)]
 Directing = Annotated[Directory, Depends(_directory)]
 ResultReading = Annotated[ResultReads, Depends(_result_reads)]
 Exporting = Annotated[Exports, Depends(_exports)]
