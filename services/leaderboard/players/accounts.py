@@ -23,6 +23,11 @@ _account = table(
 _ending = table("key_endings", column("client_id"), column("ended_at", UTCDateTime)).c
 
 
+_GOING_ON = """
+SELECT GROUP_CONCAT(CONCAT_WS('\t', id, username) SEPARATOR '\n') FROM account_changes
+WHERE ended_at IS NULL AND id IN ({ids})"""
+
+
 class Account(NamedTuple):
     """An account, by the name that it has now. It has none once it has ended."""
 
@@ -58,6 +63,18 @@ async def list_called(connection: AsyncConnection, names: Collection[str]) -> di
     """The accounts that go on and have these names, by them: in the form in which they are unique (`names.canonical`)."""
     found = _rows.add_columns(_account.username_canonical).where(_account.username_canonical.in_(names), ~_has_ended)
     return {row[3]: Account(*row[:3]) for row in await connection.execute(found)}
+
+
+async def list_going_on(connection: AsyncConnection, user_ids: Collection[int]) -> dict[int, Account]:
+    """Those of these accounts that have not ended, by their numbers.
+
+    As one text: of a thousand accounts the driver would take longer to read the rows than MySQL does to find them.
+    """
+    if not user_ids:
+        return {}
+    listed = (await connection.exec_driver_sql(_GOING_ON.format(ids=",".join([f"{each:d}" for each in user_ids])))).scalar_one()
+    pairs = [line.split("\t") for line in listed.split("\n")] if listed else []
+    return {int(user_id): Account(int(user_id), username, ended=False) for user_id, username in pairs}
 
 
 async def read_clock(connection: AsyncConnection) -> datetime:

@@ -4,16 +4,14 @@ A line is one session, however often its file is imported. It has a key, or one 
 of its player have said the same before: so equal lines of a file are several sessions, and the same ones when they come again.
 """
 
-import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from hashlib import blake2b
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from services.common import names
-from services.common.gather import Gather
 from services.common.http.problems import InvalidRequest, Problem, ServiceUnavailable
 from services.common.mysql.database import Database
 from services.leaderboard.boards.places import Places
@@ -259,21 +257,14 @@ class _Ordinals:
         return ordinal or 0
 
 
-class OrderedWriter(Writer):
-    """A writer of one group after the other, each in one transaction: a file's order is the log's, which decides ties, and
-    which session of a player is the latest.
-    """
-
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        self._gather = Gather(self._write, most=GROUP, keep=True)
-
-
-def store_with(writer: OrderedWriter) -> Store:
-    """Stores sessions by ``writer``."""
+def store_with(writer: Writer) -> Store:
+    """Stores sessions by ``writer``, in their order: it is the log's, by which ties are decided."""
 
     async def store(submissions: Sequence[Submission]) -> Sequence[Submitted | BaseException]:
-        return await asyncio.gather(*map(writer.submit, submissions), return_exceptions=True)
+        try:
+            return await writer.submit_all(submissions)
+        except ServiceUnavailable as refused:
+            return [refused] * len(submissions)
 
     return store
 

@@ -6,11 +6,11 @@ from services.common.mysql.database import Database
 from services.common.mysql.multistatement import Transactions
 from services.leaderboard.boards.catalogue import Catalogue
 from services.leaderboard.boards.places import Places
-from services.leaderboard.log.writer import ApplyAndRank
+from services.leaderboard.log.writer import BATCH_LANES, ApplyAndRank, Writer
 from services.leaderboard.settings import LeaderboardSettings
 from services.leaderboard.transfers import exports, imports
 from services.leaderboard.transfers.exports import BulkExports
-from services.leaderboard.transfers.imports import Importer, OrderedWriter
+from services.leaderboard.transfers.imports import Importer
 
 
 class Transfers:
@@ -28,8 +28,8 @@ class Transfers:
         account = settings.leaderboard_mysql_user, settings.leaderboard_mysql_password.get_secret_value()
         self._reads = Database(settings, *account, pool_size=exports.AT_ONCE, isolation_level="REPEATABLE READ")
         self._lookups = Database(settings, *account, pool_size=imports.AT_ONCE)
-        self._groups = Transactions(settings, *account, connections=1)
-        self._writer = OrderedWriter(
+        self._groups = Transactions(settings, *account, connections=BATCH_LANES)
+        self._writer = Writer(
             self._groups, settings, places=places, apply_and_rank=apply_and_rank, ranks=imports.no_ranks, told=told
         )
         self.exports = BulkExports(self._reads, catalogue, places)
