@@ -19,6 +19,7 @@ from services.common.telemetry import configure_logging
 from services.common.tokens import TokenVerifier
 from services.common.upkeep import Chore, Upkeep
 from services.leaderboard.batch_writes import BatchWrites
+from services.leaderboard.board_previews import BoardPreviews
 from services.leaderboard.board_reads import BoardReads
 from services.leaderboard.board_writes import BoardWrites
 from services.leaderboard.boards import deletion
@@ -32,9 +33,11 @@ from services.leaderboard.http import (
     hot,
     moderation,
     players,
+    previews,
     rankings,
     results,
     submissions,
+    transfers,
     webhooks,
 )
 from services.leaderboard.http.dependencies import PREFIX
@@ -62,6 +65,7 @@ from services.leaderboard.seasons import expiry
 from services.leaderboard.seasons.ends import PeriodEnds
 from services.leaderboard.settings import LeaderboardSettings
 from services.leaderboard.subscriptions import Subscriptions
+from services.leaderboard.transfers.process import Transfers
 from services.leaderboard.webhooks import deliveries
 from services.leaderboard.webhooks.secret_keys import SecretsAnew
 from services.leaderboard.webhooks.sender import Sender
@@ -98,7 +102,7 @@ async def _close(*steps: Callable[[], Awaitable[None]]) -> None:
                 await step()
 
 
-_PARTS = submissions, batches, rankings, boards, administration, results, players, moderation, webhooks
+_PARTS = submissions, batches, rankings, boards, administration, results, players, moderation, transfers, previews, webhooks
 
 
 def _read_snapshots(app: FastAPI, catalogue: Catalogue, snapshots: Database, settings: LeaderboardSettings) -> None:
@@ -106,6 +110,11 @@ def _read_snapshots(app: FastAPI, catalogue: Catalogue, snapshots: Database, set
     app.state.directory = Directory(catalogue, snapshots)
     app.state.result_reads = ResultReads(catalogue, snapshots, settings.results)
     app.state.exports = Exports(snapshots)
+
+
+def _leave(writer: Writer, bulk: Transfers) -> None:
+    bulk.leave()
+    writer.leave()
 
 
 def create_app(settings: LeaderboardSettings | None = None) -> FastAPI:
@@ -117,8 +126,7 @@ def create_app(settings: LeaderboardSettings | None = None) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[LifespanState]:
         account = settings.leaderboard_mysql_user, settings.leaderboard_mysql_password.get_secret_value()
-        database = Database(settings, *account)
-        groups = Transactions(settings, *account, connections=LANES + BATCH_LANES)
+        database, groups = Database(settings, *account), Transactions(settings, *account, connections=LANES + BATCH_LANES)
         follows = Database(settings, *account, pool_size=3)
         scans = Database(settings, *account, pool_size=AT_ONCE)
         snapshots = Database(settings, *account, pool_size=settings.ranking_pool_size, isolation_level="REPEATABLE READ")
@@ -147,6 +155,8 @@ def create_app(settings: LeaderboardSettings | None = None) -> FastAPI:
         app.state.board_writes = BoardWrites(catalogue, database, IndexWriter(redis).forget)
         app.state.moderators = Moderators(people, places, reads, snapshots)
         app.state.subscriptions = Subscriptions(database, encryption, sender.addresses)
+        app.state.board_previews = BoardPreviews(catalogue, snapshots)
+        app.state.transfers = bulk = Transfers(settings, catalogue, places, apply_and_rank=tell, told=follower.told)
         _read_snapshots(app, catalogue, snapshots, settings)
         app.state.upkeep = upkeep = Upkeep(database, _now, _chores(redis, encryption), interval=settings.upkeep_seconds)
         for begin in (reach.start, catalogue.start, follower.start, accounts.start, ends.start, sender.start):
@@ -154,10 +164,11 @@ def create_app(settings: LeaderboardSettings | None = None) -> FastAPI:
         upkeep.start()
         app.state.metrics.registry.register(metrics := BoardMetrics(follower, reads, writer, ends, sender))
         try:
-            yield {"leave": writer.leave}
+            yield {"leave": partial(_leave, writer, bulk)}
         finally:
             app.state.metrics.registry.unregister(metrics)
-            await writer.drain()  # what was accepted is stored, also when nobody waits for the answer any more
+            # What was accepted is stored, also when nobody waits for the answer any more.
+            await asyncio.gather(writer.drain(), bulk.drain())
             stops = (
                 upkeep.stop,
                 ends.stop,
@@ -171,8 +182,7 @@ def create_app(settings: LeaderboardSettings | None = None) -> FastAPI:
                 index.aclose,
                 redis.aclose,
             )
-            pools = snapshots, follows, scans, definitions, groups, database
-            await _close(*stops, *(pool.dispose for pool in pools))
+            await _close(*stops, *(pool.dispose for pool in (snapshots, follows, scans, definitions, bulk, groups, database)))
 
     return build_app(
         title="Leaderboard: scores and ranks",
@@ -182,7 +192,10 @@ def create_app(settings: LeaderboardSettings | None = None) -> FastAPI:
         lifespan=lifespan,
         routers=[*(part.router for part in _PARTS), rankings.boards],
         shortcuts=hot.find,
-        larger_bodies={batches.PATH: batches.MAX_BODY_BYTES},
+        larger_bodies={
+            batches.PATH: batches.MAX_BODY_BYTES,
+            transfers.IMPORT_PATH: transfers.MOST_IMPORTED_BYTES,
+        },
         needed={"mysql": lambda app: app.state.reach.require},
         helpful={"redis": lambda app: app.state.follower.require_in_use},
     )

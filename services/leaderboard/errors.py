@@ -159,3 +159,11 @@ class TooManyWebhooks(Problem):
 class QueueFull(ServiceUnavailable):
     type = "urn:problem:queue-full"
     title = "Too many sessions wait to be stored"
+
+
+class TooManyTransfers(ServiceUnavailable):
+    type = "urn:problem:too-many-transfers"
+    title = "Too many exports or imports are under way"
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(f"{detail} Try again in a moment.", retry_after=5)

@@ -166,6 +166,27 @@ DELIVERY: Example = {
     "error": None,
 }
 
+PREVIEW: Example = {
+    "outcome": "changed",
+    "differences": ["max_score 1000 → 2000"],
+    "conflicts": [],
+    "windows": [
+        {
+            "name": "week",
+            "periods": [
+                {
+                    "period_id": 17,
+                    "starts_at": "2026-02-02T00:00:00Z",
+                    "ends_at": "2026-02-09T00:00:00Z",
+                    "closes_at": "2026-02-09T00:01:00Z",
+                }
+            ],
+        }
+    ],
+    "counting": 1,
+    "sessions": [{**_SESSION, **ADA, "value": 1200, "counts": True, "reason": None}],
+}
+
 
 def shown(example: Example) -> ConfigDict:
     """What a model is configured with whose answers look like this."""
