@@ -23,7 +23,17 @@ from services.leaderboard.boards import deletion
 from services.leaderboard.boards.catalogue import Catalogue
 from services.leaderboard.boards.places import Places
 from services.leaderboard.directory import Directory
-from services.leaderboard.http import administration, boards, hot, moderation, players, rankings, results, submissions
+from services.leaderboard.http import (
+    administration,
+    boards,
+    hot,
+    moderation,
+    players,
+    rankings,
+    results,
+    submissions,
+    void_jobs,
+)
 from services.leaderboard.http.dependencies import PREFIX
 from services.leaderboard.index.breaker import Breaker
 from services.leaderboard.index.builds import AT_ONCE, Builds
@@ -48,6 +58,7 @@ from services.leaderboard.result_reads import ResultReads
 from services.leaderboard.seasons import expiry
 from services.leaderboard.seasons.ends import PeriodEnds
 from services.leaderboard.settings import LeaderboardSettings
+from services.leaderboard.void_jobs import VoidJobs
 from services.leaderboard.writes import Writes
 
 
@@ -80,10 +91,17 @@ async def _close(*steps: Callable[[], Awaitable[None]]) -> None:
 
 def _routes() -> APIRouter:
     router = APIRouter()
-    for part in (submissions, rankings, boards, administration, results, players, moderation):
+    for part in (submissions, rankings, boards, administration, results, players, moderation, void_jobs):
         router.include_router(part.router)
     router.include_router(rankings.boards)
     return router
+
+
+def _serve_staff(app: FastAPI, moderators: Moderators, void_jobs: VoidJobs) -> VoidJobs:
+    """Have requests find what staff use. Gives what is to be started."""
+    app.state.moderators = moderators
+    app.state.void_jobs = void_jobs
+    return void_jobs
 
 
 def create_app(settings: LeaderboardSettings | None = None) -> FastAPI:
@@ -122,12 +140,16 @@ def create_app(settings: LeaderboardSettings | None = None) -> FastAPI:
         app.state.reads = reads
         app.state.board_reads = BoardReads(places, reads, snapshots, catalogue.clock.now)
         app.state.board_writes = BoardWrites(catalogue, database, IndexWriter(redis).forget)
-        app.state.moderators = Moderators(people, places, reads, snapshots)
+        voids = _serve_staff(
+            app,
+            Moderators(people, places, reads, snapshots),
+            VoidJobs(catalogue, database, people),
+        )
         app.state.directory = Directory(catalogue, snapshots)
         app.state.result_reads = ResultReads(catalogue, snapshots, settings.results)
         app.state.exports = Exports(snapshots)
         app.state.upkeep = upkeep = Upkeep(database, _now, _chores(redis), interval=settings.upkeep_seconds)
-        for begin in (reach.start, catalogue.start, follower.start, accounts.start, ends.start):
+        for begin in (reach.start, catalogue.start, follower.start, accounts.start, ends.start, voids.start):
             await begin()
         upkeep.start()
         app.state.metrics.registry.register(metrics := BoardMetrics(follower, reads, writer, ends))
@@ -138,6 +160,7 @@ def create_app(settings: LeaderboardSettings | None = None) -> FastAPI:
             await writer.drain()  # what was accepted is stored, also when nobody waits for the answer any more
             stops = (
                 upkeep.stop,
+                voids.stop,
                 ends.stop,
                 accounts.stop,
                 follower.stop,

@@ -23,6 +23,7 @@ from services.leaderboard.reads import Reads
 from services.leaderboard.result_reads import ResultReads
 from services.leaderboard.rules.names import BOARD_NAME
 from services.leaderboard.rules.places import MAIN_RANKED, Ranked
+from services.leaderboard.void_jobs import VoidJobs
 from services.leaderboard.writes import Writes
 
 PREFIX = "/api/leaderboard"
@@ -89,6 +90,11 @@ async def _moderators(request: Request) -> Moderators:
     return moderators
 
 
+async def _void_jobs(request: Request) -> VoidJobs:
+    void_jobs: VoidJobs = request.app.state.void_jobs
+    return void_jobs
+
+
 Caller = Annotated[Principal, Depends(authenticated)]
 Submitter = Annotated[AnyCaller, Depends(AuthenticatedOrScoped(Scope.SCORES))]
 
@@ -107,6 +113,7 @@ Directing = Annotated[Directory, Depends(_directory)]
 ResultReading = Annotated[ResultReads, Depends(_result_reads)]
 Exporting = Annotated[Exports, Depends(_exports)]
 Moderating = Annotated[Moderators, Depends(_moderators)]
+VoidingMany = Annotated[VoidJobs, Depends(_void_jobs)]
 RecentCaller = Annotated[Principal, Depends(_recent_caller)]
 Submission = Annotated[ScoreSubmission, Depends(json_body(ScoreSubmission))]
 Key = Annotated[str | None, Depends(_idempotency_key)]

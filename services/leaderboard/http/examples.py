@@ -119,6 +119,30 @@ ENTRY: Example = {
     "became": {"voided": True, "scores": [{"board_id": 3, "period_id": 17, "score": 900}]},
     "done_at": "2026-02-03T13:00:00Z",
 }
+FILTER: Example = {"tags": {"build": "1.4.2"}, "since": "2026-02-03T00:00:00Z"}
+VOID_PREVIEW: Example = {
+    "sessions": 1,
+    "players": 1,
+    "complete": True,
+    "first": [{**_SESSION, **ADA, "played_at": None, "metrics": {"laps": 3}, "tags": {"build": "1.4.2"}}],
+}
+VOID_JOB: Example = {
+    "job_id": 5,
+    "state": "done",
+    "filter": FILTER,
+    "reason": "the build counted laps twice",
+    "by": {"user_id": 1, "client_id": None},
+    "upto_session_id": 1_000_000,
+    "looked_at_session_id": 1_000_000,
+    "found": 200_000,
+    "done": 200_000,
+    "voided": 199_990,
+    "restored": 0,
+    "failed": 0,
+    "players": 20_000,
+    "started_at": "2026-02-04T12:00:00Z",
+    "finished_at": "2026-02-04T12:09:00Z",
+}
 
 
 def shown(example: Example) -> ConfigDict:
