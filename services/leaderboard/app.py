@@ -23,9 +23,11 @@ from services.leaderboard.boards import deletion
 from services.leaderboard.boards.catalogue import Catalogue
 from services.leaderboard.boards.places import Places
 from services.leaderboard.directory import Directory
+from services.leaderboard.figures import Figures
 from services.leaderboard.http import (
     administration,
     boards,
+    figures,
     hot,
     moderation,
     players,
@@ -91,16 +93,17 @@ async def _close(*steps: Callable[[], Awaitable[None]]) -> None:
 
 def _routes() -> APIRouter:
     router = APIRouter()
-    for part in (submissions, rankings, boards, administration, results, players, moderation, void_jobs):
+    for part in (submissions, rankings, boards, administration, results, players, moderation, void_jobs, figures):
         router.include_router(part.router)
     router.include_router(rankings.boards)
     return router
 
 
-def _serve_staff(app: FastAPI, moderators: Moderators, void_jobs: VoidJobs) -> VoidJobs:
+def _serve_staff(app: FastAPI, moderators: Moderators, void_jobs: VoidJobs, figures: Figures) -> VoidJobs:
     """Have requests find what staff use. Gives what is to be started."""
     app.state.moderators = moderators
     app.state.void_jobs = void_jobs
+    app.state.figures = figures
     return void_jobs
 
 
@@ -144,6 +147,7 @@ def create_app(settings: LeaderboardSettings | None = None) -> FastAPI:
             app,
             Moderators(people, places, reads, snapshots),
             VoidJobs(catalogue, database, people),
+            Figures(snapshots, follower, index, writer),
         )
         app.state.directory = Directory(catalogue, snapshots)
         app.state.result_reads = ResultReads(catalogue, snapshots, settings.results)

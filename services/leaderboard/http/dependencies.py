@@ -16,6 +16,7 @@ from services.leaderboard.boards.board import MAIN_NAME
 from services.leaderboard.cursors import MAX_LENGTH
 from services.leaderboard.directory import Directory
 from services.leaderboard.errors import InvalidKey
+from services.leaderboard.figures import Figures
 from services.leaderboard.http.schemas import ScoreSubmission
 from services.leaderboard.moderators import Moderators
 from services.leaderboard.players.exports import Exports
@@ -95,6 +96,11 @@ async def _void_jobs(request: Request) -> VoidJobs:
     return void_jobs
 
 
+async def _figures(request: Request) -> Figures:
+    figures: Figures = request.app.state.figures
+    return figures
+
+
 Caller = Annotated[Principal, Depends(authenticated)]
 Submitter = Annotated[AnyCaller, Depends(AuthenticatedOrScoped(Scope.SCORES))]
 
@@ -114,6 +120,7 @@ ResultReading = Annotated[ResultReads, Depends(_result_reads)]
 Exporting = Annotated[Exports, Depends(_exports)]
 Moderating = Annotated[Moderators, Depends(_moderators)]
 VoidingMany = Annotated[VoidJobs, Depends(_void_jobs)]
+Measuring = Annotated[Figures, Depends(_figures)]
 RecentCaller = Annotated[Principal, Depends(_recent_caller)]
 Submission = Annotated[ScoreSubmission, Depends(json_body(ScoreSubmission))]
 Key = Annotated[str | None, Depends(_idempotency_key)]

@@ -143,6 +143,14 @@ VOID_JOB: Example = {
     "started_at": "2026-02-04T12:00:00Z",
     "finished_at": "2026-02-04T12:09:00Z",
 }
+FIGURES: Example = {
+    "submissions_per_second": 212.5,
+    "players": {"count": 51_000, "exact": False},
+    "sessions": {"count": 1_020_000, "exact": False},
+    "index": {"in_use": True, "places": 12, "complete": 9},
+    "backlog": {"submissions": 0, "outbox": 2, "periods": 0, "players": 0, "void_jobs": 1},
+    "measured_at": "2026-02-04T12:00:00Z",
+}
 
 
 def shown(example: Example) -> ConfigDict:
