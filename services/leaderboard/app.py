@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
 
-from fastapi import APIRouter, FastAPI
+from fastapi import FastAPI
 
 from services.common.http.server import LifespanState
 from services.common.http.web import build_app
@@ -17,6 +17,7 @@ from services.common.settings import live_keys, load_settings
 from services.common.telemetry import configure_logging
 from services.common.tokens import TokenVerifier
 from services.common.upkeep import Chore, Upkeep
+from services.leaderboard.batch_writes import BatchWrites
 from services.leaderboard.board_reads import BoardReads
 from services.leaderboard.board_writes import BoardWrites
 from services.leaderboard.boards import deletion
@@ -26,6 +27,7 @@ from services.leaderboard.directory import Directory
 from services.leaderboard.figures import Figures
 from services.leaderboard.http import (
     administration,
+    batches,
     boards,
     figures,
     hot,
@@ -47,7 +49,7 @@ from services.leaderboard.index.reader import RankingIndex
 from services.leaderboard.index.writer import IndexWriter
 from services.leaderboard.log import erased_keys
 from services.leaderboard.log.limits import SubmissionLimit
-from services.leaderboard.log.writer import LANES, Writer
+from services.leaderboard.log.writer import BATCH_LANES, LANES, Writer
 from services.leaderboard.moderators import Moderators
 from services.leaderboard.operate.metrics import BoardMetrics
 from services.leaderboard.players import changes
@@ -91,12 +93,7 @@ async def _close(*steps: Callable[[], Awaitable[None]]) -> None:
                 await step()
 
 
-def _routes() -> APIRouter:
-    router = APIRouter()
-    for part in (submissions, rankings, boards, administration, results, players, moderation, void_jobs, figures):
-        router.include_router(part.router)
-    router.include_router(rankings.boards)
-    return router
+_PARTS = submissions, batches, rankings, boards, administration, results, players, moderation, void_jobs, figures
 
 
 def _serve_staff(app: FastAPI, moderators: Moderators, void_jobs: VoidJobs, figures: Figures) -> VoidJobs:
@@ -117,7 +114,7 @@ def create_app(settings: LeaderboardSettings | None = None) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[LifespanState]:
         account = settings.leaderboard_mysql_user, settings.leaderboard_mysql_password.get_secret_value()
         database = Database(settings, *account)
-        groups = Transactions(settings, *account, connections=LANES)
+        groups = Transactions(settings, *account, connections=LANES + BATCH_LANES)
         follows = Database(settings, *account, pool_size=3)
         scans = Database(settings, *account, pool_size=AT_ONCE)
         snapshots = Database(settings, *account, pool_size=settings.ranking_pool_size, isolation_level="REPEATABLE READ")
@@ -129,17 +126,17 @@ def create_app(settings: LeaderboardSettings | None = None) -> FastAPI:
         index = RankingIndex(redis, breaker, epoch, builds.want)
         pages = PageCache(settings, index)
         reads = Reads(snapshots, index, pages)
-        follower = Follower(follows, builds, redis, breaker, epoch, settings)
+        app.state.follower = follower = Follower(follows, builds, redis, breaker, epoch, settings)
         places = Places(catalogue, database)
         tell = index.apply_and_rank
         writer = Writer(groups, settings, places=places, apply_and_rank=tell, ranks=reads.ranks, told=follower.told)
         app.state.reach = reach = Reach(settings, *account, databases=[snapshots, follows, definitions])
-        app.state.follower = follower
         people = PlayerWriter(database, settings, _now, places=places, apply_and_rank=tell, told=follower.told)
         accounts = AccountFollower(follows, people, settings)
         app.state.verifier = TokenVerifier(keys, settings.jwt_issuer, settings.jwt_audience, accounts.ended)
         limit = SubmissionLimit(snapshots, settings.submissions_per_second, settings.submissions_burst)
         app.state.writes = Writes(places, limit, writer, people, AccountLookups(snapshots), reads, catalogue.clock.now)
+        app.state.batch_writes = BatchWrites(places, limit, writer, AccountLookups(snapshots), catalogue.clock.now)
         app.state.reads = reads
         app.state.board_reads = BoardReads(places, reads, snapshots, catalogue.clock.now)
         app.state.board_writes = BoardWrites(catalogue, database, IndexWriter(redis).forget)
@@ -184,8 +181,9 @@ def create_app(settings: LeaderboardSettings | None = None) -> FastAPI:
         prefix=PREFIX,
         settings=settings,
         lifespan=lifespan,
-        router=_routes(),
+        routers=[*(part.router for part in _PARTS), rankings.boards],
         shortcuts=hot.find,
+        larger_bodies={batches.PATH: batches.MAX_BODY_BYTES},
         needed={"mysql": lambda app: app.state.reach.require},
         helpful={"redis": lambda app: app.state.follower.require_in_use},
     )

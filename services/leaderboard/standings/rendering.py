@@ -88,16 +88,31 @@ def submitted(user_id: int, username: str, session_id: int, standings: Sequence[
     name = encode_basestring(username)
     main = next((rank for _, _, rank in standings if rank.at == MAIN), None)
     score, place = (None, None) if main is None else (main.score or 0, main.rank)
-    listed = [
-        f'{{"board":"{board}","window":"{window}","period_id":{rank.at.period_id},"score":{_number(rank.score)},'
-        f'"rank":{_number(rank.rank)},"total_players":{_number(rank.total_players)},"counted":true,'
-        f'"improved":{"true" if rank.improved else "false"}}}'
-        for board, window, rank in standings
-    ]
     return (
         f'{{"session_id":{session_id},"user_id":{user_id},"username":{name},"total_score":{_number(score)},'
-        f'"rank":{_number(place)},"standings":[{",".join(listed)}]}}'
+        f'"rank":{_number(place)},"standings":[{_standings(standings)}]}}'
     ).encode()
+
+
+def stored_item(status: int, session_id: int, standings: Sequence[RankedIn]) -> str:
+    """`StoredItem`."""
+    return f'{{"status":{status},"session_id":{session_id},"standings":[{_standings(standings)}]}}'
+
+
+def results(items: Sequence[str]) -> bytes:
+    """`BatchResults`."""
+    return f'{{"results":[{",".join(items)}]}}'.encode()
+
+
+def _standings(standings: Sequence[RankedIn]) -> str:
+    return ",".join(
+        [
+            f'{{"board":"{board}","window":"{window}","period_id":{rank.at.period_id},"score":{_number(rank.score)},'
+            f'"rank":{_number(rank.rank)},"total_players":{_number(rank.total_players)},"counted":true,'
+            f'"improved":{"true" if rank.improved else "false"}}}'
+            for board, window, rank in standings
+        ]
+    )
 
 
 def _number(value: int | None) -> int | str:
