@@ -63,6 +63,8 @@ _EMPTIED = (
     "erased_keys",
     "foldings",
     "moderation_log",
+    "void_jobs",
+    "void_job_sessions",
     "periods",
     "results",
     "events",

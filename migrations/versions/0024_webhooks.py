@@ -24,7 +24,7 @@ def upgrade() -> None:
         op.execute(f"ALTER TABLE events ADD COLUMN nonce BINARY(8) NULL COMMENT '{_NONCE}', ALGORITHM=INSTANT")
     op.execute(
         "ALTER TABLE moderation_log MODIFY COLUMN user_id BIGINT UNSIGNED NULL"
-        " COMMENT 'the player whom it was about; NULL: a webhook'"
+        " COMMENT 'the player whom it was about; NULL: a webhook, a job'"
     )
     for table in ("deliveries", "webhooks"):
         op.drop_table(table, if_exists=True)  # of a run that was cut short

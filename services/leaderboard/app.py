@@ -26,10 +26,12 @@ from services.leaderboard.boards import deletion
 from services.leaderboard.boards.catalogue import Catalogue
 from services.leaderboard.boards.places import Places
 from services.leaderboard.directory import Directory
+from services.leaderboard.figures import Figures
 from services.leaderboard.http import (
     administration,
     batches,
     boards,
+    figures,
     hot,
     moderation,
     players,
@@ -38,6 +40,7 @@ from services.leaderboard.http import (
     results,
     submissions,
     transfers,
+    void_jobs,
     webhooks,
 )
 from services.leaderboard.http.dependencies import PREFIX
@@ -66,6 +69,7 @@ from services.leaderboard.seasons.ends import PeriodEnds
 from services.leaderboard.settings import LeaderboardSettings
 from services.leaderboard.subscriptions import Subscriptions
 from services.leaderboard.transfers.process import Transfers
+from services.leaderboard.void_jobs import VoidJobs
 from services.leaderboard.webhooks import deliveries
 from services.leaderboard.webhooks.secret_keys import SecretsAnew
 from services.leaderboard.webhooks.sender import Sender
@@ -102,7 +106,21 @@ async def _close(*steps: Callable[[], Awaitable[None]]) -> None:
                 await step()
 
 
-_PARTS = submissions, batches, rankings, boards, administration, results, players, moderation, transfers, previews, webhooks
+_PARTS = (
+    submissions,
+    batches,
+    rankings,
+    boards,
+    administration,
+    results,
+    players,
+    moderation,
+    void_jobs,
+    figures,
+    transfers,
+    previews,
+    webhooks,
+)
 
 
 def _read_snapshots(app: FastAPI, catalogue: Catalogue, snapshots: Database, settings: LeaderboardSettings) -> None:
@@ -115,6 +133,14 @@ def _read_snapshots(app: FastAPI, catalogue: Catalogue, snapshots: Database, set
 def _leave(writer: Writer, bulk: Transfers) -> None:
     bulk.leave()
     writer.leave()
+
+
+def _serve_staff(app: FastAPI, moderators: Moderators, void_jobs: VoidJobs, figures: Figures) -> VoidJobs:
+    """Have requests find what staff use. Gives what is to be started."""
+    app.state.moderators = moderators
+    app.state.void_jobs = void_jobs
+    app.state.figures = figures
+    return void_jobs
 
 
 def create_app(settings: LeaderboardSettings | None = None) -> FastAPI:
@@ -153,13 +179,18 @@ def create_app(settings: LeaderboardSettings | None = None) -> FastAPI:
         app.state.reads = reads
         app.state.board_reads = BoardReads(places, reads, snapshots, catalogue.clock.now)
         app.state.board_writes = BoardWrites(catalogue, database, IndexWriter(redis).forget)
-        app.state.moderators = Moderators(people, places, reads, snapshots)
+        voids = _serve_staff(
+            app,
+            Moderators(people, places, reads, snapshots),
+            VoidJobs(catalogue, database, people),
+            Figures(snapshots, follower, index, writer),
+        )
         app.state.subscriptions = Subscriptions(database, encryption, sender.addresses)
         app.state.board_previews = BoardPreviews(catalogue, snapshots)
         app.state.transfers = bulk = Transfers(settings, catalogue, places, apply_and_rank=tell, told=follower.told)
         _read_snapshots(app, catalogue, snapshots, settings)
         app.state.upkeep = upkeep = Upkeep(database, _now, _chores(redis, encryption), interval=settings.upkeep_seconds)
-        for begin in (reach.start, catalogue.start, follower.start, accounts.start, ends.start, sender.start):
+        for begin in (reach.start, catalogue.start, follower.start, accounts.start, ends.start, sender.start, voids.start):
             await begin()
         upkeep.start()
         app.state.metrics.registry.register(metrics := BoardMetrics(follower, reads, writer, ends, sender))
@@ -171,6 +202,7 @@ def create_app(settings: LeaderboardSettings | None = None) -> FastAPI:
             await asyncio.gather(writer.drain(), bulk.drain())
             stops = (
                 upkeep.stop,
+                voids.stop,
                 ends.stop,
                 sender.stop,
                 accounts.stop,

@@ -15,6 +15,20 @@ class SessionNotFound(Problem):
     title = "There is no such game session"
 
 
+class VoidJobNotFound(Problem):
+    status = 404
+    type = "urn:problem:void-job-not-found"
+    title = "There is no such job"
+
+
+class VoidJobConflict(Problem):
+    """What the job does just now does not let it do that. Nothing was changed."""
+
+    status = 409
+    type = "urn:problem:void-job-conflict"
+    title = "The job cannot do that now"
+
+
 class PlayerBanned(Problem):
     """The player is banned, and this system says so: nothing was stored."""
 

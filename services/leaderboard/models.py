@@ -368,7 +368,7 @@ class ModerationEntry(LeaderboardBase):
 
     id: Mapped[int] = mapped_column(UnsignedBigInt, primary_key=True, autoincrement=True)
     act: Mapped[str] = mapped_column(String(32))
-    user_id: Mapped[int | None] = mapped_column(UnsignedBigInt, comment="the player whom it was about; NULL: a webhook")
+    user_id: Mapped[int | None] = mapped_column(UnsignedBigInt, comment="the player whom it was about; NULL: a webhook, a job")
     session_id: Mapped[int | None] = mapped_column(UnsignedBigInt, comment="the session that it was about; NULL: the player")
     by_user_id: Mapped[int | None] = mapped_column(UnsignedBigInt, comment="who did it; NULL: a key")
     by_client_id: Mapped[str | None] = mapped_column(String(40), comment="the key that did it; NULL: one of staff")
@@ -376,3 +376,64 @@ class ModerationEntry(LeaderboardBase):
     was: Mapped[Any] = mapped_column(JSON, comment="what it found")
     became: Mapped[Any] = mapped_column(JSON, comment="what it made of that")
     done_at: Mapped[datetime] = mapped_column(UTCDateTime, server_default=text("CURRENT_TIMESTAMP(6)"))
+
+
+_COUNT = text("0")
+
+
+class VoidJob(LeaderboardBase):
+    """Voids all sessions that fit a filter, up to one of them. Whoever takes a step of it locks the row, and then a player."""
+
+    __tablename__ = "void_jobs"
+    __table_args__ = (Index("ix_void_jobs_state", "state"), TABLE_OPTIONS)
+
+    id: Mapped[int] = mapped_column(UnsignedBigInt, primary_key=True, autoincrement=True)
+    filter: Mapped[Any] = mapped_column(JSON, comment="which sessions, as it was asked for")
+    board_id: Mapped[int | None] = mapped_column(INTEGER(unsigned=True), comment="the board that the filter names; NULL: none")
+    reason: Mapped[str] = mapped_column(String(500))
+    by_user_id: Mapped[int | None] = mapped_column(UnsignedBigInt, comment="who began it; NULL: a key")
+    by_client_id: Mapped[str | None] = mapped_column(String(40), comment="the key that began it; NULL: one of staff")
+    undo_reason: Mapped[str | None] = mapped_column(String(500))
+    undo_by_user_id: Mapped[int | None] = mapped_column(UnsignedBigInt, comment="who had it undone; NULL: a key, or nobody")
+    undo_by_client_id: Mapped[str | None] = mapped_column(
+        String(40), comment="the key that had it undone; NULL: one of staff, or nobody"
+    )
+    state: Mapped[str] = mapped_column(String(16), comment="finding, voiding, done, cancelled, undoing, or undone")
+    upto_session_id: Mapped[int] = mapped_column(UnsignedBigInt, comment="the last session that it may void")
+    looked_at_session_id: Mapped[int] = mapped_column(UnsignedBigInt, comment="the last one that was held against the filter")
+    next_user_id: Mapped[int] = mapped_column(
+        UnsignedBigInt, server_default=_COUNT, comment="the players before are gone through"
+    )
+    found: Mapped[int] = mapped_column(UnsignedBigInt, server_default=_COUNT, comment="sessions that fit the filter")
+    done: Mapped[int] = mapped_column(UnsignedBigInt, server_default=_COUNT, comment="of these, those that were gone through")
+    voided: Mapped[int] = mapped_column(UnsignedBigInt, server_default=_COUNT, comment="of these, those that it voided")
+    restored: Mapped[int] = mapped_column(
+        UnsignedBigInt, server_default=_COUNT, comment="of these, those that were restored by undoing"
+    )
+    failed: Mapped[int] = mapped_column(
+        UnsignedBigInt, server_default=_COUNT, comment="those that could not be voided, or restored"
+    )
+    players: Mapped[int] = mapped_column(UnsignedBigInt, server_default=_COUNT, comment="whose sessions were gone through")
+    held_by: Mapped[bytes | None] = mapped_column(BINARY(16), comment="the process that is at it; NULL: none was")
+    held_until: Mapped[datetime | None] = mapped_column(UTCDateTime, comment="another process goes on with it from then on")
+    started_at: Mapped[datetime] = mapped_column(UTCDateTime, server_default=text("CURRENT_TIMESTAMP(6)"))
+    finished_at: Mapped[datetime | None] = mapped_column(UTCDateTime, comment="NULL: it goes on")
+
+
+class VoidJobSession(LeaderboardBase):
+    """A session that such a job has found, and what became of it. Whoever changes one has locked the session's player."""
+
+    __tablename__ = "void_job_sessions"
+    __table_args__ = (Index("ix_void_job_sessions_session_id", "session_id"), TABLE_OPTIONS)
+
+    job_id: Mapped[int] = mapped_column(UnsignedBigInt, primary_key=True, autoincrement=False)
+    user_id: Mapped[int] = mapped_column(UnsignedBigInt, primary_key=True, autoincrement=False)
+    session_id: Mapped[int] = mapped_column(UnsignedBigInt, primary_key=True, autoincrement=False)
+    state: Mapped[int] = mapped_column(
+        TINYINT(unsigned=True),
+        server_default=_COUNT,
+        comment="0: found; 1: voided by the job, and by nobody since; 2: left alone; 3: restored; 4: could not be restored",
+    )
+    was: Mapped[int] = mapped_column(
+        TINYINT(unsigned=True), server_default=_COUNT, comment="the state that the session had before"
+    )

@@ -58,6 +58,8 @@ TABLES = {
         "erased_keys",
         "foldings",
         "moderation_log",
+        "void_jobs",
+        "void_job_sessions",
     },
 }
 

@@ -18,6 +18,7 @@ from services.leaderboard.boards.board import MAIN_NAME
 from services.leaderboard.cursors import MAX_LENGTH
 from services.leaderboard.directory import Directory
 from services.leaderboard.errors import InvalidKey
+from services.leaderboard.figures import Figures
 from services.leaderboard.http.schemas import ScoreSubmission
 from services.leaderboard.moderators import Moderators
 from services.leaderboard.players.exports import Exports
@@ -27,6 +28,7 @@ from services.leaderboard.rules.names import BOARD_NAME
 from services.leaderboard.rules.places import MAIN_RANKED, Ranked
 from services.leaderboard.subscriptions import Subscriptions
 from services.leaderboard.transfers.process import Transfers
+from services.leaderboard.void_jobs import VoidJobs
 from services.leaderboard.writes import Writes
 
 PREFIX = "/api/leaderboard"
@@ -113,6 +115,16 @@ async def _transfers(request: Request) -> Transfers:
     return transfers
 
 
+async def _void_jobs(request: Request) -> VoidJobs:
+    void_jobs: VoidJobs = request.app.state.void_jobs
+    return void_jobs
+
+
+async def _figures(request: Request) -> Figures:
+    figures: Figures = request.app.state.figures
+    return figures
+
+
 Caller = Annotated[Principal, Depends(authenticated)]
 Submitter = Annotated[AnyCaller, Depends(AuthenticatedOrScoped(Scope.SCORES))]
 
@@ -135,6 +147,8 @@ Exporting = Annotated[Exports, Depends(_exports)]
 Moderating = Annotated[Moderators, Depends(_moderators)]
 Subscribing = Annotated[Subscriptions, Depends(_subscriptions)]
 Transferring = Annotated[Transfers, Depends(_transfers)]
+VoidingMany = Annotated[VoidJobs, Depends(_void_jobs)]
+Measuring = Annotated[Figures, Depends(_figures)]
 RecentCaller = Annotated[Principal, Depends(_recent_caller)]
 Submission = Annotated[ScoreSubmission, Depends(json_body(ScoreSubmission))]
 Key = Annotated[str | None, Depends(_idempotency_key)]

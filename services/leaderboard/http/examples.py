@@ -187,6 +187,39 @@ PREVIEW: Example = {
     "sessions": [{**_SESSION, **ADA, "value": 1200, "counts": True, "reason": None}],
 }
 
+FILTER: Example = {"tags": {"build": "1.4.2"}, "since": "2026-02-03T00:00:00Z"}
+VOID_PREVIEW: Example = {
+    "sessions": 1,
+    "players": 1,
+    "complete": True,
+    "first": [{**_SESSION, **ADA, "played_at": None, "metrics": {"laps": 3}, "tags": {"build": "1.4.2"}}],
+}
+VOID_JOB: Example = {
+    "job_id": 5,
+    "state": "done",
+    "filter": FILTER,
+    "reason": "the build counted laps twice",
+    "by": {"user_id": 1, "client_id": None},
+    "upto_session_id": 1_000_000,
+    "looked_at_session_id": 1_000_000,
+    "found": 200_000,
+    "done": 200_000,
+    "voided": 199_990,
+    "restored": 0,
+    "failed": 0,
+    "players": 20_000,
+    "started_at": "2026-02-04T12:00:00Z",
+    "finished_at": "2026-02-04T12:09:00Z",
+}
+FIGURES: Example = {
+    "submissions_per_second": 212.5,
+    "players": {"count": 51_000, "exact": False},
+    "sessions": {"count": 1_020_000, "exact": False},
+    "index": {"in_use": True, "places": 12, "complete": 9},
+    "backlog": {"submissions": 0, "outbox": 2, "periods": 0, "players": 0, "void_jobs": 1},
+    "measured_at": "2026-02-04T12:00:00Z",
+}
+
 
 def shown(example: Example) -> ConfigDict:
     """What a model is configured with whose answers look like this."""

@@ -137,8 +137,11 @@ class Doer(BaseModel):
 
 
 class EntryShown(BaseModel):
-    act: str = Field(description="as session_voided, player_banned, webhook_made")
-    user_id: int | None = Field(description="the player whom it was about; null: it was about a webhook")
+    act: str = Field(
+        description="as session_voided, player_banned, webhook_made, or void_job_begun; sessions_voided and sessions_restored "
+        "once for each player of a job"
+    )
+    user_id: int | None = Field(description="the player whom it was about; null: it was about a webhook or a job")
     session_id: int | None
     by: Doer
     reason: str | None
@@ -156,7 +159,7 @@ class AuditPage(BaseModel):
     next_cursor: str | None = Field(description="what the next page is asked for with; null when there is none")
 
 
-async def _optional_reason(request: Request) -> OptionalReason:
+async def optional_reason(request: Request) -> OptionalReason:
     """What the body says, if there is one."""
     if not await request.body():
         return OptionalReason()
@@ -165,7 +168,7 @@ async def _optional_reason(request: Request) -> OptionalReason:
 
 Moderator = Annotated[Anyone, Security(authorized, scopes=[Scope.MODERATE])]
 _Given = Annotated[Reason, Depends(json_body(Reason))]
-_Optional = Annotated[OptionalReason, Depends(_optional_reason)]
+_Optional = Annotated[OptionalReason, Depends(optional_reason)]
 _Whose = Annotated[int | None, Query(ge=1, le=MAX_USER_ID, description="the player whom it was about"), DECIMAL]
 _Entries = Annotated[int, Query(ge=1, le=100, description="entries on the page, at most"), DECIMAL]
 _ACT: tuple[type[Problem], ...] = (*SCOPED, BodyTooLarge, UnsupportedMediaType, InvalidRequest, ServiceUnavailable)
