@@ -147,8 +147,8 @@ WEBHOOK: Example = {
     "url": "https://hooks.studio.example/leaderboard",
     "events": ["period.settled"],
     "state": "on",
-    "paused_until": None,
-    "old_secret_until": None,
+    "paused_until": "2026-02-09T00:06:00Z",
+    "old_secret_until": "2026-02-09T12:00:00Z",
     "created_at": "2026-02-03T13:00:00Z",
     "pending": 0,
     "failed": 0,
@@ -157,13 +157,13 @@ DELIVERY: Example = {
     "delivery_id": 12,
     "event_id": "evt_9f2c1e7a4b6d8035_41",
     "type": "period.settled",
-    "state": "delivered",
+    "state": "pending",
     "happened_at": "2026-02-09T00:01:01Z",
     "tries": 1,
     "tried_at": "2026-02-09T00:01:02Z",
-    "next_at": None,
-    "status": 204,
-    "error": None,
+    "next_at": "2026-02-09T00:01:07Z",
+    "status": 500,
+    "error": "answered 500",
 }
 
 PREVIEW: Example = {
