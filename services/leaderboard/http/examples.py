@@ -147,23 +147,23 @@ WEBHOOK: Example = {
     "url": "https://hooks.studio.example/leaderboard",
     "events": ["period.settled"],
     "state": "on",
-    "paused_until": None,
-    "old_secret_until": None,
+    "paused_until": "2026-02-09T00:10:00Z",
+    "old_secret_until": "2026-02-09T13:00:00Z",
     "created_at": "2026-02-03T13:00:00Z",
-    "pending": 0,
+    "pending": 1,
     "failed": 0,
 }
 DELIVERY: Example = {
     "delivery_id": 12,
     "event_id": "evt_9f2c1e7a4b6d8035_41",
     "type": "period.settled",
-    "state": "delivered",
+    "state": "pending",
     "happened_at": "2026-02-09T00:01:01Z",
     "tries": 1,
     "tried_at": "2026-02-09T00:01:02Z",
-    "next_at": None,
-    "status": 204,
-    "error": None,
+    "next_at": "2026-02-09T00:10:00Z",
+    "status": 429,
+    "error": "answered 429",
 }
 
 
