@@ -150,7 +150,7 @@ WEBHOOK: Example = {
     "paused_until": "2026-02-09T00:06:00Z",
     "old_secret_until": "2026-02-09T12:00:00Z",
     "created_at": "2026-02-03T13:00:00Z",
-    "pending": 0,
+    "pending": 1,
     "failed": 0,
 }
 DELIVERY: Example = {
