@@ -142,6 +142,50 @@ ENTRY: Example = {
     "became": {"voided": True, "scores": [{"board_id": 3, "period_id": 17, "score": 900}]},
     "done_at": "2026-02-03T13:00:00Z",
 }
+WEBHOOK: Example = {
+    "name": "studio",
+    "url": "https://hooks.studio.example/leaderboard",
+    "events": ["period.settled"],
+    "state": "on",
+    "paused_until": None,
+    "old_secret_until": None,
+    "created_at": "2026-02-03T13:00:00Z",
+    "pending": 0,
+    "failed": 0,
+}
+DELIVERY: Example = {
+    "delivery_id": 12,
+    "event_id": "evt_9f2c1e7a4b6d8035_41",
+    "type": "period.settled",
+    "state": "delivered",
+    "happened_at": "2026-02-09T00:01:01Z",
+    "tries": 1,
+    "tried_at": "2026-02-09T00:01:02Z",
+    "next_at": None,
+    "status": 204,
+    "error": None,
+}
+
+PREVIEW: Example = {
+    "outcome": "changed",
+    "differences": ["max_score 1000 → 2000"],
+    "conflicts": [],
+    "windows": [
+        {
+            "name": "week",
+            "periods": [
+                {
+                    "period_id": 17,
+                    "starts_at": "2026-02-02T00:00:00Z",
+                    "ends_at": "2026-02-09T00:00:00Z",
+                    "closes_at": "2026-02-09T00:01:00Z",
+                }
+            ],
+        }
+    ],
+    "counting": 1,
+    "sessions": [{**_SESSION, **ADA, "value": 1200, "counts": True, "reason": None}],
+}
 
 
 def shown(example: Example) -> ConfigDict:

@@ -137,8 +137,8 @@ class Doer(BaseModel):
 
 
 class EntryShown(BaseModel):
-    act: str = Field(description="session_voided, session_restored, player_banned, or player_unbanned")
-    user_id: int = Field(description="the player whom it was about")
+    act: str = Field(description="as session_voided, player_banned, webhook_made")
+    user_id: int | None = Field(description="the player whom it was about; null: it was about a webhook")
     session_id: int | None
     by: Doer
     reason: str | None

@@ -1,4 +1,6 @@
-"""The log of moderation: who did what about whom, when and why, and what was before and after it. Nobody can change it."""
+"""The log of moderation: who did what about whom, or about which webhook. It tells when and why, and what was before and
+after it. Nobody can change it.
+"""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -19,6 +21,12 @@ class Act(StrEnum):
     SESSION_RESTORED = "session_restored"
     PLAYER_BANNED = "player_banned"
     PLAYER_UNBANNED = "player_unbanned"
+    WEBHOOK_MADE = "webhook_made"
+    WEBHOOK_CHANGED = "webhook_changed"
+    WEBHOOK_DELETED = "webhook_deleted"
+    WEBHOOK_SECRET_MADE = "webhook_secret_made"  # noqa: S105 - an act, not a secret
+    WEBHOOK_TESTED = "webhook_tested"
+    DELIVERIES_REPLAYED = "deliveries_replayed"
 
 
 class Entry(NamedTuple):
@@ -26,7 +34,7 @@ class Entry(NamedTuple):
 
     entry_id: int
     act: str
-    user_id: int
+    user_id: int | None
     session_id: int | None
     by_user_id: int | None
     by_client_id: str | None
@@ -48,7 +56,7 @@ async def add(
     act: Act,
     order: Order,
     *,
-    user_id: int,
+    user_id: int | None,
     was: Mapping[str, Any],
     became: Mapping[str, Any],
     session_id: int | None = None,
