@@ -168,8 +168,7 @@ async def test_nobody_has_more_than_five_exports_written_at_once(stack: Stack) -
 
 async def test_a_game_server_sends_4_mib_at_once_and_nobody_more_than_elsewhere(stack: Stack, secrets: dict[str, str]) -> None:
     key = Accounts(secrets["JWT_KEYS"]).new_key(Scope.SCORES)
-    item = b'{"user_id":4711,"score":1,"key":"a"}'
-    body = b'{"submissions":[' + item + b"]}"
+    body = b'{"submissions":[{"user_id":4711,"score":1,"key":"a"}]}'.ljust(4 * 2**20)
     headers = {**key, "Content-Type": "application/json"}
     async with httpx.AsyncClient(base_url=stack.gateway_url, timeout=60) as client:
         answer = await client.post("/api/leaderboard/submissions", content=body.ljust(4 * 2**20), headers=headers)
