@@ -23,7 +23,7 @@ from services.leaderboard.boards import deletion
 from services.leaderboard.boards.catalogue import Catalogue
 from services.leaderboard.boards.places import Places
 from services.leaderboard.directory import Directory
-from services.leaderboard.http import administration, boards, hot, moderation, players, rankings, results, submissions
+from services.leaderboard.http import administration, boards, holds, hot, moderation, players, rankings, results, submissions
 from services.leaderboard.http.dependencies import PREFIX
 from services.leaderboard.index.breaker import Breaker
 from services.leaderboard.index.builds import AT_ONCE, Builds
@@ -80,7 +80,7 @@ async def _close(*steps: Callable[[], Awaitable[None]]) -> None:
 
 def _routes() -> APIRouter:
     router = APIRouter()
-    for part in (submissions, rankings, boards, administration, results, players, moderation):
+    for part in (submissions, rankings, boards, administration, results, players, moderation, holds):
         router.include_router(part.router)
     router.include_router(rankings.boards)
     return router

@@ -16,6 +16,7 @@ class Kind(StrEnum):
     PERIOD_OPENED = "period.opened"
     PERIOD_SETTLED = "period.settled"
     PERIOD_CORRECTED = "period.corrected"
+    SESSION_HELD = "session.held"
 
 
 _PERIOD_OPENED = """
@@ -25,6 +26,12 @@ SELECT :kind, JSON_OBJECT(
   'starts_at', DATE_FORMAT(p.starts_at, '{time}'), 'ends_at', DATE_FORMAT(p.ends_at, '{time}'))
 FROM periods AS p JOIN windows AS w ON w.id = p.window_id JOIN boards AS b ON b.id = p.board_id WHERE p.id IN ({ids})
 ORDER BY p.id"""
+# Of one session, for the packet of the group that stores it: log/holds.py fills it in.
+HELD = f"""
+INSERT INTO events (kind, data)
+SELECT '{Kind.SESSION_HELD}', JSON_OBJECT(
+  'board', name, 'session_id', {{session_id:d}}, 'user_id', {{user_id:d}}, 'reason', '{{rule}}')
+FROM boards FORCE INDEX (PRIMARY) WHERE id = {{board_id:d}}"""
 # RFC 3339, as `write_time` has it.
 _TIME = r"%Y-%m-%dT%H\:%i\:%s.%fZ"
 

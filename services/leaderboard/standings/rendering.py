@@ -83,20 +83,21 @@ class RankedIn(NamedTuple):
     rank: PlaceRank
 
 
-def submitted(user_id: int, username: str, session_id: int, standings: Sequence[RankedIn]) -> bytes:
+def submitted(user_id: int, username: str, session_id: int, standings: Sequence[RankedIn], *, held: bool = False) -> bytes:
     """`SubmittedSession`. Names of boards and windows need no escape."""
     name = encode_basestring(username)
     main = next((rank for _, _, rank in standings if rank.at == MAIN), None)
     score, place = (None, None) if main is None else (main.score or 0, main.rank)
+    counted, is_held = ("false", "true") if held else ("true", "false")
     listed = [
         f'{{"board":"{board}","window":"{window}","period_id":{rank.at.period_id},"score":{_number(rank.score)},'
-        f'"rank":{_number(rank.rank)},"total_players":{_number(rank.total_players)},"counted":true,'
+        f'"rank":{_number(rank.rank)},"total_players":{_number(rank.total_players)},"counted":{counted},'
         f'"improved":{"true" if rank.improved else "false"}}}'
         for board, window, rank in standings
     ]
     return (
         f'{{"session_id":{session_id},"user_id":{user_id},"username":{name},"total_score":{_number(score)},'
-        f'"rank":{_number(place)},"standings":[{",".join(listed)}]}}'
+        f'"rank":{_number(place)},"held":{is_held},"standings":[{",".join(listed)}]}}'
     ).encode()
 
 
