@@ -1,5 +1,6 @@
 """What every test can ask for. Servers are started when the first test needs them, on free ports, in a folder of their own."""
 
+import gc
 import logging
 from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
 from pathlib import Path
@@ -69,6 +70,13 @@ _EMPTIED = (
     "results",
     "events",
 )
+# A table that is as it was made takes a thousandth of a second to find, and twenty to truncate with all the others.
+_TOUCHED = " UNION ALL ".join(
+    [
+        "SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE() AND auto_increment > 1",
+        *(f"SELECT '{table}' FROM DUAL WHERE EXISTS (SELECT 1 FROM {table})" for table in _EMPTIED),
+    ]
+)
 # What a new database has of boards: tests make others beside it.
 _DEFAULT_BOARD = (
     "DELETE FROM windows WHERE board_id <> 1 OR name <> 'all'",
@@ -83,6 +91,12 @@ _LOGS = pytest.StashKey[Path]()
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--long", action="store_true", help="run the fault tests in their long form, as `make faults` does")
+
+
+def pytest_collection_finish() -> None:
+    """Have what is there by now looked through no more for garbage: that was a tenth of the time of tests with applications."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
@@ -173,8 +187,11 @@ def mysql(stack: Stack, migration_settings: MigrationSettings) -> Iterator["pymy
         redis.flushdb()
     connection = stack.mysql.connect(database=migration_settings.mysql_database, autocommit=True)
     with connection.cursor() as cursor:
-        cursor.execute("SET foreign_key_checks = 0, lock_wait_timeout = 20")
-        for table in _EMPTIED:
+        # MySQL keeps what it said of tables for a day, unless told otherwise. MariaDB says what is.
+        live = "/*!80000 , information_schema_stats_expiry = 0 */"
+        cursor.execute(f"SET foreign_key_checks = 0, lock_wait_timeout = 20 {live}")
+        cursor.execute(_TOUCHED)
+        for table in {name for (name,) in cursor.fetchall()}.intersection(_EMPTIED):
             cursor.execute(f"TRUNCATE TABLE {table}")
         for statement in _DEFAULT_BOARD:
             cursor.execute(statement)

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
 import structlog
-from fastapi import APIRouter, FastAPI
+from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.auth.account import AccountService
@@ -151,16 +151,14 @@ def create_app(settings: AuthSettings | None = None, clock: Callable[[], datetim
             await reads.dispose()
             await database.dispose()
 
-    router = APIRouter()
-    for part in (signing, oauth, guests, account, recovery, exports, devices, second_factor, staff, keys, external):
-        router.include_router(part.router)
+    parts = signing, oauth, guests, account, recovery, exports, devices, second_factor, staff, keys, external
     return build_app(
         title="Leaderboard: auth",
         description="Accounts and tokens. Register, log in, and send the access token as `Authorization: Bearer …`.",
         prefix=PREFIX,
         settings=settings,
         lifespan=lifespan,
-        router=router,
+        routers=[part.router for part in parts],
         shortcuts=hot.find,
         larger_bodies={external.MANY: external.MAX_BYTES},
         needed={"mysql": lambda app: app.state.database.ping},

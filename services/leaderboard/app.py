@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
 
-from fastapi import APIRouter, FastAPI
+from fastapi import FastAPI
 
 from services.common.http.server import LifespanState
 from services.common.http.web import build_app
@@ -78,12 +78,7 @@ async def _close(*steps: Callable[[], Awaitable[None]]) -> None:
                 await step()
 
 
-def _routes() -> APIRouter:
-    router = APIRouter()
-    for part in (submissions, rankings, boards, administration, results, players, moderation, holds):
-        router.include_router(part.router)
-    router.include_router(rankings.boards)
-    return router
+_PARTS = submissions, rankings, boards, administration, results, players, moderation, holds
 
 
 def create_app(settings: LeaderboardSettings | None = None) -> FastAPI:
@@ -157,7 +152,7 @@ def create_app(settings: LeaderboardSettings | None = None) -> FastAPI:
         prefix=PREFIX,
         settings=settings,
         lifespan=lifespan,
-        router=_routes(),
+        routers=[*(part.router for part in _PARTS), rankings.boards],
         shortcuts=hot.find,
         needed={"mysql": lambda app: app.state.reach.require},
         helpful={"redis": lambda app: app.state.follower.require_in_use},

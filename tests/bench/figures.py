@@ -172,6 +172,9 @@ def scale_figures(few: int, many: int) -> list[Figure]:
         ),
         Figure("rebuild", f"Rebuild of {many:,} players", 45, 20, unit="s", less_is_better=True),
         Figure("index-bytes", f"Index bytes a player at {many:,}", 215, 200, unit="bytes", less_is_better=True),
+        Figure("settle", f"A period's end to its results, {many:,} players", unit="s", less_is_better=True),
+        Figure("settle-memory", "Most memory of the process that settled it", unit="MiB", less_is_better=True),
+        Figure("void", f"Voiding a session, {many:,} players", unit="ms", less_is_better=True),
     ]
 
 

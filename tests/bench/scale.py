@@ -15,6 +15,7 @@ from tests.bench.loads import BOARDS, reads, submission
 from tests.bench.machine import Meter
 from tests.bench.report import Report
 from tests.bench.rounds import Case, Plan, measure
+from tests.bench.seasons import time_season
 from tests.bench.system import ONLY, SUBMITTERS, System, define
 
 FEW, MANY, MANY_IN_A_SMOKE_RUN = 10_000, 1_000_000, 50_000
@@ -53,6 +54,10 @@ def add_scale(report: Report, plan: Plan, folder: Path, tell: Callable[[str], No
         report.notes.append(f"{counts['many']:,} players beside {counts['few']:,} were measured in {plan.rounds} rounds.")
         tell("Rebuilding the index")
         single = _rebuild(systems["many"], report)
+        try:
+            single |= time_season(systems["many"], tell)
+        except (TimeoutError, httpx.HTTPError) as failure:
+            report.faults.append(f"a season: {failure}")
     report.outcomes += [
         judge_ratio(figure, report.rates) if figure.of else judge(figure, single.get(figure.name, []))
         for figure in scale_figures(**counts)

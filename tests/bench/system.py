@@ -12,7 +12,7 @@ from random import Random
 from typing import Any
 
 from services.auth.sessions.tokens import AccessTokenIssuer
-from services.common.tokens import KeyRing
+from services.common.tokens import KeyRing, Scope
 from services.leaderboard.boards.administration import put_all
 from services.leaderboard.boards.board import USUAL, Definition, Rule, WindowDefinition
 from services.leaderboard.rules.calendar import Schedule
@@ -181,8 +181,7 @@ class System:
 
     def tokens(self, count: int) -> list[str]:
         """Access tokens of as many players, spread over the board, as the auth service issues them: with live sessions."""
-        keys = KeyRing.parse(self.secrets["JWT_KEYS"])
-        issuer = AccessTokenIssuer(keys, "leaderboard-auth", "leaderboard", timedelta(hours=12))
+        issuer = self._issuer()
         rows = self._select(f"SELECT user_id, username FROM players ORDER BY CRC32(user_id) LIMIT {count:d}")
         now = datetime.now(UTC)
         tokens = []
@@ -198,6 +197,11 @@ class System:
                 tokens.append(issuer.issue(user_id, username, session_id, now))
             connection.commit()
         return tokens
+
+    def key_token(self, *scopes: Scope) -> str:
+        """An access token of a key, as the auth service issues them."""
+        now = datetime.now(UTC)
+        return self._issuer().issue_to_key("key-" + "b" * 26, scopes, now, now + timedelta(hours=1))
 
     def usernames(self, count: int) -> list[str]:
         """The names of as many accounts."""
@@ -217,6 +221,10 @@ class System:
         """How often our processes left Redis alone for a while: what they answered meanwhile was MySQL's."""
         logs = [service.log for service in self.stack.leaderboards if service.log.exists()]
         return sum(log.read_bytes().count(b'"redis unavailable') for log in logs)
+
+    def _issuer(self) -> AccessTokenIssuer:
+        keys = KeyRing.parse(self.secrets["JWT_KEYS"])
+        return AccessTokenIssuer(keys, "leaderboard-auth", "leaderboard", timedelta(hours=12))
 
     def _select(self, query: str) -> list[tuple[Any, ...]]:
         with self.target.connect() as connection, connection.cursor() as cursor:

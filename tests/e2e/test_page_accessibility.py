@@ -1,6 +1,9 @@
-"""Every screen of the page, held against the rules of axe (WCAG and its own good practice), on a phone and on a desktop."""
+"""Every screen of the page, held against the rules of axe (WCAG and its own good practice): light and dark, on a phone and on a
+desktop.
+"""
 
 import re
+from itertools import product
 from typing import Literal
 
 import pytest
@@ -11,6 +14,11 @@ from tests.e2e.visitor import create_account, dialog, expect_signed_in, expect_s
 from tests.system import PASSWORD
 
 AXE = ROOT / "tests/frontend/node_modules/axe-core/axe.min.js"
+VIOLATIONS = """async () => (await axe.run()).violations
+    .flatMap(({ id, nodes }) => nodes.map((node) => `${id}: ${node.html}`))"""
+Scheme = Literal["light", "dark"]
+SCHEMES: tuple[Scheme, ...] = ("light", "dark")
+WIDTHS = (360, 1280)
 
 
 class Auditor:
@@ -25,25 +33,18 @@ class Auditor:
         """Note what breaks a rule, and go on: one run names all of it."""
         if not await self._page.evaluate("'axe' in window"):
             await self._page.evaluate(AXE.read_text(encoding="utf-8"))
-        found = await self._page.evaluate(
-            "async () => (await axe.run()).violations.flatMap(({ id, nodes }) => nodes.map((node) => `${id}: ${node.html}`))"
-        )
-        self.violations += [f"{screen}: {violation}" for violation in found]
+        for width, scheme in product(WIDTHS, SCHEMES):
+            await self._page.set_viewport_size({"width": width, "height": 800})
+            await self._page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+            found = await self._page.evaluate(VIOLATIONS)
+            self.violations += [f"{screen}, {width} {scheme}: {violation}" for violation in found]
 
 
-@pytest.fixture(params=[360, 1280])
-def width(request: pytest.FixtureRequest) -> int:
-    width: int = request.param
-    return width
-
-
-@pytest.fixture(params=["light", "dark"])
-async def page(context: BrowserContext, width: int, request: pytest.FixtureRequest) -> Page:
-    """A page in one of the two schemes, at one of the two widths, that is not open yet."""
+@pytest.fixture
+async def page(context: BrowserContext) -> Page:
+    """A page that is not open yet, and on which nothing moves."""
     page = await context.new_page()
-    await page.set_viewport_size({"width": width, "height": 800})
-    scheme: Literal["light", "dark"] = request.param
-    await page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+    await page.emulate_media(reduced_motion="reduce")
     return page
 
 

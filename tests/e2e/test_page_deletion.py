@@ -9,7 +9,17 @@ import pytest
 from playwright.async_api import Page, Request, Route, expect
 
 from services.local.stack import Stack
-from tests.e2e.visitor import dialog, expect_signed_in, expect_signed_out, expect_wrong, new_player, submit_score, unfold
+from tests.e2e.visitor import (
+    dialog,
+    expect_signed_in,
+    expect_signed_out,
+    expect_wrong,
+    new_player,
+    submit_score,
+    take_clock,
+    unfold,
+    until_next_look,
+)
 from tests.system import PASSWORD
 
 
@@ -25,6 +35,7 @@ async def confirm_deletion(page: Page, password: str) -> None:
 
 
 async def test_an_account_is_deleted_with_its_password_alone(page: Page, client: httpx.AsyncClient) -> None:
+    await take_clock(page)
     username = await new_player(page)
     await submit_score(page, "700000")
     await expect(page.get_by_role("table").get_by_text(username)).to_be_visible()
@@ -40,8 +51,8 @@ async def test_an_account_is_deleted_with_its_password_alone(page: Page, client:
     await confirm_deletion(page, PASSWORD)
     await expect_signed_out(page)
     await expect(page.get_by_role("heading", name="Your account is deleted")).to_be_focused()
-    # The page asks again every five seconds.
-    await expect(page.get_by_role("table").get_by_text(username)).to_have_count(0, timeout=15_000)
+    await until_next_look(page)
+    await expect(page.get_by_role("table").get_by_text(username)).to_have_count(0)
     answer = await client.post("/auth/login", json={"username": username, "password": PASSWORD})
     assert answer.status_code == 401
     await page.reload()

@@ -14,6 +14,8 @@ from tests.e2e.visitor import (
     expect_signed_out,
     fill_in,
     submit_score,
+    take_clock,
+    until_next_look,
 )
 from tests.system import PASSWORD
 
@@ -201,6 +203,8 @@ async def test_a_game_that_ends_alike_after_a_session_ended_counts_as_well(
 
 
 async def test_signing_out_ends_the_sending(page: Page, player: str) -> None:
+    await take_clock(page)
+    await expect_signed_in(page, player)
     keys = await submissions(page, *[lose_question] * 100)
     await submit_score(page, "870")
     await expect(said(page, "No answer came.")).to_be_visible()
@@ -211,7 +215,7 @@ async def test_signing_out_ends_the_sending(page: Page, player: str) -> None:
     await expect(dialog(page)).to_be_hidden()
     sent = len(keys)
     for _ in range(2):
-        await page.wait_for_event("response", lambda response: "/top" in response.url)
+        await until_next_look(page)
     assert len(keys) == sent
 
 

@@ -58,6 +58,18 @@ def place(page: Page) -> Locator:
     return page.get_by_role("navigation", name="Pages of the board").locator("p")
 
 
+async def take_clock(page: Page) -> None:
+    """Load the page again with timers that `until_next_look` can hasten."""
+    await page.clock.install()
+    await page.reload()
+
+
+async def until_next_look(page: Page) -> None:
+    """Let the page look at the board again, as it does every five seconds."""
+    async with page.expect_response(re.compile("/api/leaderboard/top")):
+        await page.clock.fast_forward(6_000)
+
+
 async def new_player(page: Page) -> str:
     username = await create_account(page)
     await expect_signed_in(page, username)

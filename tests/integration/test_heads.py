@@ -1,10 +1,14 @@
 """HEAD on whatever can be read: what GET is answered with, without the body."""
 
+import asyncio
+
 import httpx
 from fastapi import FastAPI
+from starlette.types import Message, Receive, Scope, Send
 
 from services.auth.app import create_app as create_auth
 from services.auth.settings import AuthSettings
+from services.common.http.heads import Heads
 from services.leaderboard.app import create_app as create_leaderboard
 from services.leaderboard.settings import LeaderboardSettings
 from services.local.stack import Stack
@@ -82,3 +86,28 @@ async def test_heads_on_the_wire_end_where_the_next_answer_begins(stack: Stack) 
                 assert head.headers["content-type"] == got.headers["content-type"]
                 if path != "/auth/me/export":
                     assert head.headers["content-length"] == got.headers["content-length"]
+
+
+async def test_who_is_told_the_head_finds_free_what_the_body_would_have_held() -> None:
+    held, sent = False, []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        nonlocal held
+        held = True
+        try:
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            while True:
+                await send({"type": "http.response.body", "body": b"x", "more_body": True})
+        finally:
+            await asyncio.sleep(0)
+            held = False
+
+    async def receive() -> Message:
+        raise AssertionError("nobody reads")
+
+    async def send(message: Message) -> None:
+        assert not held
+        sent.append(message["type"])
+
+    await Heads(app)({"type": "http", "method": "HEAD"}, receive, send)
+    assert sent == ["http.response.start", "http.response.body"]

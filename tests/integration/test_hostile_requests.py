@@ -1,5 +1,6 @@
 """What a hostile request costs: little of the event loop's time, a short answer, and no second look."""
 
+import json
 import re
 import time
 from collections.abc import Awaitable, Callable, Iterator
@@ -13,8 +14,9 @@ from services.common.http.screening import MAX_COOKIE_BYTES
 from tests.system import Accounts, assert_problem
 
 CONTROLS = [*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029]
-# Seconds of the process, beyond what any refused body costs.
+# Seconds of the process, beyond what any refused body costs, where `YARDSTICK` is read in 2 ms or less.
 MOST_SECONDS = 0.005
+YARDSTICK, ITS_SECONDS = json.dumps([{f"member{number}": number} for number in range(5_000)]), 0.002
 MOST_ANSWER = 8_192
 
 
@@ -112,6 +114,16 @@ async def cost(send: Callable[[], Awaitable[httpx.Response]]) -> tuple[float, ht
     return least, answer
 
 
+def most_seconds() -> float:
+    """What a hostile request may cost on this machine as it is now: others may take half of its caches and its clock."""
+    least = float("inf")
+    for _ in range(5):
+        began = time.process_time()
+        json.loads(YARDSTICK)
+        least = min(least, time.process_time() - began)
+    return MOST_SECONDS * max(1.0, least / ITS_SECONDS)
+
+
 async def test_a_hostile_body_costs_little_and_its_answer_is_short(
     service: tuple[httpx.AsyncClient, str], accounts: Accounts
 ) -> None:
@@ -132,7 +144,7 @@ async def test_a_hostile_body_costs_little_and_its_answer_is_short(
             taken, answer = await cost(sending(body))
             # A name that is no name and a password that is none are counted as a guess, which MySQL is asked about.
             if answer.status_code not in {401, 403, 429}:
-                assert taken - plain < MOST_SECONDS, (path, name, answer.status_code)
+                assert taken - plain < most_seconds(), (path, name, answer.status_code)
                 if path == "/auth/token":  # which refuses as RFC 6749 says
                     assert_problem(answer, 400, "invalid-token-request")
                 else:
@@ -158,7 +170,7 @@ async def test_a_query_of_thousands_of_parameters_costs_little(leaderboard: http
     plain, _ = await cost(lambda: leaderboard.get(f"{path}?limit=x&radius=x"))
     for query in ("&".join(f"limit={number}x" for number in range(1_500)), "radius=" + "9" * 15_000, "&" * 15_000):
         taken, answer = await cost(lambda query=query: leaderboard.get(f"{path}?{query}"))  # type: ignore[misc]
-        assert taken - plain < 2 * MOST_SECONDS
+        assert taken - plain < 2 * most_seconds()
         assert answer.status_code < 500
         assert len(answer.content) < MOST_ANSWER
 

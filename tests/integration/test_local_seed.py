@@ -302,8 +302,8 @@ async def test_a_service_that_runs_meanwhile_settles_past_periods_with_all_that_
         "SELECT p.players, (SELECT COUNT(*) FROM standings AS s WHERE s.board_id = p.board_id AND s.period_id = p.id),"
         " (SELECT COUNT(*) FROM results AS r WHERE r.period_id = p.id) FROM periods AS p WHERE p.state = 'settled'",
     )
-    assert len(settled) > 30
-    assert all(players == standings == results > 0 for players, standings, results in settled)
+    assert len([players for players, *_ in settled if players]) > 30  # of a day without a race there is nobody
+    assert [each for each in settled if not each[0] == each[1] == each[2]] == []
     assert rows(mysql, "SELECT COUNT(*) FROM events WHERE kind = 'period.opened'") == [(0,)]
 
 

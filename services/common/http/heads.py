@@ -1,5 +1,7 @@
 """HEAD on whatever can be read. RFC 9110, section 9.1: a server that is asked for something supports GET and HEAD of it."""
 
+from contextlib import suppress
+
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
@@ -10,7 +12,8 @@ class _NoMore(Exception):
 class Heads:
     """Pure ASGI middleware: answers HEAD with the status and the headers that GET is answered with, and no body.
 
-    What is inside sees a GET, and metrics count one.
+    What is inside sees a GET, and metrics count one. The head is sent when all that is inside has ended: whatever a long body
+    would have held is free by then, and who asks next finds it so.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -21,15 +24,17 @@ class Heads:
             await self.app(scope, receive, send)
             return
 
-        async def send_head(message: Message) -> None:
-            if message["type"] != "http.response.body":
-                await send(message)
-                return
-            await send({"type": "http.response.body", "body": b""})
-            if message.get("more_body", False):
+        start: Message | None = None
+
+        async def take_head(message: Message) -> None:
+            nonlocal start
+            if message["type"] == "http.response.start":
+                start = message
+            elif message.get("more_body", False):
                 raise _NoMore
 
-        try:
-            await self.app({**scope, "method": "GET"}, receive, send_head)
-        except _NoMore:
-            return
+        with suppress(_NoMore):
+            await self.app({**scope, "method": "GET"}, receive, take_head)
+        if start is not None:
+            await send(start)
+            await send({"type": "http.response.body", "body": b""})
