@@ -22,6 +22,7 @@ from services.auth.http import (
     guests,
     hot,
     keys,
+    moderation,
     oauth,
     recovery,
     second_factor,
@@ -30,6 +31,7 @@ from services.auth.http import (
 )
 from services.auth.http.cookies import PREFIX
 from services.auth.keys import endings
+from services.auth.moderation import NameModeration
 from services.auth.passwords import attempts
 from services.auth.passwords.device_cookies import DeviceCookies
 from services.auth.passwords.hashing import Passwords
@@ -121,6 +123,7 @@ def create_app(settings: AuthSettings | None = None, clock: Callable[[], datetim
             clock=clock,
         )
         app.state.roles = RoleService(database, access, clock)
+        app.state.names = NameModeration(database, access, clock)
         app.state.second_factor = SecondFactorService(
             database, access, encryption, delays(settings), clock, issuer=settings.jwt_issuer
         )
@@ -151,7 +154,7 @@ def create_app(settings: AuthSettings | None = None, clock: Callable[[], datetim
             await reads.dispose()
             await database.dispose()
 
-    parts = signing, oauth, guests, account, recovery, exports, devices, second_factor, staff, keys, external
+    parts = signing, oauth, guests, account, recovery, exports, devices, second_factor, staff, keys, external, moderation
     return build_app(
         title="Leaderboard: auth",
         description="Accounts and tokens. Register, log in, and send the access token as `Authorization: Bearer …`.",

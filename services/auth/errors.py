@@ -6,6 +6,14 @@ from types import MappingProxyType
 from services.common.http.problems import Problem, ServiceUnavailable, Unauthenticated
 
 
+class NameOfStaff(Problem):
+    """A name is to be replaced that one of staff signs in by. Admins take the role first."""
+
+    status = 409
+    type = "urn:problem:name-of-staff"
+    title = "The user is of the staff"
+
+
 class UsernameTaken(Problem):
     status = 409
     type = "urn:problem:username-taken"

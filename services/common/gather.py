@@ -98,6 +98,30 @@ class Gather(Generic[K, R]):
         self._start_lane()
         return await answer  # a caller that is cancelled cancels its own future and nothing else
 
+    async def ask_all(self, members: Sequence[K]) -> list[R | BaseException]:
+        """Take all of ``members`` along, in their order, in as many round trips as they need. Gives each one's answer, or its
+        error, which may be GatherClosed or GatherCut.
+
+        Raises GatherFull and GatherClosed, with none of them taken along.
+        """
+        if self._closed:
+            raise GatherClosed
+        if self._queue is not None and len(self._waiting) + len(members) > self._queue:
+            raise GatherFull
+        loop = asyncio.get_running_loop()
+        answers: list[asyncio.Future[R]] = [loop.create_future() for _ in members]
+        self._waiting.extend(zip(members, answers, strict=True))
+        self._start_lane()
+        try:
+            for answer in answers:
+                if not answer.done():  # by now those of its round trip are, in nearly all cases
+                    await asyncio.wait([answer])
+        except asyncio.CancelledError:
+            for answer in answers:
+                answer.cancel()
+            raise
+        return [answer.exception() or answer.result() for answer in answers]
+
     async def drain(self, seconds: float | None = None) -> None:
         """Refuse new members, and return when all that were accepted have their answers.
 

@@ -17,13 +17,25 @@ from services.common.settings import live_keys, load_settings
 from services.common.telemetry import configure_logging
 from services.common.tokens import TokenVerifier
 from services.common.upkeep import Chore, Upkeep
+from services.leaderboard.batch_writes import BatchWrites
 from services.leaderboard.board_reads import BoardReads
 from services.leaderboard.board_writes import BoardWrites
 from services.leaderboard.boards import deletion
 from services.leaderboard.boards.catalogue import Catalogue
 from services.leaderboard.boards.places import Places
 from services.leaderboard.directory import Directory
-from services.leaderboard.http import administration, boards, holds, hot, moderation, players, rankings, results, submissions
+from services.leaderboard.http import (
+    administration,
+    batches,
+    boards,
+    holds,
+    hot,
+    moderation,
+    players,
+    rankings,
+    results,
+    submissions,
+)
 from services.leaderboard.http.dependencies import PREFIX
 from services.leaderboard.index.breaker import Breaker
 from services.leaderboard.index.builds import AT_ONCE, Builds
@@ -35,7 +47,7 @@ from services.leaderboard.index.reader import RankingIndex
 from services.leaderboard.index.writer import IndexWriter
 from services.leaderboard.log import erased_keys
 from services.leaderboard.log.limits import SubmissionLimit
-from services.leaderboard.log.writer import LANES, Writer
+from services.leaderboard.log.writer import BATCH_LANES, LANES, Writer
 from services.leaderboard.moderators import Moderators
 from services.leaderboard.operate.metrics import BoardMetrics
 from services.leaderboard.players import changes
@@ -78,7 +90,7 @@ async def _close(*steps: Callable[[], Awaitable[None]]) -> None:
                 await step()
 
 
-_PARTS = submissions, rankings, boards, administration, results, players, moderation, holds
+_PARTS = submissions, batches, rankings, boards, administration, results, players, moderation, holds
 
 
 def create_app(settings: LeaderboardSettings | None = None) -> FastAPI:
@@ -91,7 +103,7 @@ def create_app(settings: LeaderboardSettings | None = None) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[LifespanState]:
         account = settings.leaderboard_mysql_user, settings.leaderboard_mysql_password.get_secret_value()
         database = Database(settings, *account)
-        groups = Transactions(settings, *account, connections=LANES)
+        groups = Transactions(settings, *account, connections=LANES + BATCH_LANES)
         follows = Database(settings, *account, pool_size=3)
         scans = Database(settings, *account, pool_size=AT_ONCE)
         snapshots = Database(settings, *account, pool_size=settings.ranking_pool_size, isolation_level="REPEATABLE READ")
@@ -103,17 +115,17 @@ def create_app(settings: LeaderboardSettings | None = None) -> FastAPI:
         index = RankingIndex(redis, breaker, epoch, builds.want)
         pages = PageCache(settings, index)
         reads = Reads(snapshots, index, pages)
-        follower = Follower(follows, builds, redis, breaker, epoch, settings)
+        app.state.follower = follower = Follower(follows, builds, redis, breaker, epoch, settings)
         places = Places(catalogue, database)
         tell = index.apply_and_rank
         writer = Writer(groups, settings, places=places, apply_and_rank=tell, ranks=reads.ranks, told=follower.told)
         app.state.reach = reach = Reach(settings, *account, databases=[snapshots, follows, definitions])
-        app.state.follower = follower
         people = PlayerWriter(database, settings, _now, places=places, apply_and_rank=tell, told=follower.told)
         accounts = AccountFollower(follows, people, settings)
         app.state.verifier = TokenVerifier(keys, settings.jwt_issuer, settings.jwt_audience, accounts.ended)
         limit = SubmissionLimit(snapshots, settings.submissions_per_second, settings.submissions_burst)
         app.state.writes = Writes(places, limit, writer, people, AccountLookups(snapshots), reads, catalogue.clock.now)
+        app.state.batch_writes = BatchWrites(places, limit, writer, AccountLookups(snapshots), catalogue.clock.now)
         app.state.reads = reads
         app.state.board_reads = BoardReads(places, reads, snapshots, catalogue.clock.now)
         app.state.board_writes = BoardWrites(catalogue, database, IndexWriter(redis).forget)
@@ -154,6 +166,7 @@ def create_app(settings: LeaderboardSettings | None = None) -> FastAPI:
         lifespan=lifespan,
         routers=[*(part.router for part in _PARTS), rankings.boards],
         shortcuts=hot.find,
+        larger_bodies={batches.PATH: batches.MAX_BODY_BYTES},
         needed={"mysql": lambda app: app.state.reach.require},
         helpful={"redis": lambda app: app.state.follower.require_in_use},
     )

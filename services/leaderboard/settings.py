@@ -22,6 +22,15 @@ class LeaderboardSettings(ServiceSettings):
         2000, ge=1, le=1_000_000, description="sessions that wait to be stored, at most; one more is answered 503"
     )
     submission_group: int = Field(200, ge=1, le=200, description="sessions stored in one transaction, at most")
+    batch_queue: int = Field(
+        20_000,
+        ge=1_000,
+        le=1_000_000,
+        description="sessions of calls with many that wait to be stored, at most; a call that does not fit in is answered 503",
+    )
+    batch_group: int = Field(
+        200, ge=1, le=1_000, description="sessions of such calls that are stored in one transaction, at most"
+    )
     submissions_per_second: float = Field(
         20.0, ge=0, le=1_000_000, description="sessions a process stores of one player a second, on average; 0 is no limit"
     )

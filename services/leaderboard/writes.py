@@ -112,8 +112,7 @@ class Writes:
         if isinstance(caller, KeyPrincipal):
             if user_id is None:
                 raise _fault("A game server says whose session it submits.", "user_id")
-            if played.played_at is not None and played.played_at > now + _AHEAD:
-                raise _fault("The session is of a time to come.", "played_at")
+            require_played(played, now)
             account = await self._accounts.get(user_id)
             return _Player(user_id, account.username, "servers")
         said = [name for name, value in (("user_id", user_id), ("played_at", played.played_at)) if value is not None]
@@ -121,6 +120,12 @@ class Writes:
             errors = [FieldError(detail="Only game servers say this, with a key.", pointer=f"#/{name}") for name in said]
             raise NotForPlayers(f"Only game servers say {' and '.join(said)}, with a key.", errors=errors)
         return _Player(caller.user_id, caller.username, "players")
+
+
+def require_played(played: Played, now: datetime) -> None:
+    """Raise InvalidRequest if a game server says that a session is of a time to come."""
+    if played.played_at is not None and played.played_at > now + _AHEAD:
+        raise _fault("The session is of a time to come.", "played_at")
 
 
 def _submission_key(by: Submitters, name: str | None) -> bytes:

@@ -17,6 +17,7 @@ from pathlib import Path
 from services.local import ROOT
 from services.local.errors import LocalError
 from services.local.terminal import Progress, complain, say, stop_signals
+from tests.bench.batches import add_batches
 from tests.bench.boards import add_many_boards
 from tests.bench.box import add_box, process_counts
 from tests.bench.figures import GATEWAY, ONE_PROCESS, judge_ratio
@@ -93,6 +94,7 @@ def _measure(folder: Path, plan: Plan, players: int, smoke: bool, tell: Tell) ->
         report.add(*measure(_one_process_cases(system, loads), plan, folder, meter, tell))
         report.outcomes += [judge_ratio(figure, report.rates) for figure in (*ONE_PROCESS, *GATEWAY)]
         add_box(report, system, loads, plan, folder, meter, tell)
+        add_batches(report, system, plan, folder, meter, tell)
         add_periods(report, system, folder, tell)
         add_many_boards(report, system, plan, folder, meter, tell)
         if times := system.times_without_redis():

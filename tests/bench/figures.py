@@ -17,7 +17,7 @@ class Figure:
     aim: float | None = None
     of: str = ""
     against: str = ""
-    unit: Literal["", "s", "ms", "bytes", "MiB", "area"] = ""
+    unit: Literal["", "s", "ms", "a second", "bytes", "MiB", "area"] = ""
     less_is_better: bool = False
 
 
@@ -105,6 +105,20 @@ PERIODS = (
         unit="ms",
         less_is_better=True,
     ),
+)
+
+BATCHES = (
+    Figure("batches", "Scores a second that game servers submit, 1,000 in a call, one place", 5_000, 10_000, unit="a second"),
+    Figure("batches-three", "The same, three places", unit="a second"),
+    Figure("submit-alone", "/submit p99 at 200 a second", unit="ms", less_is_better=True),
+    Figure(
+        "submit-beside",
+        "The same beside 2,000 scores a second of game servers / alone",
+        2,
+        1.5,
+        less_is_better=True,
+    ),
+    Figure("submit-full", "The same beside as many as they can submit", 100, 50, unit="ms", less_is_better=True),
 )
 
 IDENTITY = (

@@ -7,6 +7,7 @@ measures, and both share the machine. Debian, Fedora and Homebrew package it.
 import http.client
 import json
 import os
+import re
 import resource
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -20,6 +21,8 @@ from services.local.programs import find_program, version_line
 from tests.bench.machine import Meter
 
 CONNECTIONS = 32
+ITEM_LENGTH = 26
+"""Characters of what ``{item}`` stands for."""
 _TIMEOUT_SECONDS = 5
 _SCRIPT = Path(__file__).with_name("load.lua")
 _ERRORS = {
@@ -39,7 +42,8 @@ class GeneratorFailed(Exception):
 class Load:
     """A request that is sent again and again. ``{value}`` in it is one of ``values``, ``{key}`` never the same twice.
 
-    ``{other}`` is one of ``others``, and the only one that may be part of the body: so they are all of one length.
+    In the body there may be ``{other}``, each time one of ``others``, which are all of one length, and ``{item}``, which is
+    never the same twice, in a request neither.
     """
 
     name: str
@@ -50,11 +54,12 @@ class Load:
     body: str = ""
     values: Sequence[str] = ("-",)
     others: Sequence[str] = ("-",)
+    connections: int = CONNECTIONS
 
     @property
     def text(self) -> str:
         """The request as it goes over the wire."""
-        length = len(self.body.replace("{other}", self.others[0]))
+        length = len(self.body.replace("{other}", self.others[0]).replace("{item}", "-" * ITEM_LENGTH))
         headers = {"Host": "bench", **self.headers, **({"Content-Length": str(length)} if length else {})}
         head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         return f"{self.method} {self.path} HTTP/1.1\r\n{head}\r\n{self.body}"
@@ -97,7 +102,7 @@ def ask(url: str, load: Load, key: str = "") -> Answer:
 
     def fill(text: str) -> str:
         filled = text.replace("{value}", load.values[0]).replace("{other}", load.others[0])
-        return filled.replace("{key}", key or token_hex(8))
+        return re.sub(r"\{item\}", lambda _: token_hex(ITEM_LENGTH // 2), filled).replace("{key}", key or token_hex(8))
 
     try:
         headers = {name: fill(value) for name, value in load.headers.items()}
@@ -109,7 +114,7 @@ def ask(url: str, load: Load, key: str = "") -> Answer:
 
 
 def run(load: Load, urls: Sequence[str], seconds: int, folder: Path, meter: Meter) -> Measurement:
-    """Send ``load`` for ``seconds`` over CONNECTIONS connections, shared between ``urls`` with a generator each.
+    """Send ``load`` for ``seconds`` over its connections, shared between ``urls`` with a generator each.
 
     Raises GeneratorFailed when an answer is missing or is an error.
     """
@@ -117,7 +122,7 @@ def run(load: Load, urls: Sequence[str], seconds: int, folder: Path, meter: Mete
     files = [str(path) for path in load.write(folder)]
     options = [
         "-t1",
-        f"-c{max(1, CONNECTIONS // len(urls))}",
+        f"-c{max(1, load.connections // len(urls))}",
         f"-d{seconds}s",
         f"--timeout={_TIMEOUT_SECONDS}s",
         "-s",

@@ -1,12 +1,13 @@
 -- Sends one request again and again over every connection, each time with another value in it, and prints what came of it
 -- as one line of JSON. Arguments: a file with the request as it goes over the wire, two files with a value a line, and a word
 -- that no other run uses. In the request {value} stands for one of the first file's values, in random order, {other} for one
--- of the second's, and {key} for something that is never sent twice.
+-- of the second's, {key} for something that is never sent twice, and {item} for something that no request has twice either and
+-- that is always of one length.
 
 local ffi = require("ffi")
 
 local pieces, marked, fill
-local word, sent = "", 0
+local word, sent, items = "", 0, 0
 
 local function read(path)
    local file = assert(io.open(path, "rb"))
@@ -35,9 +36,15 @@ local function new_key()
    return word .. sent
 end
 
+local function new_item()
+   items = items + 1
+   return string.format("%s%010d", word, items)
+end
+
 function init(args)
    local request = read(args[1])
-   fill = { ["{value}"] = any_line_of(args[2]), ["{other}"] = any_line_of(args[3]), ["{key}"] = new_key }
+   fill = { ["{value}"] = any_line_of(args[2]), ["{other}"] = any_line_of(args[3]), ["{key}"] = new_key,
+      ["{item}"] = new_item }
    pieces, marked, word = {}, {}, args[4]
    local from = 1
    for before, mark, after in request:gmatch("()({%l+})()") do

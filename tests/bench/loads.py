@@ -7,6 +7,8 @@ from tests.bench.generator import Load
 
 API = "/api/leaderboard"
 BOARDS = f"{API}/boards"
+# Calls with many sessions that are under way at once: with a thousand each, as many as wait are far from too many.
+BATCH_CONNECTIONS = 4
 
 
 def reads(ids: list[str]) -> list[Load]:
@@ -56,3 +58,14 @@ def submission(
     if track is not None:
         session["tags"] = {"track": track}
     return Load(name, "POST", path, 201, sent, json.dumps(session), tokens, others)
+
+
+def batch(name: str, key: str, ids: Sequence[str], count: int, *, board: str | None = None) -> Load:
+    """So many sessions in a call that a game server submits with a key's token: of any of these players, for a board or for
+    those that take them.
+    """
+    sent = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+    named = "" if board is None else f', "boards": ["{board}"]'
+    item = f'{{"user_id": {{other}}, "score": 120, "key": "{{item}}"{named}}}'
+    body = f'{{"submissions": [{", ".join([item] * count)}]}}'
+    return Load(name, "POST", f"{API}/submissions", 200, sent, body, others=ids, connections=BATCH_CONNECTIONS)

@@ -113,7 +113,15 @@ def shown(figure: Figure, value: float | None) -> str:
     """A value of the figure, or one of its marks."""
     if value is None:
         return "–"
-    shapes = {"": "{:.2f}", "s": "{:.1f} s", "ms": "{:.0f} ms", "bytes": "{:.0f} B", "MiB": "{:.0f} MiB", "area": "{:.3f}"}
+    shapes = {
+        "": "{:.2f}",
+        "s": "{:.1f} s",
+        "ms": "{:.0f} ms",
+        "a second": "{:,.0f}",
+        "bytes": "{:.0f} B",
+        "MiB": "{:.0f} MiB",
+        "area": "{:.3f}",
+    }
     return shapes[figure.unit].format(value)
 
 

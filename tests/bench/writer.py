@@ -6,11 +6,12 @@ output how that went. The files are those of the load generator, which knows no 
 
 import asyncio
 import json
+import re
 import signal
 import sys
 import time
 from collections.abc import Sequence
-from itertools import cycle
+from itertools import count, cycle
 from pathlib import Path
 from secrets import token_hex
 from urllib.parse import urlsplit
@@ -19,6 +20,7 @@ from services.local.terminal import say
 
 CONNECTIONS = 16
 STARTED = "started"
+_MARK = re.compile(r"\{(value|other|item|key)\}")
 
 Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
@@ -31,6 +33,7 @@ class Writer:
         self._values = cycle(values)
         self._others = cycle(others)
         self._idle: asyncio.Queue[Connection] = asyncio.Queue()
+        self._items = count()
         self._word = token_hex(8)
         self.sent = 0
         self.refused = 0
@@ -48,11 +51,21 @@ class Writer:
             writer.close()
             await writer.wait_closed()
 
+    def _fill(self, mark: re.Match[str]) -> str:
+        match mark.group(1):
+            case "value":
+                return next(self._values)
+            case "other":
+                return next(self._others)
+            case "item":
+                return f"{self._word}{next(self._items):010}"
+            case _:
+                return f"{self._word}{self.sent}"
+
     async def send(self, due: float) -> None:
         """One request; its time counts from when it was due."""
         self.sent += 1
-        request = self._text.replace("{value}", next(self._values)).replace("{other}", next(self._others))
-        request = request.replace("{key}", f"{self._word}{self.sent}")
+        request = _MARK.sub(self._fill, self._text)
         connection = await self._idle.get()
         reader, writer = connection
         writer.write(request.encode())

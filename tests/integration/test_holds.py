@@ -130,6 +130,20 @@ async def test_what_a_game_server_submits_later_is_of_the_minute_in_which_it_was
         assert (await submit(leaderboard, server, 1, **said))["held"] is expected
 
 
+async def test_of_many_sessions_in_a_call_those_that_are_over_are_held_and_no_others(
+    leaderboard: httpx.AsyncClient, leaderboard_database: Database, accounts: Accounts, mysql: Any
+) -> None:
+    await make(leaderboard_database, HIGH)
+    rows(mysql, "INSERT INTO account_changes (id, username, username_canonical) VALUES (1, 'Ada', 'ada')")
+    items = [{"user_id": 1, "score": score, "key": str(score), "boards": ["high"]} for score in (50, 101, 60)]
+    for status in (201, 200):
+        path, server = f"{API}/submissions", accounts.new_key(Scope.SCORES)
+        answer = await leaderboard.post(path, json={"submissions": items}, headers=server)
+        told = [(each["status"], each["held"], each["standings"][0]["counted"]) for each in answer.json()["results"]]
+        assert told == [(status, False, True), (status, True, False), (status, False, True)]
+    assert await scores(leaderboard, "high") == [(1, 1, 60)]
+
+
 async def test_a_repeat_of_a_held_session_is_answered_held_until_it_is_approved_and_its_player_is_told(
     leaderboard: httpx.AsyncClient, leaderboard_database: Database, accounts: Accounts
 ) -> None:

@@ -9,9 +9,10 @@ from itertools import cycle, islice
 import httpx
 import pytest
 
+from services.common.tokens import Scope
 from services.local.stack import Stack
 from tests.security.wire import CLOSE, HOST, exchange, get
-from tests.system import bearer, sign_up
+from tests.system import Accounts, assert_problem, bearer, sign_up
 
 JSON = b"Content-Type: application/json\r\n"
 ELSEWHERE = pytest.mark.skipif(sys.platform != "linux", reason="asks from another address of the loopback network")
@@ -163,3 +164,20 @@ async def test_nobody_has_more_than_five_exports_written_at_once(stack: Stack) -
             assert (await refused).status_code == 429
             cursor.execute("UNLOCK TABLES")
             assert [answer.status_code for answer in await asyncio.gather(*waiting)] == [200] * 5
+
+
+async def test_a_game_server_sends_4_mib_at_once_and_nobody_more_than_elsewhere(stack: Stack, secrets: dict[str, str]) -> None:
+    key = Accounts(secrets["JWT_KEYS"]).new_key(Scope.SCORES)
+    item = b'{"user_id":4711,"score":1,"key":"a"}'
+    body = b'{"submissions":[' + item + b"]}"
+    headers = {**key, "Content-Type": "application/json"}
+    async with httpx.AsyncClient(base_url=stack.gateway_url, timeout=60) as client:
+        answer = await client.post("/api/leaderboard/submissions", content=body.ljust(4 * 2**20), headers=headers)
+        assert [result["status"] for result in answer.json()["results"]] == [422]
+        assert_problem(
+            await client.post("/api/leaderboard/submissions", content=body.ljust(4 * 2**20 + 1), headers=headers),
+            413,
+            "body-too-large",
+        )
+        for path in ("/api/leaderboard/submit", "/api/leaderboard/submissions/", "/api/leaderboard/submissions/x"):
+            assert (await client.post(path, content=body.ljust(262_145), headers=headers)).status_code == 413

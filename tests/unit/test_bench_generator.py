@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench.generator import GeneratorFailed, Load, Measurement, merge, parse
+from tests.bench.generator import ITEM_LENGTH, GeneratorFailed, Load, Measurement, merge, parse
 
 RESULT = (
     '{"requests": 8000, "microseconds": 2000000, "p50": 2400, "p99": 4834, '
@@ -68,6 +68,11 @@ def test_what_stands_for_one_of_others_counts_in_the_length_of_a_body(tmp_path: 
     request, _, others = load.write(tmp_path)
     assert request.read_bytes().endswith(b'Content-Length: 20\r\n\r\n{"boards": ["{other}"]}')
     assert others.read_text() == "alps\ncity\n"
+
+
+def test_what_is_never_the_same_twice_counts_in_the_length_of_a_body_too() -> None:
+    load = Load("batches", "POST", "/submissions", 200, {}, '["{item}", "{item}"]')
+    assert f"Content-Length: {8 + 2 * ITEM_LENGTH}\r\n" in load.text
 
 
 def test_a_request_without_a_body_has_no_length() -> None:

@@ -361,3 +361,48 @@ async def test_one_who_was_answered_last_can_ask_again_in_that_very_turn() -> No
     gather = Gather(answer, most=100)
     async with asyncio.timeout(5):
         assert [await gather.ask(member) for member in "abc"] == list("abc")
+
+
+async def test_many_are_taken_along_in_their_order_and_each_has_its_own_answer() -> None:
+    server = Server()
+    gather = Gather(server, most=3)
+    asking = asyncio.create_task(gather.ask_all(["a", "bad b", "c", "d"]))
+    await settle()
+    assert server.groups == [["a", "bad b", "c"]]
+    server.gates[0].set()
+    await settle()
+    assert server.groups[1:] == [["d"]]
+    assert not asking.done()
+    server.gates[1].set()
+    first, refused, third, fourth = await asking
+    assert (first, third, fourth) == (0, 0, 1)
+    assert isinstance(refused, LookupError)
+
+
+async def test_of_many_all_are_taken_along_or_none() -> None:
+    server = Server()
+    gather = Gather(server, most=10, queue=3)
+    with pytest.raises(GatherFull):
+        await gather.ask_all(["a", "b", "c", "d"])
+    assert gather.waiting == 0
+    asking = asyncio.create_task(gather.ask_all(["a", "b", "c"]))
+    await settle()
+    server.gates[0].set()
+    assert await asking == [0, 0, 0]
+    await gather.drain()
+    with pytest.raises(GatherClosed):
+        await gather.ask_all(["e"])
+
+
+async def test_of_many_who_have_gone_those_are_taken_along_that_are_to_be_kept() -> None:
+    server = Server()
+    gather = Gather(server, most=2, keep=True)
+    asking = asyncio.create_task(gather.ask_all(["a", "b", "bad c"]))
+    await settle()
+    asking.cancel()
+    await settle()
+    server.gates[0].set()
+    await settle()
+    assert server.groups == [["a", "b"], ["bad c"]]
+    server.gates[1].set()
+    await gather.drain()

@@ -42,6 +42,7 @@ class Event(StrEnum):
     RECOVERY_FAILED = "recovery_failed"
     ACCOUNT_RECOVERED = "account_recovered"
     USERNAME_CHANGED = "username_changed"
+    USERNAME_REPLACED = "username_replaced"
     ACCOUNT_DELETED = "account_deleted"
     ACCOUNT_EXPORTED = "account_exported"
     ROLE_GIVEN = "role_given"

@@ -246,9 +246,9 @@ def _printable(text: str) -> str:
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
-def render(problem: Problem) -> JSONResponse:
-    """The response that tells ``problem``."""
-    content: dict[str, Any] = {
+def content(problem: Problem) -> dict[str, Any]:
+    """The members that tell ``problem``."""
+    members: dict[str, Any] = {
         "type": problem.type,
         "title": problem.title,
         "status": problem.status,
@@ -256,20 +256,31 @@ def render(problem: Problem) -> JSONResponse:
         **problem.extensions,
     }
     if problem.errors:
-        content["errors"] = [
+        members["errors"] = [
             {name: _printable(value) for name, value in each.model_dump(exclude_none=True).items()} for each in problem.errors
         ]
-    return JSONResponse(content, problem.status, UNCACHED | problem.headers, media_type=MEDIA_TYPE)
+    return members
+
+
+def render(problem: Problem) -> JSONResponse:
+    """The response that tells ``problem``."""
+    return JSONResponse(content(problem), problem.status, UNCACHED | problem.headers, media_type=MEDIA_TYPE)
+
+
+def find_problem(error: BaseException) -> Problem | None:
+    """What is told of an error that a request may meet; None for a defect of ours, which must be raised on, or logged."""
+    if isinstance(error, Problem):
+        return error
+    if isinstance(error, DATABASE_AWAY):
+        log.warning("database unavailable", error=reason(error))
+        return ServiceUnavailable("The database did not answer. Try again in a moment.")
+    return None
 
 
 def response_to(error: Exception) -> JSONResponse | None:
-    """The answer to an error that a request may meet; None for a defect of ours, which must be raised on."""
-    if isinstance(error, Problem):
-        return render(error)
-    if isinstance(error, DATABASE_AWAY):
-        log.warning("database unavailable", error=reason(error))
-        return render(ServiceUnavailable("The database did not answer. Try again in a moment."))
-    return None
+    """The answer to an error that a request may meet; None for a defect of ours."""
+    problem = find_problem(error)
+    return None if problem is None else render(problem)
 
 
 async def _on_expected(_: Request, error: Exception) -> JSONResponse:
@@ -292,11 +303,11 @@ async def _on_http(_: Request, error: Exception) -> JSONResponse:
         return render(NotFound())
     # RFC 9457, section 4.2.1: a status that needs no explanation.
     phrase = HTTPStatus(error.status_code).phrase
-    content = {"type": "about:blank", "title": phrase, "status": error.status_code, "detail": f"{phrase}."}
+    members = {"type": "about:blank", "title": phrase, "status": error.status_code, "detail": f"{phrase}."}
     headers = dict(error.headers or {})
     if "GET" in (allowed := headers.get("Allow", "").split(", ")):
         headers["Allow"] = ", ".join([*allowed, "HEAD"])  # the framework does not know of heads.py
-    return JSONResponse(content, error.status_code, UNCACHED | headers, media_type=MEDIA_TYPE)
+    return JSONResponse(members, error.status_code, UNCACHED | headers, media_type=MEDIA_TYPE)
 
 
 async def _on_disconnect(_: Request, _error: Exception) -> Response:
@@ -304,9 +315,14 @@ async def _on_disconnect(_: Request, _error: Exception) -> Response:
     return Response(status_code=400)
 
 
+def failure() -> Problem:
+    """What is told of a defect of ours, which is to be logged with its traceback."""
+    return Problem("Something went wrong on our side. It has been logged.")
+
+
 def render_failure() -> JSONResponse:
     """The response to a defect of ours, which is to be raised on, so that the server logs the traceback."""
-    return render(Problem("Something went wrong on our side. It has been logged."))
+    return render(failure())
 
 
 async def _on_failure(_: Request, _error: Exception) -> JSONResponse:

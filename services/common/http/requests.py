@@ -56,14 +56,26 @@ def parse_json(model: type[M], body: bytes) -> M:
     try:
         return model.model_validate_json(body)
     except ValidationError as error:
-        if refusal := _not_utf8(body):
+        if refusal := not_utf8(body):
             raise UnsupportedMediaType(refusal) from None
         if error.error_count() > MOST_ERRORS:
-            raise _far_from_valid(model, body, error.error_count()) from None
+            raise _refuse(model, from_json(body, cache_strings=False), error.error_count()) from None
         raise invalid(error) from None
 
 
-def _not_utf8(body: bytes) -> str | None:
+def validate(model: type[M], document: object) -> M | InvalidRequest:
+    """The model that a document is which is decoded already, or what is wrong with it."""
+    if isinstance(document, dict) and (strangers := _refuse_strangers(model, document)):
+        return strangers
+    try:
+        return model.model_validate(document)
+    except ValidationError as error:
+        if error.error_count() > MOST_ERRORS and isinstance(document, dict):
+            return _refuse(model, document, error.error_count())
+        return invalid(error)
+
+
+def not_utf8(body: bytes) -> str | None:
     """What to say of a body that is not JSON in UTF-8 (RFC 8259, section 8.1), as its first bytes tell; None if they do not."""
     if body.startswith(_GZIP):
         return "Send the body as it is, not compressed."
@@ -90,21 +102,20 @@ def _find_strangers(model: type[BaseModel], body: bytes) -> InvalidRequest | Non
         document = from_json(body, cache_strings=False)
     except ValueError:
         return None  # pydantic says what is wrong
-    if not isinstance(document, dict):
-        return None
+    return _refuse_strangers(model, document) if isinstance(document, dict) else None
+
+
+def _refuse_strangers(model: type[BaseModel], document: Mapping[str, Any]) -> InvalidRequest | None:
+    """The refusal of an object that has more unknown members than are told, None of another."""
     strangers = len(document.keys() - model.model_fields.keys())
     if strangers <= MOST_ERRORS:
         return None
     missing = sum(field.is_required() and name not in document for name, field in model.model_fields.items())
-    return _refuse_strangers(model, document, strangers + missing)
+    return _refuse(model, document, strangers + missing)
 
 
-def _far_from_valid(model: type[BaseModel], body: bytes, faults: int) -> InvalidRequest:
+def _refuse(model: type[BaseModel], document: Iterable[str], faults: int) -> InvalidRequest:
     """What is told of a body with thousands of faults. Its errors are not made: a body of 64 KiB took 0.1 s."""
-    return _refuse_strangers(model, from_json(body, cache_strings=False), faults)
-
-
-def _refuse_strangers(model: type[BaseModel], document: Iterable[str], faults: int) -> InvalidRequest:
     unknown = islice((name for name in document if name not in model.model_fields), MOST_ERRORS)
     errors = [FieldError(detail="There is no such member", pointer=pointer([name])) for name in unknown]
     return InvalidRequest(f"The body has {faults:,} faults.", errors=errors)

@@ -10,6 +10,7 @@ from services.common.http.authentication import AuthenticatedOrScoped, authentic
 from services.common.http.requests import DECIMAL, JSON, json_body
 from services.common.tokens import MAX_USER_ID, Principal, Scope
 from services.common.tokens import Caller as AnyCaller
+from services.leaderboard.batch_writes import BatchWrites
 from services.leaderboard.board_reads import Asked, BoardReads
 from services.leaderboard.board_writes import BoardWrites
 from services.leaderboard.boards.board import MAIN_NAME
@@ -38,6 +39,11 @@ IDEMPOTENCY_KEY_FORM = re.compile(r"[!-~]{1,64}")
 # Async, like all of these: FastAPI runs what is not in a thread, which costs more than most requests.
 async def _writes(request: Request) -> Writes:
     writes: Writes = request.app.state.writes
+    return writes
+
+
+async def _batch_writes(request: Request) -> BatchWrites:
+    writes: BatchWrites = request.app.state.batch_writes
     return writes
 
 
@@ -100,6 +106,7 @@ async def _recent_caller(caller: Caller) -> Principal:
 
 
 Writing = Annotated[Writes, Depends(_writes)]
+BatchWriting = Annotated[BatchWrites, Depends(_batch_writes)]
 Reading = Annotated[Reads, Depends(_reads)]
 BoardReading = Annotated[BoardReads, Depends(_board_reads)]
 BoardWriting = Annotated[BoardWrites, Depends(_board_writes)]

@@ -87,6 +87,29 @@ SUBMITTED: Example = {
     "held": False,
     "standings": [{**STANDING, "counted": True, "improved": True}],
 }
+BATCH: Example = {
+    "submissions": [
+        {"user_id": 7, "score": 1200, "key": "match-8812-7"},
+        {"user_id": 99, "score": 900, "key": "match-8812-99"},
+    ]
+}
+BATCH_RESULTS: Example = {
+    "results": [
+        {"status": 201, "session_id": 41, "held": False, "standings": [{**STANDING, "counted": True, "improved": True}]},
+        {
+            "status": 422,
+            "problem": {
+                "type": "urn:problem:unknown-user",
+                "title": "There is no such user",
+                "status": 422,
+                "detail": "There is no user 99, or their account has ended.",
+                "errors": [
+                    {"detail": "There is no user 99, or their account has ended.", "pointer": "#/user_id"},
+                ],
+            },
+        },
+    ]
+}
 EXPORT: Example = {
     "player": ADA,
     "standings": [{"board": "main", "period_id": 0, "total_score": 3600, "sessions": 3}],

@@ -1,7 +1,7 @@
 """How many sessions a player may have stored: a burst, and so many a second after it. Each process counts for itself."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import islice
 from time import monotonic
 
@@ -78,6 +78,14 @@ class SubmissionLimit:
     async def is_stored(self, user_id: int, key: bytes) -> bool:
         """Whether a player's session is stored already. Raises what the database raises."""
         return submission_keys.is_clients(key) and await self._repeats.ask((user_id, key))
+
+    async def are_stored(self, identities: Sequence[tuple[int, bytes]]) -> list[bool]:
+        """The same of many sessions of game servers. Raises what the database raises."""
+        found = await self._repeats.ask_all(identities)
+        for each in found:
+            if isinstance(each, BaseException):
+                raise each
+        return [each is True for each in found]
 
     def give_back(self, submission: Submission) -> None:
         """Nothing new was stored of ``submission``, which had been counted."""

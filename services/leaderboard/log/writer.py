@@ -56,11 +56,16 @@ FindRanks = Callable[[Sequence[tuple[Ranked, Mapping[int, int]]]], Awaitable[Seq
 # Two: while MySQL writes one group to the disk, the next is being put together, or told to Redis. With 32 players at once a
 # process stored a third to two thirds more with two than with one.
 LANES = 2
+# Groups of what game servers send at once have lanes of their own, so that no player waits for one to end.
+BATCH_LANES = 1
 # A group costs MySQL and this process as much as some sixteen sessions in it do. With eight, two processes with 16 players each
 # stored a quarter fewer.
 _WORTH = 16
 # What a process that is asked to end still gives to what it has accepted. The server waits longer for the answers.
 DRAIN_SECONDS = 8.0
+
+_STOPPED = "The service is being stopped. The session was not stored: send it again."
+_CUT = "The service is being stopped, and the database has not answered. With the same key it can be sent again."
 
 
 class Submitted(NamedTuple):
@@ -111,11 +116,14 @@ class Writer:
             worth=_WORTH,
             keep=True,
         )
+        self._batches: Gather[_Asked, Submitted] = Gather(
+            self._write, most=settings.batch_group, queue=settings.batch_queue, lanes=BATCH_LANES, keep=True
+        )
 
     @property
     def waiting(self) -> int:
         """How many submissions wait to be stored."""
-        return self._gather.waiting
+        return self._gather.waiting + self._batches.waiting
 
     async def submit(self, submission: Submission) -> Submitted:
         """Store ``submission``, also if the caller does not wait for it.
@@ -128,10 +136,28 @@ class Writer:
         except GatherFull:
             raise QueueFull("More sessions wait to be stored than may. This one was not stored: send it again.") from None
         except GatherClosed:
-            raise ServiceUnavailable("The service is being stopped. The session was not stored: send it again.") from None
+            raise ServiceUnavailable(_STOPPED) from None
         except GatherCut:
-            detail = "The service is being stopped, and the database has not answered. With the same key it can be sent again."
-            raise ServiceUnavailable(detail) from None
+            raise ServiceUnavailable(_CUT) from None
+
+    async def submit_all(self, submissions: Sequence[Submission]) -> list[Submitted | BaseException]:
+        """Store ``submissions``, also if the caller does not wait for them. Gives what became of each, which may be an error
+        that `submit` raises.
+
+        Raises QueueFull and ServiceUnavailable when none of them was taken.
+        """
+        now = monotonic()
+        try:
+            outcomes = await self._batches.ask_all([_Asked(each, now) for each in submissions])
+        except GatherFull:
+            raise QueueFull("More sessions wait to be stored than may. None of these was stored: send them again.") from None
+        except GatherClosed:
+            raise ServiceUnavailable(_STOPPED) from None
+        stopped: dict[type, BaseException] = {
+            GatherClosed: ServiceUnavailable(_STOPPED),
+            GatherCut: ServiceUnavailable(_CUT),
+        }
+        return [stopped.get(type(each), each) for each in outcomes]
 
     def leave(self) -> None:
         """The process is asked to end: what reaches it is still stored, and who waits is answered before the server leaves."""
@@ -141,7 +167,8 @@ class Writer:
     async def drain(self) -> None:
         """Refuse new submissions, and return when all that were accepted are stored, or were given their time to be."""
         leave_by = monotonic() + DRAIN_SECONDS if self._leave_by is None else self._leave_by
-        await self._gather.drain(max(0.0, leave_by - monotonic()))
+        seconds = max(0.0, leave_by - monotonic())
+        await asyncio.gather(self._gather.drain(seconds), self._batches.drain(seconds))
 
     async def _drain_in_time(self) -> None:
         await asyncio.sleep(DRAIN_SECONDS)

@@ -18,6 +18,11 @@ _account = table(
 _ending = table("key_endings", column("client_id"), column("ended_at", UTCDateTime)).c
 
 
+_GOING_ON = """
+SELECT GROUP_CONCAT(CONCAT_WS('\t', id, username) SEPARATOR '\n') FROM account_changes
+WHERE ended_at IS NULL AND id IN ({ids})"""
+
+
 class Account(NamedTuple):
     """An account, by the name that it has now. It has none once it has ended."""
 
@@ -47,6 +52,18 @@ async def list_named(connection: AsyncConnection, user_ids: Collection[int]) -> 
     """Those of these accounts that there are or were, by their numbers."""
     rows = await connection.execute(_rows.where(_account.id.in_(user_ids)))
     return {row[0]: Account(*row) for row in rows}
+
+
+async def list_going_on(connection: AsyncConnection, user_ids: Collection[int]) -> dict[int, Account]:
+    """Those of these accounts that have not ended, by their numbers.
+
+    As one text: of a thousand accounts the driver would take longer to read the rows than MySQL does to find them.
+    """
+    if not user_ids:
+        return {}
+    listed = (await connection.exec_driver_sql(_GOING_ON.format(ids=",".join([f"{each:d}" for each in user_ids])))).scalar_one()
+    pairs = [line.split("\t") for line in listed.split("\n")] if listed else []
+    return {int(user_id): Account(int(user_id), username, ended=False) for user_id, username in pairs}
 
 
 async def read_clock(connection: AsyncConnection) -> datetime:

@@ -1,5 +1,7 @@
 """Whom game servers submit for: users by their numbers. Those that are asked for at the same time share a round trip."""
 
+from collections.abc import Collection, Mapping
+
 from services.common.gather import Gather
 from services.common.mysql.database import Database
 from services.leaderboard.errors import UnknownUser
@@ -22,6 +24,11 @@ class AccountLookups:
         if account is None or account.ended:
             raise UnknownUser(user_id)
         return account
+
+    async def find_all(self, user_ids: Collection[int]) -> Mapping[int, Account]:
+        """Those of these users whose account goes on, by their numbers. Raises what the database raises."""
+        async with self._database.reading() as connection:
+            return await accounts.list_going_on(connection, user_ids)
 
     async def _look_up(self, user_ids: list[int]) -> list[Account | None]:
         async with self._database.reading() as connection:

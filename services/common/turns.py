@@ -1,0 +1,38 @@
+"""Long work in turns: a little of it in each turn of the loop, so that nobody else in the process waits for all of it."""
+
+import asyncio
+from collections.abc import Iterable
+from time import perf_counter
+from typing import TypeVar
+
+T = TypeVar("T")
+
+# Whoever else is served by the process waits for one of these at most, whatever is being done.
+_SECONDS = 0.001
+
+
+class Turns:
+    """One process's. A turn is one worker's alone, first come, first served: so several take no more of the loop than one."""
+
+    def __init__(self) -> None:
+        self._lock = asyncio.Lock()
+
+    async def take(self) -> float:
+        """Wait for a turn, which ends with the next `await`. Gives until when it may last, by `perf_counter`."""
+        await self._lock.acquire()
+        # The loop comes to this when it has served everybody else who was ready.
+        asyncio.get_running_loop().call_soon(self._lock.release)
+        return perf_counter() + _SECONDS
+
+    async def run(self, steps: Iterable[T]) -> list[T]:
+        """What all the steps give, over as many turns as they take. A step must be much shorter than a turn."""
+        done: list[T] = []
+        remaining = iter(steps)
+        while True:
+            until = await self.take()
+            for step in remaining:
+                done.append(step)
+                if perf_counter() >= until:
+                    break
+            else:
+                return done
