@@ -11,7 +11,7 @@ CODE := services migrations tests
 AUDIT := $(BIN)/pip-audit --strict --require-hashes --disable-pip --progress-spinner off --vulnerability-service $(or $(ADVISORIES),pypi)
 COMPILE := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes --no-header
 
-.PHONY: help run dev up down reset admin boards seed rebuild check test bench lint audit fmt lock clean
+.PHONY: help run dev up down reset admin boards import seed rebuild check test bench lint audit fmt lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
@@ -40,6 +40,9 @@ admin: $(PACKAGES) ## Make a user of the running system an admin: NAME=Ada (RESE
 
 boards: $(PACKAGES) ## Make and change boards of the running system: FILE=boards.toml (DRY_RUN=1: tell only; DELETE=name: delete a closed one)
 	@$(LOCAL) boards $(if $(DELETE),--delete '$(DELETE)',$(if $(DRY_RUN),--dry-run) $(if $(FILE),'$(FILE)'))
+
+import: $(PACKAGES) ## Import game sessions into the running system: FILE=sessions.ndjson, or a CSV (DRY_RUN=1: tell only)
+	@$(LOCAL) import $(if $(DRY_RUN),--dry-run) '$(or $(FILE),$(error FILE=… says what))'
 
 seed: $(PACKAGES) ## Fill the running system with players (PLAYERS=200000) and game sessions (SESSIONS=1000000)
 	@$(LOCAL) seed

@@ -21,7 +21,7 @@ from services.leaderboard.settings import LeaderboardSettings
 from services.local.stack import Stack
 from tests.servers import pair
 from tests.signing_in import Clock
-from tests.system import INDEX_OF_FEW, QUICK_PASSWORDS, Accounts, make_secrets, serving
+from tests.system import INDEX_OF_FEW, QUICK_PASSWORDS, RECEIVERS_HERE, Accounts, make_secrets, serving
 
 # How fast examples are found says something of the machine, which may be busy, and nothing of what is tested.
 hypothesis.settings.register_profile("patient", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
@@ -66,9 +66,13 @@ _EMPTIED = (
     "reviews",
     "reports",
     "reporters",
+    "void_jobs",
+    "void_job_sessions",
     "periods",
     "results",
     "events",
+    "webhooks",
+    "deliveries",
 )
 # A table that is as it was made takes a thousandth of a second to find, and twenty to truncate with all the others.
 _TOUCHED = " UNION ALL ".join(
@@ -129,7 +133,9 @@ def stack(
     """The whole system, as `make run` starts it, with two leaderboard processes."""
     folder = tmp_path_factory.mktemp("stack")
     request.config.stash[_LOGS] = folder / "logs"
-    with pair().stack(folder, secrets=secrets, leaderboards=2, environment=QUICK_PASSWORDS | INDEX_OF_FEW) as running:
+    with pair().stack(
+        folder, secrets=secrets, leaderboards=2, environment=QUICK_PASSWORDS | INDEX_OF_FEW | RECEIVERS_HERE
+    ) as running:
         yield running
 
 
@@ -147,6 +153,7 @@ def settings_of(stack: Stack, secrets: Mapping[str, str]) -> LeaderboardSettings
         mysql_database=stack.database,
         leaderboard_mysql_password=SecretStr(secrets["LEADERBOARD_MYSQL_PASSWORD"]),
         jwt_keys=SecretStr(secrets["JWT_KEYS"]),
+        encryption_keys=SecretStr(secrets["ENCRYPTION_KEYS"]),
         redis_url=stack.redis.url,
         index_from_players=0,  # as INDEX_OF_FEW
         redis_password=SecretStr(secrets["REDIS_PASSWORD"]),
@@ -226,6 +233,7 @@ def leaderboard_settings(
         mysql_database=migration_settings.mysql_database,
         leaderboard_mysql_password=migration_settings.leaderboard_mysql_password,
         jwt_keys=SecretStr(secrets["JWT_KEYS"]),
+        encryption_keys=SecretStr(secrets["ENCRYPTION_KEYS"]),
         mysql_timeout=PATIENCE,
         redis_timeout=REDIS_PATIENCE,
         submissions_per_second=0,  # as NO_SUBMISSION_LIMIT

@@ -5,8 +5,8 @@ from typing import Any
 import httpx
 
 from services.common.tokens import Scope
-from tests.playing import API
-from tests.system import Accounts
+from tests.playing import API, get
+from tests.system import Accounts, eventually
 
 STAFF_ID = 900
 WHY = "faster than the car can go"
@@ -60,3 +60,44 @@ async def ban(client: httpx.AsyncClient, headers: dict[str, str], user_id: int) 
 
 async def unban(client: httpx.AsyncClient, headers: dict[str, str], user_id: int) -> dict[str, Any]:
     return await act(client, headers, f"players/{user_id}/unban", None)
+
+
+async def begin(client: httpx.AsyncClient, headers: dict[str, str], **wanted: Any) -> dict[str, Any]:
+    """Have a job void what fits a filter."""
+    response = await client.post(f"{API}/void-jobs", json={"filter": wanted, "reason": WHY}, headers=headers)
+    assert response.status_code == 202, response.text
+    job: dict[str, Any] = response.json()
+    assert response.headers["location"] == f"{API}/void-jobs/{job['job_id']}"
+    return job
+
+
+async def finish(client: httpx.AsyncClient, headers: dict[str, str], job_id: int, seconds: float = 60) -> dict[str, Any]:
+    """Wait for the end of a job."""
+    job: dict[str, Any] = {}
+
+    async def has_ended() -> bool:
+        job.update(await get(client, f"void-jobs/{job_id}", headers))
+        return job["finished_at"] is not None
+
+    await eventually(has_ended, seconds)
+    return job
+
+
+async def void_many(client: httpx.AsyncClient, headers: dict[str, str], **wanted: Any) -> dict[str, Any]:
+    """The same, to its end."""
+    return await finish(client, headers, (await begin(client, headers, **wanted))["job_id"])
+
+
+async def undo(client: httpx.AsyncClient, headers: dict[str, str], job_id: int) -> dict[str, Any]:
+    """Have a job restore what it has voided, to its end."""
+    response = await client.post(f"{API}/void-jobs/{job_id}/undo", json={"reason": "it was the wrong build"}, headers=headers)
+    assert response.status_code == 202, response.text
+    return await finish(client, headers, job_id)
+
+
+async def preview(client: httpx.AsyncClient, headers: dict[str, str], **wanted: Any) -> dict[str, Any]:
+    """What such a job would void."""
+    response = await client.post(f"{API}/void-jobs/preview", json={"filter": wanted}, headers=headers)
+    assert response.status_code == 200, response.text
+    found: dict[str, Any] = response.json()
+    return found

@@ -11,7 +11,7 @@ from alembic import op
 from sqlalchemy.dialects import mysql
 
 revision = "0025"
-down_revision = "0023"
+down_revision = "0024"
 
 _SMALL_ID = mysql.INTEGER(unsigned=True)
 _ID = mysql.BIGINT(unsigned=True)

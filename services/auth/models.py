@@ -50,6 +50,7 @@ class AccountChange(AuthBase):
     __tablename__ = "account_changes"
     __table_args__ = (
         Index("ix_account_changes_changed_at", "changed_at"),
+        Index("ix_account_changes_username_canonical", "username_canonical"),
         {**TABLE_OPTIONS, "info": {"grant": "SELECT, INSERT, UPDATE", "readers": ["leaderboard"]}},
     )
 

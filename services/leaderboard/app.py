@@ -8,33 +8,41 @@ from functools import partial
 
 from fastapi import FastAPI
 
+from services.common.encryption import Encryption
 from services.common.http.server import LifespanState
 from services.common.http.web import build_app
 from services.common.mysql.database import Database
 from services.common.mysql.multistatement import Transactions
 from services.common.mysql.reach import Reach
-from services.common.settings import live_keys, load_settings
+from services.common.settings import live_encryption, live_keys, load_settings
 from services.common.telemetry import configure_logging
 from services.common.tokens import TokenVerifier
 from services.common.upkeep import Chore, Upkeep
 from services.leaderboard.batch_writes import BatchWrites
+from services.leaderboard.board_previews import BoardPreviews
 from services.leaderboard.board_reads import BoardReads
 from services.leaderboard.board_writes import BoardWrites
 from services.leaderboard.boards import deletion
 from services.leaderboard.boards.catalogue import Catalogue
 from services.leaderboard.boards.places import Places
 from services.leaderboard.directory import Directory
+from services.leaderboard.figures import Figures
 from services.leaderboard.http import (
     administration,
     batches,
     boards,
+    figures,
     holds,
     hot,
     moderation,
     players,
+    previews,
     rankings,
     results,
     submissions,
+    transfers,
+    void_jobs,
+    webhooks,
 )
 from services.leaderboard.http.dependencies import PREFIX
 from services.leaderboard.index.breaker import Breaker
@@ -60,6 +68,12 @@ from services.leaderboard.result_reads import ResultReads
 from services.leaderboard.seasons import expiry
 from services.leaderboard.seasons.ends import PeriodEnds
 from services.leaderboard.settings import LeaderboardSettings
+from services.leaderboard.subscriptions import Subscriptions
+from services.leaderboard.transfers.process import Transfers
+from services.leaderboard.void_jobs import VoidJobs
+from services.leaderboard.webhooks import deliveries
+from services.leaderboard.webhooks.secret_keys import SecretsAnew
+from services.leaderboard.webhooks.sender import Sender
 from services.leaderboard.writes import Writes
 
 
@@ -67,7 +81,7 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def _chores(redis: RedisConnection) -> Mapping[str, Chore]:
+def _chores(redis: RedisConnection, encryption: Encryption) -> Mapping[str, Chore]:
     return {
         "erased_keys": erased_keys.forget,
         "erasures": changes.finish_erasures,
@@ -75,6 +89,9 @@ def _chores(redis: RedisConnection) -> Mapping[str, Chore]:
         "expired_standings": expiry.drop_standings,
         "foldings": changes.finish_foldings,
         "deletions": partial(deletion.finish, forget=IndexWriter(redis).forget),
+        "deliveries": deliveries.forget,
+        "unsent_deliveries": deliveries.give_up_unsent,
+        "encrypt webhook secrets anew": SecretsAnew(encryption).encrypt,
     }
 
 
@@ -90,26 +107,61 @@ async def _close(*steps: Callable[[], Awaitable[None]]) -> None:
                 await step()
 
 
-_PARTS = submissions, batches, rankings, boards, administration, results, players, moderation, holds
+_PARTS = (
+    submissions,
+    batches,
+    rankings,
+    boards,
+    administration,
+    results,
+    players,
+    moderation,
+    holds,
+    void_jobs,
+    figures,
+    transfers,
+    previews,
+    webhooks,
+)
+
+
+def _read_snapshots(app: FastAPI, catalogue: Catalogue, snapshots: Database, settings: LeaderboardSettings) -> None:
+    """The use cases that do nothing but read."""
+    app.state.directory = Directory(catalogue, snapshots)
+    app.state.result_reads = ResultReads(catalogue, snapshots, settings.results)
+    app.state.exports = Exports(snapshots)
+
+
+def _leave(writer: Writer, bulk: Transfers) -> None:
+    bulk.leave()
+    writer.leave()
+
+
+def _serve_staff(app: FastAPI, moderators: Moderators, void_jobs: VoidJobs, figures: Figures) -> VoidJobs:
+    """Have requests find what staff use. Gives what is to be started."""
+    app.state.moderators = moderators
+    app.state.void_jobs = void_jobs
+    app.state.figures = figures
+    return void_jobs
 
 
 def create_app(settings: LeaderboardSettings | None = None) -> FastAPI:
     """The application. Raises InvalidSettings, before anything is opened, when it must not start with these settings."""
     settings = settings or load_settings(LeaderboardSettings)
-    keys = live_keys(settings)
+    keys, encryption = live_keys(settings), live_encryption(settings)
     configure_logging(settings, "leaderboard")
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[LifespanState]:
         account = settings.leaderboard_mysql_user, settings.leaderboard_mysql_password.get_secret_value()
-        database = Database(settings, *account)
-        groups = Transactions(settings, *account, connections=LANES + BATCH_LANES)
+        database, groups = Database(settings, *account), Transactions(settings, *account, connections=LANES + BATCH_LANES)
         follows = Database(settings, *account, pool_size=3)
         scans = Database(settings, *account, pool_size=AT_ONCE)
         snapshots = Database(settings, *account, pool_size=settings.ranking_pool_size, isolation_level="REPEATABLE READ")
         definitions = Database(settings, *account, pool_size=2, isolation_level="REPEATABLE READ")
         catalogue = Catalogue(definitions)
-        breaker, epoch, ends = Breaker(), Epoch(), PeriodEnds(settings)
+        breaker, epoch = Breaker(), Epoch()
+        ends, sender = PeriodEnds(settings), Sender(settings, encryption)
         redis = RedisConnection(settings)
         builds = Builds(scans, settings)
         index = RankingIndex(redis, breaker, epoch, builds.want)
@@ -129,23 +181,32 @@ def create_app(settings: LeaderboardSettings | None = None) -> FastAPI:
         app.state.reads = reads
         app.state.board_reads = BoardReads(places, reads, snapshots, catalogue.clock.now)
         app.state.board_writes = BoardWrites(catalogue, database, IndexWriter(redis).forget)
-        app.state.moderators = Moderators(people, places, reads, snapshots)
-        app.state.directory = Directory(catalogue, snapshots)
-        app.state.result_reads = ResultReads(catalogue, snapshots, settings.results)
-        app.state.exports = Exports(snapshots)
-        app.state.upkeep = upkeep = Upkeep(database, _now, _chores(redis), interval=settings.upkeep_seconds)
-        for begin in (reach.start, catalogue.start, follower.start, accounts.start, ends.start):
+        voids = _serve_staff(
+            app,
+            Moderators(people, places, reads, snapshots),
+            VoidJobs(catalogue, database, people),
+            Figures(snapshots, follower, index, writer),
+        )
+        app.state.subscriptions = Subscriptions(database, encryption, sender.addresses)
+        app.state.board_previews = BoardPreviews(catalogue, snapshots)
+        app.state.transfers = bulk = Transfers(settings, catalogue, places, apply_and_rank=tell, told=follower.told)
+        _read_snapshots(app, catalogue, snapshots, settings)
+        app.state.upkeep = upkeep = Upkeep(database, _now, _chores(redis, encryption), interval=settings.upkeep_seconds)
+        for begin in (reach.start, catalogue.start, follower.start, accounts.start, ends.start, sender.start, voids.start):
             await begin()
         upkeep.start()
-        app.state.metrics.registry.register(metrics := BoardMetrics(follower, reads, writer, ends))
+        app.state.metrics.registry.register(metrics := BoardMetrics(follower, reads, writer, ends, sender))
         try:
-            yield {"leave": writer.leave}
+            yield {"leave": partial(_leave, writer, bulk)}
         finally:
             app.state.metrics.registry.unregister(metrics)
-            await writer.drain()  # what was accepted is stored, also when nobody waits for the answer any more
+            # What was accepted is stored, also when nobody waits for the answer any more.
+            await asyncio.gather(writer.drain(), bulk.drain())
             stops = (
                 upkeep.stop,
+                voids.stop,
                 ends.stop,
+                sender.stop,
                 accounts.stop,
                 follower.stop,
                 builds.stop,
@@ -155,8 +216,7 @@ def create_app(settings: LeaderboardSettings | None = None) -> FastAPI:
                 index.aclose,
                 redis.aclose,
             )
-            pools = snapshots, follows, scans, definitions, groups, database
-            await _close(*stops, *(pool.dispose for pool in pools))
+            await _close(*stops, *(pool.dispose for pool in (snapshots, follows, scans, definitions, bulk, groups, database)))
 
     return build_app(
         title="Leaderboard: scores and ranks",
@@ -166,7 +226,10 @@ def create_app(settings: LeaderboardSettings | None = None) -> FastAPI:
         lifespan=lifespan,
         routers=[*(part.router for part in _PARTS), rankings.boards],
         shortcuts=hot.find,
-        larger_bodies={batches.PATH: batches.MAX_BODY_BYTES},
+        larger_bodies={
+            batches.PATH: batches.MAX_BODY_BYTES,
+            transfers.IMPORT_PATH: transfers.MOST_IMPORTED_BYTES,
+        },
         needed={"mysql": lambda app: app.state.reach.require},
         helpful={"redis": lambda app: app.state.follower.require_in_use},
     )

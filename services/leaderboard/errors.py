@@ -23,6 +23,20 @@ class SessionVoided(Problem):
     title = "The game session was voided"
 
 
+class VoidJobNotFound(Problem):
+    status = 404
+    type = "urn:problem:void-job-not-found"
+    title = "There is no such job"
+
+
+class VoidJobConflict(Problem):
+    """What the job does just now does not let it do that. Nothing was changed."""
+
+    status = 409
+    type = "urn:problem:void-job-conflict"
+    title = "The job cannot do that now"
+
+
 class PlayerBanned(Problem):
     """The player is banned, and this system says so: nothing was stored."""
 
@@ -166,6 +180,32 @@ class UnknownUser(Problem):
         super().__init__(detail, errors=[FieldError(detail=detail, pointer="#/user_id")])
 
 
+class WebhookNotFound(Problem):
+    status = 404
+    type = "urn:problem:webhook-not-found"
+    title = "There is no such webhook"
+
+
+class DeliveryNotFound(Problem):
+    status = 404
+    type = "urn:problem:delivery-not-found"
+    title = "The webhook has no such delivery"
+
+
+class TooManyWebhooks(Problem):
+    status = 409
+    type = "urn:problem:too-many-webhooks"
+    title = "There are too many webhooks"
+
+
 class QueueFull(ServiceUnavailable):
     type = "urn:problem:queue-full"
     title = "Too many sessions wait to be stored"
+
+
+class TooManyTransfers(ServiceUnavailable):
+    type = "urn:problem:too-many-transfers"
+    title = "Too many exports or imports are under way"
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(f"{detail} Try again in a moment.", retry_after=5)

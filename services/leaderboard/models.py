@@ -146,6 +146,56 @@ class Event(LeaderboardBase):
     kind: Mapped[str] = mapped_column(String(32), comment="as period.settled")
     data: Mapped[Any] = mapped_column(JSON)
     created_at: Mapped[datetime] = mapped_column(UTCDateTime, server_default=text("CURRENT_TIMESTAMP(6)"))
+    nonce: Mapped[bytes | None] = mapped_column(
+        BINARY(8),
+        comment="random, one for all that are written at once; NULL: from before there were webhooks",
+    )
+
+
+class Webhook(LeaderboardBase):
+    """A URL of a studio's own systems that is told of events."""
+
+    __tablename__ = "webhooks"
+    __table_args__ = (Index("uq_webhooks_name", "name", unique=True), TABLE_OPTIONS)
+
+    id: Mapped[int] = mapped_column(INTEGER(unsigned=True), primary_key=True, autoincrement=True)
+    name: Mapped[str] = mapped_column(String(64))
+    url: Mapped[str] = mapped_column(String(2000))
+    events: Mapped[Any] = mapped_column(JSON, comment="the kinds of events that it is told of")
+    state: Mapped[str] = mapped_column(String(16), server_default="on", comment="on, or off: it answered 410")
+    paused_until: Mapped[datetime | None] = mapped_column(
+        UTCDateTime, comment="nothing is sent before, as its Retry-After said; NULL: it did not"
+    )
+    secret: Mapped[bytes] = mapped_column(VARBINARY(256), comment="what signs, encrypted")
+    old_secret: Mapped[bytes | None] = mapped_column(VARBINARY(256), comment="the one before, which signs too; NULL: none")
+    old_secret_until: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime, server_default=text("CURRENT_TIMESTAMP(6)"))
+
+
+class Delivery(LeaderboardBase):
+    """An event that a webhook is told of, or was, or could not be. Written in the event's transaction."""
+
+    __tablename__ = "deliveries"
+    __table_args__ = (
+        Index("ix_deliveries_webhook_id_state_next_at", "webhook_id", "state", "next_at"),
+        Index("ix_deliveries_webhook_id_id", "webhook_id", "id"),
+        Index("ix_deliveries_state_next_at", "state", "next_at"),
+        TABLE_OPTIONS,
+    )
+
+    id: Mapped[int] = mapped_column(UnsignedBigInt, primary_key=True, autoincrement=True)
+    webhook_id: Mapped[int] = mapped_column(INTEGER(unsigned=True))
+    event_id: Mapped[int] = mapped_column(UnsignedBigInt)
+    state: Mapped[str] = mapped_column(String(16), server_default="pending", comment="pending, delivered, or failed")
+    next_at: Mapped[datetime] = mapped_column(
+        UTCDateTime,
+        server_default=text("CURRENT_TIMESTAMP(6)"),
+        comment="pending: when it is tried next, or again if who tries it now does not come back; else: when it is forgotten",
+    )
+    tries: Mapped[int] = mapped_column(INTEGER(unsigned=True), server_default=text("0"), comment="how often it was tried")
+    tried_at: Mapped[datetime | None] = mapped_column(UTCDateTime, comment="when it was last; NULL: never")
+    status: Mapped[int | None] = mapped_column(INTEGER(unsigned=True), comment="what it was answered; NULL: nothing")
+    error: Mapped[str | None] = mapped_column(String(200), comment="why the last try failed; NULL: it did not")
 
 
 class BoardsVersion(LeaderboardBase):
@@ -347,7 +397,7 @@ class Reporter(LeaderboardBase):
 
 
 class ModerationEntry(LeaderboardBase):
-    """Something that one of staff, or a key, has done about a player. The service may add to the log and nothing else.
+    """Something that one of staff, or a key, has done. The service may add to the log and nothing else.
 
     There is no foreign key: what was done outlives whom it was about.
     """
@@ -365,7 +415,7 @@ class ModerationEntry(LeaderboardBase):
 
     id: Mapped[int] = mapped_column(UnsignedBigInt, primary_key=True, autoincrement=True)
     act: Mapped[str] = mapped_column(String(32))
-    user_id: Mapped[int] = mapped_column(UnsignedBigInt, comment="the player whom it was about")
+    user_id: Mapped[int | None] = mapped_column(UnsignedBigInt, comment="the player whom it was about; NULL: a webhook, a job")
     session_id: Mapped[int | None] = mapped_column(UnsignedBigInt, comment="the session that it was about; NULL: the player")
     by_user_id: Mapped[int | None] = mapped_column(UnsignedBigInt, comment="who did it; NULL: a key")
     by_client_id: Mapped[str | None] = mapped_column(String(40), comment="the key that did it; NULL: one of staff")
@@ -373,3 +423,64 @@ class ModerationEntry(LeaderboardBase):
     was: Mapped[Any] = mapped_column(JSON, comment="what it found")
     became: Mapped[Any] = mapped_column(JSON, comment="what it made of that")
     done_at: Mapped[datetime] = mapped_column(UTCDateTime, server_default=text("CURRENT_TIMESTAMP(6)"))
+
+
+_COUNT = text("0")
+
+
+class VoidJob(LeaderboardBase):
+    """Voids all sessions that fit a filter, up to one of them. Whoever takes a step of it locks the row, and then a player."""
+
+    __tablename__ = "void_jobs"
+    __table_args__ = (Index("ix_void_jobs_state", "state"), TABLE_OPTIONS)
+
+    id: Mapped[int] = mapped_column(UnsignedBigInt, primary_key=True, autoincrement=True)
+    filter: Mapped[Any] = mapped_column(JSON, comment="which sessions, as it was asked for")
+    board_id: Mapped[int | None] = mapped_column(INTEGER(unsigned=True), comment="the board that the filter names; NULL: none")
+    reason: Mapped[str] = mapped_column(String(500))
+    by_user_id: Mapped[int | None] = mapped_column(UnsignedBigInt, comment="who began it; NULL: a key")
+    by_client_id: Mapped[str | None] = mapped_column(String(40), comment="the key that began it; NULL: one of staff")
+    undo_reason: Mapped[str | None] = mapped_column(String(500))
+    undo_by_user_id: Mapped[int | None] = mapped_column(UnsignedBigInt, comment="who had it undone; NULL: a key, or nobody")
+    undo_by_client_id: Mapped[str | None] = mapped_column(
+        String(40), comment="the key that had it undone; NULL: one of staff, or nobody"
+    )
+    state: Mapped[str] = mapped_column(String(16), comment="finding, voiding, done, cancelled, undoing, or undone")
+    upto_session_id: Mapped[int] = mapped_column(UnsignedBigInt, comment="the last session that it may void")
+    looked_at_session_id: Mapped[int] = mapped_column(UnsignedBigInt, comment="the last one that was held against the filter")
+    next_user_id: Mapped[int] = mapped_column(
+        UnsignedBigInt, server_default=_COUNT, comment="the players before are gone through"
+    )
+    found: Mapped[int] = mapped_column(UnsignedBigInt, server_default=_COUNT, comment="sessions that fit the filter")
+    done: Mapped[int] = mapped_column(UnsignedBigInt, server_default=_COUNT, comment="of these, those that were gone through")
+    voided: Mapped[int] = mapped_column(UnsignedBigInt, server_default=_COUNT, comment="of these, those that it voided")
+    restored: Mapped[int] = mapped_column(
+        UnsignedBigInt, server_default=_COUNT, comment="of these, those that were restored by undoing"
+    )
+    failed: Mapped[int] = mapped_column(
+        UnsignedBigInt, server_default=_COUNT, comment="those that could not be voided, or restored"
+    )
+    players: Mapped[int] = mapped_column(UnsignedBigInt, server_default=_COUNT, comment="whose sessions were gone through")
+    held_by: Mapped[bytes | None] = mapped_column(BINARY(16), comment="the process that is at it; NULL: none was")
+    held_until: Mapped[datetime | None] = mapped_column(UTCDateTime, comment="another process goes on with it from then on")
+    started_at: Mapped[datetime] = mapped_column(UTCDateTime, server_default=text("CURRENT_TIMESTAMP(6)"))
+    finished_at: Mapped[datetime | None] = mapped_column(UTCDateTime, comment="NULL: it goes on")
+
+
+class VoidJobSession(LeaderboardBase):
+    """A session that such a job has found, and what became of it. Whoever changes one has locked the session's player."""
+
+    __tablename__ = "void_job_sessions"
+    __table_args__ = (Index("ix_void_job_sessions_session_id", "session_id"), TABLE_OPTIONS)
+
+    job_id: Mapped[int] = mapped_column(UnsignedBigInt, primary_key=True, autoincrement=False)
+    user_id: Mapped[int] = mapped_column(UnsignedBigInt, primary_key=True, autoincrement=False)
+    session_id: Mapped[int] = mapped_column(UnsignedBigInt, primary_key=True, autoincrement=False)
+    state: Mapped[int] = mapped_column(
+        TINYINT(unsigned=True),
+        server_default=_COUNT,
+        comment="0: found; 1: voided by the job, and by nobody since; 2: left alone; 3: restored; 4: could not be restored",
+    )
+    was: Mapped[int] = mapped_column(
+        TINYINT(unsigned=True), server_default=_COUNT, comment="the state that the session had before"
+    )

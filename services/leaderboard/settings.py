@@ -2,12 +2,13 @@
 
 from typing import Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 
-from services.common.settings import Seconds, ServiceSettings
+from services.common.settings import EncryptionSettings, Seconds, ServiceSettings
+from services.leaderboard.rules.networks import InvalidNetworks, parse_networks
 
 
-class LeaderboardSettings(ServiceSettings):
+class LeaderboardSettings(ServiceSettings, EncryptionSettings):
     """What the leaderboard service is told."""
 
     leaderboard_mysql_user: str = Field("leaderboard", description="MySQL account of the leaderboard service")
@@ -69,3 +70,16 @@ class LeaderboardSettings(ServiceSettings):
     follower_interval: Seconds = Field(
         0.25, description="seconds between two looks for changes that another process could not tell Redis of"
     )
+    webhook_networks: str | None = Field(
+        None,
+        description="comma-separated networks (CIDR) that webhooks may be in beside public ones, and in which they need no TLS",
+    )
+
+    @field_validator("webhook_networks")
+    @classmethod
+    def _are_networks(cls, networks: str | None) -> str | None:
+        try:
+            parse_networks(networks)
+        except InvalidNetworks as error:
+            raise ValueError(str(error)) from None
+        return networks

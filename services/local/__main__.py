@@ -52,9 +52,11 @@ def _maintain(arguments: argparse.Namespace) -> int:
             told = ["--dry-run"] if arguments.dry_run else []
             if arguments.delete:
                 return tool("operate.boards", arguments=["--delete", arguments.delete])
-            if arguments.file:
-                return tool("operate.boards", arguments=[*told, "-"], reads=arguments.file)
-            return tool("operate.boards", arguments=told)
+            return tool("operate.boards", arguments=[*told, *(["-"] if arguments.file else [])], reads=arguments.file)
+        case "import":
+            told = ["--dry-run"] if arguments.dry_run else []
+            size = arguments.file.stat().st_size if arguments.file.is_file() else 0
+            return tool("operate.imports", arguments=[*told, "--size", str(size), "-"], reads=arguments.file)
         case "operate":
             return tool("operate", service="auth", arguments=arguments.arguments)
         case "erase":
@@ -86,6 +88,9 @@ def _parser() -> argparse.ArgumentParser:
     boards.add_argument("file", type=Path, nargs="?", help="a TOML file (default: the boards that a new system begins with)")
     boards.add_argument("--dry-run", action="store_true", help="tell what would be done, and change nothing")
     boards.add_argument("--delete", metavar="BOARD", help="delete a board that is closed, and its standings")
+    importing = commands.add_parser("import", help="import game sessions of a file into a running system")
+    importing.add_argument("file", type=Path, help="an NDJSON or CSV file")
+    importing.add_argument("--dry-run", action="store_true", help="tell what would be done, and store nothing")
     operating = commands.add_parser("operate", help="do what an operator may to accounts: services/auth/operate.py")
     operating.add_argument("arguments", nargs=argparse.REMAINDER, help="what is to be done, and to whom")
     erasing = commands.add_parser("erase", help="erase a player from every board")

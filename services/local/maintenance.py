@@ -1,4 +1,4 @@
-"""The services' own tools, run against the system that runs here: `make boards`, `make check`, and what operators need."""
+"""The services' own tools, run against the system that runs here: `make boards`, `make import` and others."""
 
 import os
 import shutil

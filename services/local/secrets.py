@@ -52,7 +52,7 @@ CONSUMERS: Mapping[str, tuple[str, ...]] = {
     "redis": ("redis_password",),
     "migrate": ("mysql_admin_password", "migrate_mysql_password", "auth_mysql_password", "leaderboard_mysql_password"),
     "auth": ("jwt_keys", "encryption_keys", "auth_mysql_password"),
-    "leaderboard": ("jwt_keys", "leaderboard_mysql_password", "redis_password"),
+    "leaderboard": ("jwt_keys", "encryption_keys", "leaderboard_mysql_password", "redis_password"),
 }
 
 

@@ -10,6 +10,7 @@ import httpx
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis.strategies import binary
 from schemathesis import GenerationMode
 from schemathesis.checks import CHECKS
 from schemathesis.core.result import Ok
@@ -62,6 +63,10 @@ BEYOND_SCHEMA = {
     "/api/leaderboard/boards/{board}/periods/{period_id}/results",
 }
 
+
+# Files of sessions: whatever comes, each line is read by itself.
+for media_type in ("application/x-ndjson", "text/csv"):
+    schemathesis.openapi.media_type(media_type, binary(max_size=1000))
 
 # What refuses a bad request: a body that is too long in one of its members may be too long as a whole.
 REFUSALS = schemathesis.Config.from_dict(

@@ -37,7 +37,8 @@ def python_clients(gateway_url: str, tmp_path_factory: pytest.TempPathFactory) -
     shutil.copy(GENERATORS / "openapi_python_client.py", folder)
     for name, path in DOCUMENTS.items():
         generate = (PYTHON.parent / "openapi-python-client", "generate", "--fail-on-warning", "--meta", "none")
-        run(folder, *generate, "--url", gateway_url + path, "--output-path", f"{name}_client")
+        told = ("--config", GENERATORS / "openapi_python_client.yaml")
+        run(folder, *generate, *told, "--url", gateway_url + path, "--output-path", f"{name}_client")
     return folder
 
 

@@ -38,6 +38,8 @@ TITLES = {
     7: "No page older than what was acknowledged",
     8: "The index's order and ranks are MySQL's",
     9: "Periods end once, whoever is killed",
+    10: "Webhooks are told everything, whoever is killed",
+    12: "A fifth of the log is voided while players play",
 }
 WHOLE_SECONDS = 10.0
 _PLACES = "SELECT DISTINCT board_id, period_id FROM standings"

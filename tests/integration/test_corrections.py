@@ -16,7 +16,7 @@ from services.leaderboard.players import changes
 from services.leaderboard.rules.places import Place
 from services.leaderboard.rules.rewards import Reward, find_reward
 from services.leaderboard.seasons import corrections, settling
-from tests.moderating import ban, moderator, restore, unban, void
+from tests.moderating import ban, moderator, restore, unban, undo, void, void_many
 from tests.playing import play, remove, submit
 from tests.seasons import REWARDS, Cup, make_cup, over, results_of
 from tests.system import Accounts, eventually, rows, rows_are_awaited
@@ -150,6 +150,25 @@ async def test_voids_and_bans_tell_of_it_and_undoing_them_does_too(
     rows(mysql, "UPDATE periods SET state = 'expired'")
     await ban(leaderboard, staff, 2)
     assert len(told(mysql)) == 4
+
+
+async def test_a_job_that_voids_many_tells_of_each_player_once(
+    leaderboard: httpx.AsyncClient, leaderboard_database: Database, accounts: Accounts, mysql: Any
+) -> None:
+    cup = await make_cup(leaderboard_database, mysql, rewards=(Reward("gold", ranks=(1, 1)),))
+    for user_id, scores in ((1, (5,)), (2, (7, 8)), (3, (6, 9))):
+        for score in scores:
+            await submit(leaderboard, accounts.new(user_id=user_id), score, boards=["cup"])
+    [(period_id,)] = rows(mysql, "SELECT id FROM periods WHERE board_id = %s", cup.board_id)
+    rows(mysql, "UPDATE periods SET state = 'closed' WHERE id = %s", period_id)
+    await is_settled(mysql, period_id)
+    job = await void_many(leaderboard, moderator(accounts), board="cup", min_score=6)
+    assert [changed(each) for each in told(mysql)] == [{3: ("gold", None), 1: (None, "gold")}]
+    await undo(leaderboard, moderator(accounts), job["job_id"])
+    assert [changed(each) for each in told(mysql)[1:]] == [
+        {2: (None, "gold"), 1: ("gold", None)},
+        {3: (None, "gold"), 2: ("gold", None)},
+    ]
 
 
 async def test_an_event_stays_short_however_many_share_a_rank(leaderboard_database: Database, mysql: Any) -> None:

@@ -61,6 +61,8 @@ TABLES = {
         "reviews",
         "reports",
         "reporters",
+        "void_jobs",
+        "void_job_sessions",
     },
 }
 

@@ -8,7 +8,11 @@ from typing import Any
 import httpx
 import pytest
 
+from services.leaderboard.transfers.formats import MEDIA_TYPES
 from tests.system import Accounts, assert_problem
+
+LINES = set(MEDIA_TYPES.values())
+"""What is a line after another, and no object."""
 
 
 @pytest.fixture(params=["auth", "leaderboard"])
@@ -49,8 +53,8 @@ async def test_operations_and_bodies_have_names_that_generated_clients_take_over
     bodies = [operation["requestBody"] for _, _, operation in operations(document) if "requestBody" in operation]
     assert bodies
     for body in bodies:
-        [content] = body["content"].values()
-        assert content["schema"].keys() == {"$ref"}
+        for content in body["content"].values():
+            assert content["schema"].keys() == {"$ref"}
     # Each name leads somewhere.
     for reference in re.findall(r'"\$ref": "(.*?)"', json.dumps(document)):
         kind, name = re.fullmatch(r"#/components/(\w+)/(\w+)", reference).groups()  # type: ignore[union-attr]
@@ -63,7 +67,10 @@ async def test_every_answer_has_an_example_with_the_members_that_it_tells(servic
     schemas = document["components"]["schemas"]
     for path, _, operation in operations(document):
         for status, answer in operation["responses"].items():
-            for content in answer.get("content", {}).values():
+            for media_type, content in answer.get("content", {}).items():
+                if media_type in LINES:
+                    assert content["schema"] == {"type": "string"}
+                    continue
                 schema = schemas[content["schema"]["$ref"].rpartition("/")[2]]
                 examples = [each["value"] for each in content.get("examples", {}).values()] or schema.get("examples", [])
                 assert examples, (path, status)

@@ -78,6 +78,24 @@ async def test_a_session_beyond_a_score_is_held_whichever_way_a_board_goes(
     ]
 
 
+async def test_each_webhook_that_wants_to_know_is_told_of_what_is_held(
+    leaderboard: httpx.AsyncClient, leaderboard_database: Database, accounts: Accounts, mysql: Any
+) -> None:
+    await make(leaderboard_database, HIGH)
+    for name, kinds in (("a", ["session.held"]), ("b", ["period.settled"]), ("c", ["session.held", "period.opened"])):
+        webhook = (
+            "INSERT INTO webhooks (name, url, events, secret, paused_until) VALUES (%s, 'http://[::1]', %s, '', '2099-01-01')"
+        )
+        rows(mysql, webhook, name, json.dumps(kinds))
+    players = [accounts.new(None, user_id) for user_id in (1, 2)]
+    await asyncio.gather(*(play(leaderboard, player, 101, "high") for player in players))
+    told = (
+        "SELECT w.name, JSON_EXTRACT(e.data, '$.user_id') + 0 FROM deliveries AS d JOIN webhooks AS w ON w.id = webhook_id"
+        " JOIN events AS e ON e.id = event_id WHERE e.kind = 'session.held' ORDER BY 1, 2"
+    )
+    assert rows(mysql, told) == [("a", 1), ("a", 2), ("c", 1), ("c", 2)]
+
+
 async def test_a_gain_is_over_the_best_that_the_player_has_in_any_period(
     leaderboard: httpx.AsyncClient, leaderboard_database: Database, accounts: Accounts
 ) -> None:

@@ -155,7 +155,7 @@ def test_no_process_has_a_secret_that_is_not_its_own(running: Runner) -> None:
         return {setting for setting in named if setting.endswith(("PASSWORD", "_KEYS"))}
 
     assert knows("auth") == {"JWT_KEYS", "ENCRYPTION_KEYS", "AUTH_MYSQL_PASSWORD"}
-    assert knows("leaderboard") == {"JWT_KEYS", "LEADERBOARD_MYSQL_PASSWORD", "REDIS_PASSWORD"}
+    assert knows("leaderboard") == {"JWT_KEYS", "ENCRYPTION_KEYS", "LEADERBOARD_MYSQL_PASSWORD", "REDIS_PASSWORD"}
     assert all(knows(name) == set() for name in pids.keys() - {"auth", "leaderboard"})
 
 

@@ -74,8 +74,10 @@ def test_an_installation_that_had_none_is_given_keys_of_encryption(tmp_path: Pat
     for consumer in CONSUMERS:
         (tmp_path / consumer).mkdir()
     ensure_volumes(tmp_path)
-    (tmp_path / "auth" / "encryption_keys").unlink()
-    assert ensure_volumes(tmp_path) == ["auth/encryption_keys"]
+    holders = ["auth/encryption_keys", "leaderboard/encryption_keys"]
+    for name in holders:
+        (tmp_path / name).unlink()
+    assert ensure_volumes(tmp_path) == holders
 
 
 def test_after_a_leak_no_old_key_is_accepted(place: tuple[str, Path]) -> None:

@@ -3,9 +3,11 @@
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from fastapi import FastAPI
 
 from services.auth.app import create_app as create_auth
 from services.auth.settings import AuthSettings
@@ -73,15 +75,29 @@ def test_neither_service_starts_with_keys_that_must_not_be_used(monkeypatch: pyt
         assert KEY.partition(":")[2] not in str(refused.value)
 
 
-def test_auth_does_not_start_without_keys_to_encrypt_with(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("create", [create_auth, create_leaderboard])
+def test_neither_service_starts_without_keys_to_encrypt_with(
+    monkeypatch: pytest.MonkeyPatch, create: Callable[[], FastAPI]
+) -> None:
     monkeypatch.setenv("JWT_KEYS", KEY)
     monkeypatch.setenv("AUTH_MYSQL_PASSWORD", "a long password")
+    monkeypatch.setenv("LEADERBOARD_MYSQL_PASSWORD", "a long password")
     with pytest.raises(InvalidSettings, match="ENCRYPTION_KEYS: Field required"):
-        create_auth()
+        create()
     monkeypatch.setenv("ENCRYPTION_KEYS", "k1:c2hvcnQ")
     with pytest.raises(InvalidSettings, match="cannot start: ENCRYPTION_KEYS: key k1 has 5 bytes") as refused:
-        create_auth()
+        create()
     assert "c2hvcnQ" not in str(refused.value)
+
+
+@pytest.mark.parametrize("networks", ["10.0.0.1/8", "10.0.0.0/8,", "studio.example", "10.0.0.0/40"])
+def test_networks_of_webhooks_are_networks(monkeypatch: pytest.MonkeyPatch, networks: str) -> None:
+    for name in ("JWT_KEYS", "ENCRYPTION_KEYS"):
+        monkeypatch.setenv(name, KEY)
+    monkeypatch.setenv("LEADERBOARD_MYSQL_PASSWORD", "a long password")
+    monkeypatch.setenv("WEBHOOK_NETWORKS", networks)
+    with pytest.raises(InvalidSettings, match="WEBHOOK_NETWORKS"):
+        create_leaderboard()
 
 
 @pytest.mark.parametrize("module", ["services.auth", "services.leaderboard"])

@@ -3,14 +3,12 @@
 import unicodedata
 from dataclasses import dataclass
 
-from precis_i18n import get_profile
-
 from services.auth.accounts import scripts
+from services.common.names import canonical as canonical_of
 
 MIN_LENGTH = 3
 MAX_LENGTH = 32
 
-_PROFILE = get_profile("UsernameCaseMapped")
 _PUNCTUATION = frozenset("_-. ")
 # UTS #39, section 5.4: more would be written over other people's names.
 MAX_MARKS = 4
@@ -48,7 +46,7 @@ class Username:
         if any(unicodedata.category(word[0])[0] == "M" for word in words):
             raise InvalidUsername("a word of a username cannot begin with a mark that belongs on a letter")
         try:
-            canonical = " ".join(map(_PROFILE.enforce, words))
+            canonical = canonical_of(display)
         except UnicodeError:
             raise InvalidUsername("a username cannot mix these characters; try other letters") from None
         if not MIN_LENGTH <= len(canonical) <= MAX_LENGTH:

@@ -81,6 +81,18 @@ class Authorized(_AccessToken):
         return caller
 
 
+class AuthorizedOr(Authorized):
+    """Dependency: the same, or whoever has another scope instead. `alternatively` documents that one too."""
+
+    def __init__(self, scope: Scope) -> None:
+        super().__init__()
+        self._scope = scope
+
+    async def __call__(self, request: Request, needed: SecurityScopes) -> Caller:  # type: ignore[override]  # as above
+        caller = self._verify(request)
+        return caller if self._scope in caller.scopes else await super().__call__(request, needed)
+
+
 class AuthenticatedOrScoped(_AccessToken):
     """Dependency: the user that the token speaks for, or the key, which must have a scope.
 

@@ -163,6 +163,12 @@ class BodyTooLarge(Problem):
     title = "The body is too large"
 
 
+class BodyTooSlow(Problem):
+    status = 408
+    type = "urn:problem:body-too-slow"
+    title = "The body did not arrive in time"
+
+
 class ServiceUnavailable(Problem):
     """Nothing is wrong with the request: it can be sent again after ``Retry-After`` seconds."""
 

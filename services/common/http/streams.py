@@ -14,7 +14,7 @@ log = structlog.get_logger(__name__)
 
 
 class JSONStream(StreamingResponse):
-    """A JSON document in pieces.
+    """A document in pieces, JSON unless said otherwise.
 
     When the database goes away in the middle, nothing can be said of it any more: the answer is left without its end, upon
     which the server closes the connection, so that the client can tell.
@@ -25,7 +25,9 @@ class JSONStream(StreamingResponse):
     _pieces: AsyncGenerator[bytes, None]
 
     @classmethod
-    async def begin(cls, pieces: AsyncGenerator[bytes, None], headers: Mapping[str, str]) -> "JSONStream":
+    async def begin(
+        cls, pieces: AsyncGenerator[bytes, None], headers: Mapping[str, str], media_type: str = JSON
+    ) -> "JSONStream":
         """The answer, once its first piece is there: what goes wrong before is answered as any other error."""
         first = await anext(pieces)
 
@@ -34,7 +36,7 @@ class JSONStream(StreamingResponse):
             async for piece in pieces:
                 yield piece
 
-        answer = cls(whole(), media_type=JSON, headers=dict(headers))
+        answer = cls(whole(), media_type=media_type, headers=dict(headers))
         answer._pieces = pieces
         return answer
 

@@ -92,12 +92,41 @@ class DeclaredBodyLimit:
             await self.app(scope, receive, send)
 
 
+class RefusedLate:
+    """Pure ASGI middleware: a refusal is answered when the body has arrived, up to so many bytes.
+
+    A gateway that is answered earlier ends the connection to its client, who is sending still and never hears why.
+    """
+
+    def __init__(self, app: ASGIApp, most: int) -> None:
+        self.app = app
+        self.most = most
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        size, ended = 0, False
+
+        async def receive_more() -> Message:
+            nonlocal size, ended
+            message = await receive()
+            size += len(message.get("body", b""))
+            ended = not message.get("more_body", False)
+            return message
+
+        async def send_late(message: Message) -> None:
+            if message["type"] == "http.response.start" and message["status"] >= 400:
+                while not ended and size <= self.most and message["status"] != problems.BodyTooSlow.status:
+                    await receive_more()
+            await send(message)
+
+        await self.app(scope, receive_more, send_late)
+
+
 class BodyLimits:
     """Pure ASGI middleware: bodies are at most ``usual`` bytes, and those of the paths in ``larger`` at most what it says."""
 
     def __init__(self, app: ASGIApp, usual: int, larger: Mapping[str, int]) -> None:
         self._usual = self._limited(app, usual)
-        self._larger = {path: self._limited(app, max(usual, most)) for path, most in larger.items()}
+        self._larger = {path: RefusedLate(self._limited(app, max(usual, most)), most) for path, most in larger.items()}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         limited = self._larger.get(scope["path"], self._usual) if scope["type"] == "http" else self._usual

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from typing import Any, Literal, TypeVar
 
@@ -125,6 +125,19 @@ class CommitUnknown(Exception):
     """The connection failed while a COMMIT was under way: it may have happened, it may happen yet, or never."""
 
 
+class Snapshot:
+    """What MySQL had at one moment, under REPEATABLE READ: that of the first question."""
+
+    def __init__(self, connection: AsyncConnection, in_time: Callable[[], AbstractAsyncContextManager[None]]) -> None:
+        self._connection = connection
+        self._in_time = in_time
+
+    async def read(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+        """Ask one thing. Raises TimeoutError when the answer takes longer than a transaction may."""
+        async with self._in_time():
+            return await work(self._connection)
+
+
 class Database:
     """MySQL as one service's account sees it. Under REPEATABLE READ, what one connection reads is of one moment."""
 
@@ -225,6 +238,14 @@ class Database:
         """A connection for statements that change nothing."""
         async with self._in_time(), self.engine.connect() as connection:
             yield connection
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[Snapshot]:
+        """A connection for statements that change nothing, for as long as it takes: each of them has a transaction's time."""
+        if not self._reachable:
+            raise DatabaseAway
+        async with self.engine.connect() as connection:
+            yield Snapshot(connection, self._in_time)
 
     async def ping(self) -> None:
         """Return when MySQL answers. Raises OperationalError or TimeoutError when it does not."""

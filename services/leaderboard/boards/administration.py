@@ -24,7 +24,7 @@ from services.leaderboard.errors import BoardConflict
 AT_ONCE = 100
 """Boards that are made or changed in one transaction, at most: sessions of those that change wait for it."""
 # A process that has not heard of a window yet does not count for it. It hears within a second while MySQL answers.
-_HEARD = timedelta(seconds=5)
+HEARD = timedelta(seconds=5)
 
 
 class BoardsConflict(Exception):
@@ -174,12 +174,12 @@ async def _insert_windows(connection: AsyncConnection, changes: Sequence[Change]
     names = [change.definition.name for change in changes]
     found = await connection.execute(select(models.Board.name, models.Board.id).where(models.Board.name.in_(names)))
     ids = {row.name: row.id for row in found}
-    soon = await _now(connection) + _HEARD
+    soon = await _now(connection) + HEARD
     rows = []
     for change in changes:
         position = len(change.definition.windows) - len(change.added)
         for window in change.added:
-            counts_from = _next_start(window, soon) if change.has_sessions else None
+            counts_from = next_start(window, soon) if change.has_sessions else None
             rows.append(_row(ids[change.definition.name], position, window, counts_from))
             position += 1
     if rows:
@@ -191,7 +191,7 @@ async def _now(connection: AsyncConnection) -> datetime:
     return now.replace(tzinfo=UTC)
 
 
-def _next_start(window: WindowDefinition, after: datetime) -> datetime | None:
+def next_start(window: WindowDefinition, after: datetime) -> datetime | None:
     """When the first period begins that begins after a time. None where periods are written down one by one."""
     if window.schedule is None:
         return None

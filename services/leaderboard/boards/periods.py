@@ -128,6 +128,12 @@ async def list_periods(
     return [Period(*row) for row in await connection.execute(listed)]
 
 
+async def list_coming(connection: AsyncConnection, board_id: int, window_id: int, time: datetime, limit: int) -> list[Period]:
+    """Up to ``limit`` periods of a window that have rows and end after a time, oldest first."""
+    listed = _of(board_id, window_id).where(_row.ends_at > time).order_by(_row.starts_at).limit(limit)
+    return [Period(*row) for row in await connection.execute(listed)]
+
+
 async def find_or_make(database: Database, window: ScheduledWindow, time: datetime) -> Period | None:
     """The period that ``time`` is in. If no row has it, one is made, in a transaction of its own.
 

@@ -93,7 +93,7 @@ class Places:
         cannot be.
         """
         time = played.played_at or received_at
-        boards = await self._named(played, by) if played.boards is not None else self._ruled(played, by)
+        boards = await self.takers(played, by)
         counts: list[Count] = []
         for board, value in boards:
             windows = self._windows.get(board.board_id)
@@ -107,6 +107,10 @@ class Places:
             detail = f"A session counts in {MOST_PLACES} places at most. On these boards it would count in {len(counts)}."
             raise InvalidRequest(detail, errors=[FieldError(detail=detail, pointer="#/boards")])
         return counts[:MOST_PLACES]
+
+    async def takers(self, played: Played, by: Submitters) -> list[tuple[Board, int]]:
+        """The boards that a session counts for, and with which value. Raises what `counts` raises for what no board takes."""
+        return await self._named(played, by) if played.boards is not None else self._ruled(played, by)
 
     async def changed(self, closed: Collection[Place]) -> None:
         """MySQL says that boards have changed since they were read here, and that nothing counts in these places any more.

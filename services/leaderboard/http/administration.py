@@ -18,6 +18,7 @@ from services.common.http.problems import (
 )
 from services.common.http.requests import DECIMAL, JSON, Time, body_schema, json_body
 from services.common.tokens import Scope
+from services.leaderboard.boards.board import Definition
 from services.leaderboard.boards.document import BoardDocument, Name, Title, refuse
 from services.leaderboard.errors import BoardConflict, BoardNotFound, PeriodConflict, PeriodNotFound, WindowNotFound
 from services.leaderboard.http import examples
@@ -37,6 +38,13 @@ class BoardBody(BoardDocument):
     model_config = ConfigDict(json_schema_extra={"examples": [examples.BOARD_BODY]})
 
     name: Name = Field(default_factory=str, description="the path's, where it is said at all")
+
+    def named(self, board: str) -> Definition:
+        """The board of this name that is written down here. Raises InvalidRequest when it says another name."""
+        if self.name not in {"", board}:
+            detail = f"The board that the path names is {board}."
+            raise InvalidRequest(detail, errors=[FieldError(detail=detail, pointer="#/name")])
+        return replace(self.definition(), name=board)
 
 
 class PeriodBody(BaseModel):
@@ -76,10 +84,7 @@ PeriodId = Annotated[int, Path(ge=1, le=2**63 - 1), DECIMAL]
 async def put_board(
     board: BoardName, body: Annotated[BoardBody, Depends(json_body(BoardBody))], writes: BoardWriting
 ) -> Response:
-    if body.name not in {"", board}:
-        detail = f"The board that the path names is {board}."
-        raise InvalidRequest(detail, errors=[FieldError(detail=detail, pointer="#/name")])
-    made, created = await writes.put(replace(body.definition(), name=board))
+    made, created = await writes.put(body.named(board))
     return rendered(board_shown(made).model_dump_json().encode(), 201 if created else 200)
 
 

@@ -11,12 +11,14 @@ from services.common.http.requests import DECIMAL, JSON, json_body
 from services.common.tokens import MAX_USER_ID, Principal, Scope
 from services.common.tokens import Caller as AnyCaller
 from services.leaderboard.batch_writes import BatchWrites
+from services.leaderboard.board_previews import BoardPreviews
 from services.leaderboard.board_reads import Asked, BoardReads
 from services.leaderboard.board_writes import BoardWrites
 from services.leaderboard.boards.board import MAIN_NAME
 from services.leaderboard.cursors import MAX_LENGTH
 from services.leaderboard.directory import Directory
 from services.leaderboard.errors import InvalidKey
+from services.leaderboard.figures import Figures
 from services.leaderboard.http.schemas import ScoreSubmission
 from services.leaderboard.moderators import Moderators
 from services.leaderboard.players.exports import Exports
@@ -24,6 +26,9 @@ from services.leaderboard.reads import Reads
 from services.leaderboard.result_reads import ResultReads
 from services.leaderboard.rules.names import BOARD_NAME
 from services.leaderboard.rules.places import MAIN_RANKED, Ranked
+from services.leaderboard.subscriptions import Subscriptions
+from services.leaderboard.transfers.process import Transfers
+from services.leaderboard.void_jobs import VoidJobs
 from services.leaderboard.writes import Writes
 
 PREFIX = "/api/leaderboard"
@@ -75,6 +80,11 @@ async def _board_writes(request: Request) -> BoardWrites:
     return writes
 
 
+async def _board_previews(request: Request) -> BoardPreviews:
+    previews: BoardPreviews = request.app.state.board_previews
+    return previews
+
+
 async def _directory(request: Request) -> Directory:
     directory: Directory = request.app.state.directory
     return directory
@@ -95,6 +105,26 @@ async def _moderators(request: Request) -> Moderators:
     return moderators
 
 
+async def _subscriptions(request: Request) -> Subscriptions:
+    subscriptions: Subscriptions = request.app.state.subscriptions
+    return subscriptions
+
+
+async def _transfers(request: Request) -> Transfers:
+    transfers: Transfers = request.app.state.transfers
+    return transfers
+
+
+async def _void_jobs(request: Request) -> VoidJobs:
+    void_jobs: VoidJobs = request.app.state.void_jobs
+    return void_jobs
+
+
+async def _figures(request: Request) -> Figures:
+    figures: Figures = request.app.state.figures
+    return figures
+
+
 Caller = Annotated[Principal, Depends(authenticated)]
 Submitter = Annotated[AnyCaller, Depends(AuthenticatedOrScoped(Scope.SCORES))]
 
@@ -110,10 +140,15 @@ BatchWriting = Annotated[BatchWrites, Depends(_batch_writes)]
 Reading = Annotated[Reads, Depends(_reads)]
 BoardReading = Annotated[BoardReads, Depends(_board_reads)]
 BoardWriting = Annotated[BoardWrites, Depends(_board_writes)]
+Previewing = Annotated[BoardPreviews, Depends(_board_previews)]
 Directing = Annotated[Directory, Depends(_directory)]
 ResultReading = Annotated[ResultReads, Depends(_result_reads)]
 Exporting = Annotated[Exports, Depends(_exports)]
 Moderating = Annotated[Moderators, Depends(_moderators)]
+Subscribing = Annotated[Subscriptions, Depends(_subscriptions)]
+Transferring = Annotated[Transfers, Depends(_transfers)]
+VoidingMany = Annotated[VoidJobs, Depends(_void_jobs)]
+Measuring = Annotated[Figures, Depends(_figures)]
 RecentCaller = Annotated[Principal, Depends(_recent_caller)]
 Submission = Annotated[ScoreSubmission, Depends(json_body(ScoreSubmission))]
 Key = Annotated[str | None, Depends(_idempotency_key)]

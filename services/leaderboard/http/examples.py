@@ -157,6 +157,83 @@ ENTRY: Example = {
     "became": {"voided": True, "scores": [{"board_id": 3, "period_id": 17, "score": 900}]},
     "done_at": "2026-02-03T13:00:00Z",
 }
+WEBHOOK: Example = {
+    "name": "studio",
+    "url": "https://hooks.studio.example/leaderboard",
+    "events": ["period.settled"],
+    "state": "on",
+    "paused_until": "2026-02-09T00:06:00Z",
+    "old_secret_until": "2026-02-09T12:00:00Z",
+    "created_at": "2026-02-03T13:00:00Z",
+    "pending": 0,
+    "failed": 0,
+}
+DELIVERY: Example = {
+    "delivery_id": 12,
+    "event_id": "evt_9f2c1e7a4b6d8035_41",
+    "type": "period.settled",
+    "state": "pending",
+    "happened_at": "2026-02-09T00:01:01Z",
+    "tries": 1,
+    "tried_at": "2026-02-09T00:01:02Z",
+    "next_at": "2026-02-09T00:01:07Z",
+    "status": 500,
+    "error": "answered 500",
+}
+
+PREVIEW: Example = {
+    "outcome": "changed",
+    "differences": ["max_score 1000 → 2000"],
+    "conflicts": [],
+    "windows": [
+        {
+            "name": "week",
+            "periods": [
+                {
+                    "period_id": 17,
+                    "starts_at": "2026-02-02T00:00:00Z",
+                    "ends_at": "2026-02-09T00:00:00Z",
+                    "closes_at": "2026-02-09T00:01:00Z",
+                }
+            ],
+        }
+    ],
+    "counting": 1,
+    "sessions": [{**_SESSION, **ADA, "value": 1200, "counts": True, "reason": None}],
+}
+
+FILTER: Example = {"tags": {"build": "1.4.2"}, "since": "2026-02-03T00:00:00Z"}
+VOID_PREVIEW: Example = {
+    "sessions": 1,
+    "players": 1,
+    "complete": True,
+    "first": [{**_SESSION, **ADA, "played_at": None, "metrics": {"laps": 3}, "tags": {"build": "1.4.2"}}],
+}
+VOID_JOB: Example = {
+    "job_id": 5,
+    "state": "done",
+    "filter": FILTER,
+    "reason": "the build counted laps twice",
+    "by": {"user_id": 1, "client_id": None},
+    "upto_session_id": 1_000_000,
+    "looked_at_session_id": 1_000_000,
+    "found": 200_000,
+    "done": 200_000,
+    "voided": 199_990,
+    "restored": 0,
+    "failed": 0,
+    "players": 20_000,
+    "started_at": "2026-02-04T12:00:00Z",
+    "finished_at": "2026-02-04T12:09:00Z",
+}
+FIGURES: Example = {
+    "submissions_per_second": 212.5,
+    "players": {"count": 51_000, "exact": False},
+    "sessions": {"count": 1_020_000, "exact": False},
+    "index": {"in_use": True, "places": 12, "complete": 9},
+    "backlog": {"submissions": 0, "outbox": 2, "periods": 0, "players": 0, "void_jobs": 1},
+    "measured_at": "2026-02-04T12:00:00Z",
+}
 
 
 def shown(example: Example) -> ConfigDict:

@@ -140,9 +140,10 @@ class Doer(BaseModel):
 
 class EntryShown(BaseModel):
     act: str = Field(
-        description="session_voided, session_restored, session_approved, reports_dismissed, player_banned, or player_unbanned"
+        description="as session_voided, player_banned, webhook_made, or void_job_begun; sessions_voided and sessions_restored "
+        "once for each player of a job"
     )
-    user_id: int = Field(description="the player whom it was about")
+    user_id: int | None = Field(description="the player whom it was about; null: it was about a webhook or a job")
     session_id: int | None
     by: Doer
     reason: str | None
@@ -160,7 +161,7 @@ class AuditPage(BaseModel):
     next_cursor: str | None = Field(description="what the next page is asked for with; null when there is none")
 
 
-async def _optional_reason(request: Request) -> OptionalReason:
+async def optional_reason(request: Request) -> OptionalReason:
     """What the body says, if there is one."""
     if not await request.body():
         return OptionalReason()
@@ -169,7 +170,7 @@ async def _optional_reason(request: Request) -> OptionalReason:
 
 Moderator = Annotated[Anyone, Security(authorized, scopes=[Scope.MODERATE])]
 _Given = Annotated[Reason, Depends(json_body(Reason))]
-WithReason = Annotated[OptionalReason, Depends(_optional_reason)]
+WithReason = Annotated[OptionalReason, Depends(optional_reason)]
 _Whose = Annotated[int | None, Query(ge=1, le=MAX_USER_ID, description="the player whom it was about"), DECIMAL]
 _Entries = Annotated[int, Query(ge=1, le=100, description="entries on the page, at most"), DECIMAL]
 ACT: tuple[type[Problem], ...] = (*SCOPED, BodyTooLarge, UnsupportedMediaType, InvalidRequest, ServiceUnavailable)

@@ -107,6 +107,21 @@ class RankingIndex:
         answer = await self._look_up(self._arounds, place, (user_id, radius))
         return answer[0] if answer else None
 
+    async def count_complete(self, places: Sequence[Ranked]) -> int | None:
+        """How many of these places have a complete index, in one round trip; None when Redis is not to be read.
+
+        None is built for this: nobody has asked for a place.
+        """
+        if not self._breaker.readable:
+            return None
+        try:
+            calls = [RANKS.ask(place, self._epoch.value, []) for place in places]
+            answers = await self._redis.run_each(RANKS.script, calls) if calls else []
+        except UNAVAILABLE as error:
+            self._breaker.open(error)
+            return None
+        return sum(isinstance(answer, list) for answer in answers)
+
     async def aclose(self) -> None:
         """Return when nothing is on its way to Redis any more."""
         if self._renewing:

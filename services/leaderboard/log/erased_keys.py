@@ -19,11 +19,12 @@ REMEMBERED = timedelta(days=30)
 
 # As text: it travels with the statements that store sessions.
 FIND = "SELECT digest FROM erased_keys WHERE digest IN ({digests})"
+_NAMED = ", ".join(["%s"] * len(submission_keys.NAMED))
 # `submission_keys.digest`, by the server: of a thousand keys it is made in no time, and they need not come here.
 _REMEMBER = f"""
 INSERT INTO erased_keys (digest, forget_at)
 SELECT UNHEX(SHA2(CONCAT(user_id, ':', submission_key), 256)), submitted_at + INTERVAL {REMEMBERED.days} DAY
-FROM game_sessions WHERE id IN ({{ids}}) AND LEFT(submission_key, 2) IN (%s, %s) AND submitted_at > %s
+FROM game_sessions WHERE id IN ({{ids}}) AND LEFT(submission_key, 2) IN ({_NAMED}) AND submitted_at > %s
 ON DUPLICATE KEY UPDATE forget_at = erased_keys.forget_at"""
 
 

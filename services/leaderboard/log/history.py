@@ -3,11 +3,12 @@
 import json
 from collections.abc import AsyncGenerator, Collection, Mapping
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import and_, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.leaderboard.log.statements import literal
 from services.leaderboard.models import Erasure, GameSession, Player
 from services.leaderboard.rules import ranking
 from services.leaderboard.rules.names import SCORE
@@ -119,6 +120,66 @@ async def list_stored(connection: AsyncConnection, identities: Collection[tuple[
     return {(user_id, bytes(key)) for user_id, key in rows}
 
 
+class StoredSaid(NamedTuple):
+    """What a stored session said: its score, and what tells whether another says the same, None if only the score does."""
+
+    score: int
+    digest: bytes | None
+
+
+async def list_said(
+    connection: AsyncConnection, identities: Collection[tuple[int, bytes]]
+) -> dict[tuple[int, bytes], StoredSaid]:
+    """What those of these submissions said, each a player and a key, whose sessions are in the log."""
+    if not identities:
+        return {}
+    keys = dict[int, list[str]]()
+    for user_id, key in identities:
+        keys.setdefault(user_id, []).append(literal(key))
+    # As text: SQLAlchemy would compile as many conditions as there are players anew for each number of them.
+    wanted = " OR ".join([f"(user_id = {user:d} AND submission_key IN ({','.join(each)}))" for user, each in keys.items()])
+    rows: Any = await connection.exec_driver_sql(_LIST_SAID.format(wanted=wanted))
+    return {(user_id, bytes(key)): StoredSaid(score, digest) for user_id, key, score, digest in rows}
+
+
+class NewestSession(NamedTuple):
+    """A session of whoever's, and what it said of itself."""
+
+    session_id: int
+    user_id: int
+    username: str | None
+    score: int
+    metrics: Mapping[str, int] | None
+    tags: Mapping[str, str] | None
+    submitted_at: datetime
+    played_at: datetime | None
+    submission_key: bytes
+    state: int
+
+
+async def list_newest(connection: AsyncConnection, limit: int) -> list[NewestSession]:
+    """The newest sessions of the log, newest first."""
+    session = GameSession
+    newest = (
+        select(
+            session.id,
+            session.user_id,
+            Player.username,
+            session.score,
+            session.metrics,
+            session.tags,
+            session.submitted_at,
+            session.played_at,
+            session.submission_key,
+            session.state,
+        )
+        .outerjoin(Player, Player.user_id == session.user_id)
+        .order_by(session.id.desc())
+        .limit(limit)
+    )
+    return [NewestSession(*row) for row in await connection.execute(newest)]
+
+
 async def list_own_sessions(connection: AsyncConnection, user_id: int, before: int | None, limit: int) -> list[LoggedSession]:
     """A player's sessions, newest first, from before a session on."""
     session = GameSession
@@ -153,6 +214,9 @@ async def _scan(connection: AsyncConnection, after: tuple[int, int], upto: int) 
 
 _LAST_ID = 2**64 - 1
 _SCANNED_AT_ONCE = 10_000
+_LIST_SAID = """
+SELECT user_id, submission_key, score, body_digest
+FROM game_sessions FORCE INDEX (uq_game_sessions_user_id_submission_key) WHERE {wanted}"""
 # In one value, a line each: the driver takes longer for a row than MySQL does.
 _SCAN = f"""
 SELECT GROUP_CONCAT(

@@ -116,7 +116,7 @@ def keep(held: Collection[Held]) -> Iterator[str]:
         rows += [f"({session_id:d},{EVERY_BOARD},0,{said})", *(f"({session_id:d},{each:d},0,NULL)" for each in sorted(boards))]
     yield _QUEUE.format(rows=",".join(rows))
     for session_id, user_id, board_id, reason, _ in held:
-        yield events.HELD.format(session_id=session_id, user_id=user_id, board_id=board_id, rule=reason.rule)
+        yield from events.adding_held(session_id, user_id, board_id, reason.rule)
 
 
 def _parse(listed: str | None) -> tuple[dict[tuple[int, int], int], dict[int, list[datetime]]]:

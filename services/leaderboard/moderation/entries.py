@@ -1,4 +1,6 @@
-"""The log of moderation: who did what about whom, when and why, and what was before and after it. Nobody can change it."""
+"""The log of moderation: who did what about whom, or about which webhook. It tells when and why, and what was before and
+after it. Nobody can change it.
+"""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -21,14 +23,26 @@ class Act(StrEnum):
     REPORTS_DISMISSED = "reports_dismissed"
     PLAYER_BANNED = "player_banned"
     PLAYER_UNBANNED = "player_unbanned"
+    WEBHOOK_MADE = "webhook_made"
+    WEBHOOK_CHANGED = "webhook_changed"
+    WEBHOOK_DELETED = "webhook_deleted"
+    WEBHOOK_SECRET_MADE = "webhook_secret_made"  # noqa: S105 - an act, not a secret
+    WEBHOOK_TESTED = "webhook_tested"
+    DELIVERIES_REPLAYED = "deliveries_replayed"
+    VOID_JOB_BEGUN = "void_job_begun"
+    VOID_JOB_CANCELLED = "void_job_cancelled"
+    VOID_JOB_UNDONE = "void_job_undone"
+    VOID_JOB_FINISHED = "void_job_finished"
+    SESSIONS_VOIDED = "sessions_voided"
+    SESSIONS_RESTORED = "sessions_restored"
 
 
 class Entry(NamedTuple):
-    """What was done. It was one of staff or a key."""
+    """What was done. It was one of staff or a key. ``user_id``: None where it was about a job."""
 
     entry_id: int
     act: str
-    user_id: int
+    user_id: int | None
     session_id: int | None
     by_user_id: int | None
     by_client_id: str | None
@@ -38,11 +52,25 @@ class Entry(NamedTuple):
     done_at: datetime
 
 
-class Order(NamedTuple):
-    """Who wants something done, and why."""
+class Doer(NamedTuple):
+    """Who does something, as it is written down: one of staff, or a key. The other is None."""
 
-    by: Caller
+    user_id: int | None
+    client_id: str | None
+
+
+class Order(NamedTuple):
+    """Who wants something done, and why. A job goes on with what somebody has ordered who has left."""
+
+    by: Caller | Doer
     reason: str | None
+
+
+def doer(order: Order) -> Doer:
+    """Who wants it done."""
+    if isinstance(order.by, Doer):
+        return order.by
+    return Doer(order.by.user_id, None) if isinstance(order.by, Principal) else Doer(None, order.by.client_id)
 
 
 async def add(
@@ -50,13 +78,13 @@ async def add(
     act: Act,
     order: Order,
     *,
-    user_id: int,
+    user_id: int | None,
     was: Mapping[str, Any],
     became: Mapping[str, Any],
     session_id: int | None = None,
 ) -> None:
-    """Add to the log, in the transaction that does it: what is rolled back has not been done."""
-    user, client = (order.by.user_id, None) if isinstance(order.by, Principal) else (None, order.by.client_id)
+    """Add to the log, in the transaction that does it: what is rolled back has not been done. ``user_id``: None of a job."""
+    user, client = doer(order)
     await connection.execute(
         insert(ModerationEntry).values(
             act=act,

@@ -16,9 +16,16 @@ from services.leaderboard.players import changes, folding
 from services.leaderboard.players.changes import Locked, PlayerChange
 from services.leaderboard.rules.places import MAIN, Place, unpack
 from services.leaderboard.rules.played import SessionState
+from services.leaderboard.rules.voided import Became
 from services.leaderboard.seasons import corrections
 
 _ACTS = {SessionState.VOIDED: Act.SESSION_VOIDED, SessionState.COUNTED: Act.SESSION_RESTORED}
+
+
+_LEAVE_ALONE = (
+    f"UPDATE void_job_sessions FORCE INDEX (ix_void_job_sessions_session_id) SET state = {Became.LEFT:d}"
+    f" WHERE session_id = %s AND state IN ({Became.VOIDED:d}, {Became.NOT_RESTORED:d})"
+)
 
 
 class StoredSession(NamedTuple):
@@ -103,6 +110,8 @@ async def _change(
     session_id, player, before, places = session
     if before is not state:
         await connection.execute(update(GameSession).where(GameSession.id == session_id).values(state=state))
+        # Undoing a job that has voided it leaves it alone from here on.
+        await connection.exec_driver_sql(_LEAVE_ALONE, (session_id,))
     folded = await folding.fold_anew(connection, player.user_id, player.username)
     await corrections.tell(connection, player.user_id, folded.changed)
     if before is not state:

@@ -10,16 +10,19 @@ from services.leaderboard.index.follower import Follower
 from services.leaderboard.log.writer import Writer
 from services.leaderboard.reads import Reads
 from services.leaderboard.seasons.ends import PeriodEnds
+from services.leaderboard.webhooks.deliveries import DeliveryState
+from services.leaderboard.webhooks.sender import Sender
 
 
 class BoardMetrics(Collector):
     """One process's, read when they are asked for: requests do nothing for them but count."""
 
-    def __init__(self, follower: Follower, rankings: Reads, writer: Writer, ends: PeriodEnds) -> None:
+    def __init__(self, follower: Follower, rankings: Reads, writer: Writer, ends: PeriodEnds, sender: Sender) -> None:
         self._follower = follower
         self._rankings = rankings
         self._writer = writer
         self._ends = ends
+        self._sender = sender
 
     def collect(self) -> Iterable[Metric]:
         yield GaugeMetricFamily(
@@ -42,6 +45,16 @@ class BoardMetrics(Collector):
         yield GaugeMetricFamily(
             "leaderboard_periods_waiting", "Periods that are over and wait to be settled.", self._ends.waiting
         )
+        for state, meaning in ((DeliveryState.PENDING, "wait to arrive"), (DeliveryState.FAILED, "were given up")):
+            yield GaugeMetricFamily(
+                f"leaderboard_deliveries_{state}",
+                f"Events that {meaning} at webhooks, of all processes, counted now and then.",
+                self._sender.counts.get(state, 0),
+            )
+        tries = CounterMetricFamily("leaderboard_delivery_tries", "Events sent to webhooks.", labels=["arrived"])
+        for arrived in (True, False):
+            tries.add_metric([str(arrived).lower()], self._sender.tried[arrived])
+        yield tries
         yield CounterMetricFamily(
             "leaderboard_groups", "Groups of submissions, each a transaction unless one was refused.", self._writer.groups
         )

@@ -13,7 +13,12 @@ from services.common.mysql.database import UTCDateTime
 from services.leaderboard.models import Erasure, GameSession, Player, Report, Reporter, Standing
 
 _account = table(
-    "account_changes", column("id"), column("username"), column("ended_at", UTCDateTime), column("changed_at", UTCDateTime)
+    "account_changes",
+    column("id"),
+    column("username"),
+    column("username_canonical"),
+    column("ended_at", UTCDateTime),
+    column("changed_at", UTCDateTime),
 ).c
 _ending = table("key_endings", column("client_id"), column("ended_at", UTCDateTime)).c
 
@@ -52,6 +57,12 @@ async def list_named(connection: AsyncConnection, user_ids: Collection[int]) -> 
     """Those of these accounts that there are or were, by their numbers."""
     rows = await connection.execute(_rows.where(_account.id.in_(user_ids)))
     return {row[0]: Account(*row) for row in rows}
+
+
+async def list_called(connection: AsyncConnection, names: Collection[str]) -> dict[str, Account]:
+    """The accounts that go on and have these names, by them: in the form in which they are unique (`names.canonical`)."""
+    found = _rows.add_columns(_account.username_canonical).where(_account.username_canonical.in_(names), ~_has_ended)
+    return {row[3]: Account(*row[:3]) for row in await connection.execute(found)}
 
 
 async def list_going_on(connection: AsyncConnection, user_ids: Collection[int]) -> dict[int, Account]:
