@@ -18,7 +18,7 @@ from services.common.tokens import KeyPrincipal, KeyRing
 from services.leaderboard.events import Kind
 from services.leaderboard.rules.networks import parse_networks
 from services.leaderboard.settings import LeaderboardSettings
-from services.leaderboard.subscriptions import Subscriptions
+from services.leaderboard.staff.subscriptions import Subscriptions
 from services.leaderboard.webhooks.client import Client
 from services.leaderboard.webhooks.sender import Sender
 from services.leaderboard.webhooks.targets import Addresses, Resolve

@@ -19,32 +19,23 @@ from services.common.telemetry import configure_logging
 from services.common.tokens import TokenVerifier
 from services.common.upkeep import Chore, Upkeep
 from services.leaderboard.batch_writes import BatchWrites
-from services.leaderboard.board_previews import BoardPreviews
 from services.leaderboard.board_reads import BoardReads
-from services.leaderboard.board_writes import BoardWrites
 from services.leaderboard.boards import deletion
 from services.leaderboard.boards.catalogue import Catalogue
 from services.leaderboard.boards.places import Places
 from services.leaderboard.directory import Directory
-from services.leaderboard.figures import Figures
-from services.leaderboard.http import (
+from services.leaderboard.http import batches, boards, hot, players, rankings, results, submissions
+from services.leaderboard.http.dependencies import PREFIX
+from services.leaderboard.http.staff import (
     administration,
-    batches,
-    boards,
     figures,
     holds,
-    hot,
     moderation,
-    players,
     previews,
-    rankings,
-    results,
-    submissions,
     transfers,
     void_jobs,
     webhooks,
 )
-from services.leaderboard.http.dependencies import PREFIX
 from services.leaderboard.index.breaker import Breaker
 from services.leaderboard.index.builds import AT_ONCE, Builds
 from services.leaderboard.index.connection import RedisConnection
@@ -56,7 +47,6 @@ from services.leaderboard.index.writer import IndexWriter
 from services.leaderboard.log import erased_keys
 from services.leaderboard.log.limits import SubmissionLimit
 from services.leaderboard.log.writer import BATCH_LANES, LANES, Writer
-from services.leaderboard.moderators import Moderators
 from services.leaderboard.operate.metrics import BoardMetrics
 from services.leaderboard.players import changes
 from services.leaderboard.players.exports import Exports
@@ -68,9 +58,13 @@ from services.leaderboard.result_reads import ResultReads
 from services.leaderboard.seasons import expiry
 from services.leaderboard.seasons.ends import PeriodEnds
 from services.leaderboard.settings import LeaderboardSettings
-from services.leaderboard.subscriptions import Subscriptions
+from services.leaderboard.staff.board_previews import BoardPreviews
+from services.leaderboard.staff.board_writes import BoardWrites
+from services.leaderboard.staff.figures import Figures
+from services.leaderboard.staff.moderators import Moderators
+from services.leaderboard.staff.subscriptions import Subscriptions
+from services.leaderboard.staff.void_jobs import VoidJobs
 from services.leaderboard.transfers.process import Transfers
-from services.leaderboard.void_jobs import VoidJobs
 from services.leaderboard.webhooks import deliveries
 from services.leaderboard.webhooks.secret_keys import SecretsAnew
 from services.leaderboard.webhooks.sender import Sender

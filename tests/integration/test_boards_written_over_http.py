@@ -8,10 +8,10 @@ import httpx
 import pytest
 
 from services.common.tokens import Scope
-from services.leaderboard import board_writes
 from services.leaderboard.app import create_app
 from services.leaderboard.boards import deletion
 from services.leaderboard.settings import LeaderboardSettings
+from services.leaderboard.staff import board_writes
 from tests.boards import play_on
 from tests.playing import API, submit
 from tests.system import Accounts, assert_problem, eventually, rows, serving

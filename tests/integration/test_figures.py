@@ -4,7 +4,7 @@ from typing import Any
 
 import httpx
 
-from services.leaderboard.figures import COUNTED, KEPT_SECONDS
+from services.leaderboard.staff.figures import COUNTED, KEPT_SECONDS
 from tests.moderating import begin, moderator
 from tests.playing import get, play
 from tests.system import Accounts, eventually, rows

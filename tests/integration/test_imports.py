@@ -8,7 +8,7 @@ import pytest
 
 from services.common.mysql.database import Database
 from services.leaderboard.app import create_app
-from services.leaderboard.http import transfers as http
+from services.leaderboard.http.staff import transfers as http
 from services.leaderboard.settings import LeaderboardSettings
 from services.leaderboard.transfers import imports, lines
 from tests.boards import ALL, WEEK, define, make

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from services.leaderboard.http.transfers import MOST_IMPORTED_BYTES
+from services.leaderboard.http.staff.transfers import MOST_IMPORTED_BYTES
 from services.local.stack import Stack
 from tests.moderating import moderator
 from tests.playing import API, add_sessions

@@ -11,24 +11,24 @@ from services.common.http.requests import DECIMAL, JSON, json_body
 from services.common.tokens import MAX_USER_ID, Principal, Scope
 from services.common.tokens import Caller as AnyCaller
 from services.leaderboard.batch_writes import BatchWrites
-from services.leaderboard.board_previews import BoardPreviews
 from services.leaderboard.board_reads import Asked, BoardReads
-from services.leaderboard.board_writes import BoardWrites
 from services.leaderboard.boards.board import MAIN_NAME
 from services.leaderboard.cursors import MAX_LENGTH
 from services.leaderboard.directory import Directory
 from services.leaderboard.errors import InvalidKey
-from services.leaderboard.figures import Figures
 from services.leaderboard.http.schemas import ScoreSubmission
-from services.leaderboard.moderators import Moderators
 from services.leaderboard.players.exports import Exports
 from services.leaderboard.reads import Reads
 from services.leaderboard.result_reads import ResultReads
 from services.leaderboard.rules.names import BOARD_NAME
 from services.leaderboard.rules.places import MAIN_RANKED, Ranked
-from services.leaderboard.subscriptions import Subscriptions
+from services.leaderboard.staff.board_previews import BoardPreviews
+from services.leaderboard.staff.board_writes import BoardWrites
+from services.leaderboard.staff.figures import Figures
+from services.leaderboard.staff.moderators import Moderators
+from services.leaderboard.staff.subscriptions import Subscriptions
+from services.leaderboard.staff.void_jobs import VoidJobs
 from services.leaderboard.transfers.process import Transfers
-from services.leaderboard.void_jobs import VoidJobs
 from services.leaderboard.writes import Writes
 
 PREFIX = "/api/leaderboard"

@@ -6,11 +6,11 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field
 
 from services.common.http.problems import SCOPED, ServiceUnavailable, documented
-from services.leaderboard.figures import COUNTED, MOST_PLACES, Count
 from services.leaderboard.http import examples
 from services.leaderboard.http.dependencies import PREFIX, Measuring, rendered
 from services.leaderboard.http.examples import shown
-from services.leaderboard.http.moderation import Moderator
+from services.leaderboard.http.staff.moderation import Moderator
+from services.leaderboard.staff.figures import COUNTED, MOST_PLACES, Count
 
 router = APIRouter(prefix=PREFIX, tags=["moderation"])
 

@@ -29,7 +29,7 @@ from services.leaderboard.http.examples import shown
 from services.leaderboard.log import submission_keys
 from services.leaderboard.moderation.entries import Entry, Order
 from services.leaderboard.moderation.sessions import StoredSession
-from services.leaderboard.moderators import JudgedPlayer, JudgedSession, PlayersSessions
+from services.leaderboard.staff.moderators import JudgedPlayer, JudgedSession, PlayersSessions
 from services.leaderboard.standings.rendering import RankedIn
 
 MAX_REASON = 500

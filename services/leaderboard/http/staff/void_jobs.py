@@ -22,7 +22,7 @@ from services.leaderboard.errors import VoidJobConflict, VoidJobNotFound
 from services.leaderboard.http import examples
 from services.leaderboard.http.dependencies import PREFIX, Cursor, VoidingMany, rendered
 from services.leaderboard.http.examples import shown
-from services.leaderboard.http.moderation import Doer, Moderator, OptionalReason, Reason, optional_reason
+from services.leaderboard.http.staff.moderation import Doer, Moderator, OptionalReason, Reason, optional_reason
 from services.leaderboard.moderation.entries import Order
 from services.leaderboard.rules.voided import Became
 from services.leaderboard.voids.filters import Filter

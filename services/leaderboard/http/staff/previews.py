@@ -19,14 +19,14 @@ from services.common.http.problems import (
 )
 from services.common.http.requests import JSON, body_schema, json_body
 from services.common.tokens import Scope
-from services.leaderboard.board_previews import JudgedSession, Preview, Reason
 from services.leaderboard.boards.board import WindowDefinition
 from services.leaderboard.boards.running import UNMADE
 from services.leaderboard.http import examples
-from services.leaderboard.http.administration import BoardBody
 from services.leaderboard.http.dependencies import PREFIX, BoardName, Previewing, rendered
 from services.leaderboard.http.examples import shown
+from services.leaderboard.http.staff.administration import BoardBody
 from services.leaderboard.rules.periods import Period
+from services.leaderboard.staff.board_previews import JudgedSession, Preview, Reason
 
 router = APIRouter(prefix=PREFIX, tags=["boards"])
 

@@ -24,7 +24,7 @@ from services.leaderboard.http import examples
 from services.leaderboard.http.dependencies import PREFIX, Cursor, Subscribing, rendered
 from services.leaderboard.http.examples import shown
 from services.leaderboard.rules.names import BOARD_NAME
-from services.leaderboard.subscriptions import Subscription
+from services.leaderboard.staff.subscriptions import Subscription
 from services.leaderboard.webhooks.deliveries import DeliveryRecord, DeliveryState
 from services.leaderboard.webhooks.endpoints import WebhookState
 from services.leaderboard.webhooks.messages import make_id

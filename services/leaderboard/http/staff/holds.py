@@ -36,7 +36,7 @@ from services.leaderboard.http.dependencies import (
     rendered,
 )
 from services.leaderboard.http.examples import shown
-from services.leaderboard.http.moderation import (
+from services.leaderboard.http.staff.moderation import (
     ACT,
     JudgedSessionShown,
     Moderator,
@@ -46,8 +46,8 @@ from services.leaderboard.http.moderation import (
 )
 from services.leaderboard.moderation.entries import Order
 from services.leaderboard.moderation.reviews import QueuedSession
-from services.leaderboard.moderators import Queue
 from services.leaderboard.rules.holds import HoldRule
+from services.leaderboard.staff.moderators import Queue
 
 router = APIRouter(prefix=PREFIX)
 

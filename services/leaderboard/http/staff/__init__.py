@@ -1,0 +1,1 @@
+"""HTTP of what staff do, and keys that may."""
