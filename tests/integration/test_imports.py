@@ -146,7 +146,7 @@ async def test_a_dry_run_tells_what_would_be_done_and_changes_nothing(
     await make(leaderboard_database, define("alps", windows=(ALL, WEEK)))
     key = importer(accounts)
     await bring_in(leaderboard, key, ndjson({"user_id": 2, "score": 1, "key": "old"}))
-    tables = "game_sessions", "standings", "players", "periods", "outbox", "events"
+    tables = "game_sessions", "standings", "players", "periods", "events"
     before = [rows(people, f"SELECT * FROM {table}") for table in tables]
     line = {"user_id": 1, "score": 5, "boards": ["alps"]}
     file = ndjson(line, line | {"key": "a"}, line | {"key": "a"}, {"user_id": 2, "score": 1, "key": "old"}, {"score": 1})

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from time import monotonic
 from typing import Annotated, Any
 
@@ -42,6 +43,7 @@ MOST_IMPORTED_BYTES = 16 * 2**20
 """Of a file that is imported over HTTP: some 150,000 lines. It is held whole while it is imported."""
 _READING_SECONDS = 30.0
 _TOLD_SECONDS = 1.0
+_PIECE = 256 * 1024
 _FORMATS = {media_type: form for form, media_type in MEDIA_TYPES.items()}
 _LINES = {"type": "string", "format": "binary", "title": "SessionLines"}
 
@@ -167,10 +169,11 @@ async def _tell(importer: Importer, request: Request, form: Format, *, dry_run: 
         except TimeoutError:
             raise BodyTooSlow(f"The body had {_READING_SECONDS:.0f} seconds to arrive.") from None
         told_at, progress = 0.0, Progress()
-        async for progress in importer.run(_whole(body), form, dry_run=dry_run):
-            if monotonic() > told_at + _TOLD_SECONDS:
-                told_at = monotonic()
-                yield _line(progress, done=False)
+        async with aclosing(importer.run(_pieces(body), form, dry_run=dry_run)) as groups:
+            async for progress in groups:
+                if monotonic() > told_at + _TOLD_SECONDS:
+                    told_at = monotonic()
+                    yield _line(progress, done=False)
         faults = [fault._asdict() for fault in progress.faults]
         stopped = {} if progress.stopped is None else {"stopped": progress.stopped}
         yield _line(progress, done=progress.stopped is None, dry_run=dry_run, errors=faults, **stopped)
@@ -181,8 +184,9 @@ def _by(caller: Caller) -> dict[str, int | str]:
     return {"user_id": caller.user_id} if isinstance(caller, Principal) else {"client_id": caller.client_id}
 
 
-async def _whole(body: bytes) -> AsyncIterator[bytes]:
-    yield body
+async def _pieces(body: bytes) -> AsyncIterator[bytes]:
+    for start in range(0, len(body), _PIECE):
+        yield body[start : start + _PIECE]
 
 
 def _line(progress: Progress, **more: object) -> bytes:
