@@ -63,6 +63,9 @@ _EMPTIED = (
     "erased_keys",
     "foldings",
     "moderation_log",
+    "reviews",
+    "reports",
+    "reporters",
     "void_jobs",
     "void_job_sessions",
     "periods",
@@ -83,7 +86,7 @@ _DEFAULT_BOARD = (
     "DELETE FROM windows WHERE board_id <> 1 OR name <> 'all'",
     "DELETE FROM boards WHERE id <> 1",
     """UPDATE boards SET rule = '{"where": {}}', title = '', min_score = 0, max_score = 1000000000""",
-    "UPDATE boards SET show_extra = 0, submitters = 'players', state = 'active'",
+    "UPDATE boards SET show_extra = 0, submitters = 'players', hold = NULL, state = 'active'",
     "UPDATE windows SET rewards = NULL",
 )
 

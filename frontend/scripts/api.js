@@ -249,12 +249,15 @@ export const showName = (token) => request("PUT", "/api/leaderboard/me", { token
  * @param {string} token
  * @param {number} score
  * @param {string} key the same for every attempt at one submission
- * @returns {Promise<{ standing: Standing, repeated: boolean }>} `repeated`: whether it had counted before: an answer was lost, and this is its repeat
+ * @returns {Promise<{ standing: Standing, repeated: boolean, held: boolean }>} `repeated`: whether it had counted before: an answer was lost, and this is its repeat. `held`: it counts once somebody has looked at it
  */
 export const submit = (token, score, key) =>
   request("POST", "/api/leaderboard/submit", {
     token,
     body: { score },
     headers: { "Idempotency-Key": `"${key}"` },
-    read: async (response) => ({ standing: await response.json(), repeated: response.headers.has("Idempotent-Replayed") }),
+    read: async (response) => {
+      const standing = await response.json();
+      return { standing, repeated: response.headers.has("Idempotent-Replayed"), held: standing.held };
+    },
   });

@@ -66,9 +66,9 @@ export class Submission extends EventTarget {
     const player = this.#session.user?.user_id ?? null;
     this.#show({ busy: true, failure: null, result: "" });
     try {
-      const { standing, repeated } = await this.#untilAnswered(attempt, player);
+      const { standing, repeated, held } = await this.#untilAnswered(attempt, player);
       this.#attempt = null;
-      this.#show({ busy: false, result: outcome(score, standing, repeated) });
+      this.#show({ busy: false, result: outcome(score, standing, repeated, held) });
       this.#fire("counted", standing);
     } catch (error) {
       if (error instanceof SessionEnded) {
@@ -144,9 +144,11 @@ const isPassing = (error, failures) =>
  * @param {number} score
  * @param {Standing} standing
  * @param {boolean} repeated
+ * @param {boolean} held
  */
-function outcome(score, standing, repeated) {
+function outcome(score, standing, repeated, held) {
   const points = count(score, "point");
+  if (held) return `${points} will be added once somebody has looked at them.`;
   if (repeated) return `${points} had counted already.`;
   return `${points} added.${standing.rank === null ? "" : ` You are ${place(standing.rank)} now.`}`;
 }

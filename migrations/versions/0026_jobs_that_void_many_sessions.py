@@ -10,7 +10,7 @@ from alembic import op
 from sqlalchemy.dialects import mysql
 
 revision = "0026"
-down_revision = "0024"
+down_revision = "0025"
 
 _ID = mysql.BIGINT(unsigned=True)
 _TIME = mysql.DATETIME(fsp=6)

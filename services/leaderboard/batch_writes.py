@@ -74,7 +74,8 @@ class BatchWrites:
             for result in results:
                 if isinstance(result, Submitted):
                     standings = [RankedIn(*names[rank.at], rank) for rank in result.ranks]
-                    yield rendering.stored_item(200 if result.replayed else 201, result.session_id, standings)
+                    status = 200 if result.replayed else 201
+                    yield rendering.stored_item(status, result.session_id, standings, held=result.held)
                 else:
                     yield _refused(result)
 

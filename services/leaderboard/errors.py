@@ -15,6 +15,14 @@ class SessionNotFound(Problem):
     title = "There is no such game session"
 
 
+class SessionVoided(Problem):
+    """What was voided is not approved. It can be restored."""
+
+    status = 409
+    type = "urn:problem:session-voided"
+    title = "The game session was voided"
+
+
 class VoidJobNotFound(Problem):
     status = 404
     type = "urn:problem:void-job-not-found"
@@ -130,6 +138,26 @@ class TooManySubmissions(Problem):
     def __init__(self, seconds: int) -> None:
         wait = f"{seconds} second{'s' * (seconds > 1)}"
         super().__init__(f"The session was not stored. Send it again in {wait}.", headers={"Retry-After": str(seconds)})
+
+
+class TooManyReports(Problem):
+    """The player has reported as many sessions as one may on a day. This one was not reported."""
+
+    status = 429
+    type = "urn:problem:too-many-reports"
+    title = "Too many game sessions were reported"
+
+    def __init__(self, a_day: int, seconds: int) -> None:
+        detail = f"A player reports {a_day} sessions a day at most. The next day begins in {seconds} seconds."
+        super().__init__(detail, headers={"Retry-After": str(seconds)})
+
+
+class OwnSession(Problem):
+    """Players report what others have played."""
+
+    status = 403
+    type = "urn:problem:own-session"
+    title = "This is a game session of the caller's own"
 
 
 class NotForPlayers(Problem):

@@ -4,7 +4,7 @@ With each goes a delivery for every webhook that wants to know of its kind.
 """
 
 import secrets
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
 
@@ -12,6 +12,7 @@ from sqlalchemy import insert, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.leaderboard.models import Event
+from services.leaderboard.rules.holds import HoldRule
 from services.leaderboard.webhooks import deliveries
 
 
@@ -21,6 +22,7 @@ class Kind(StrEnum):
     PERIOD_OPENED = "period.opened"
     PERIOD_SETTLED = "period.settled"
     PERIOD_CORRECTED = "period.corrected"
+    SESSION_HELD = "session.held"
 
 
 TEST = "webhook.test"
@@ -34,6 +36,11 @@ SELECT :kind, :nonce, JSON_OBJECT(
   'starts_at', DATE_FORMAT(p.starts_at, '{time}'), 'ends_at', DATE_FORMAT(p.ends_at, '{time}'))
 FROM periods AS p JOIN windows AS w ON w.id = p.window_id JOIN boards AS b ON b.id = p.board_id WHERE p.id IN ({ids})
 ORDER BY p.id"""
+_SESSION_HELD = f"""
+INSERT INTO events (kind, nonce, data)
+SELECT '{Kind.SESSION_HELD}', {{nonce}}, JSON_OBJECT(
+  'board', name, 'session_id', {{session_id:d}}, 'user_id', {{user_id:d}}, 'reason', '{{rule}}')
+FROM boards FORCE INDEX (PRIMARY) WHERE id = {{board_id:d}}"""
 # RFC 3339, as `write_time` has it.
 _TIME = r"%Y-%m-%dT%H\:%i\:%s.%fZ"
 
@@ -52,6 +59,14 @@ async def add_opened(connection: AsyncConnection, period_ids: Collection[int]) -
     opened = text(_PERIOD_OPENED.format(time=_TIME, ids=ids))
     await connection.execute(opened, {"kind": Kind.PERIOD_OPENED, "nonce": nonce})
     await deliveries.add(connection, nonce)
+
+
+def adding_held(session_id: int, user_id: int, board_id: int, rule: HoldRule) -> Iterator[str]:
+    """The statements that write that a board holds a session: for the packet of the group that stores it."""
+    nonce = secrets.token_bytes(_NONCE_BYTES)
+    values = {"session_id": session_id, "user_id": user_id, "board_id": board_id, "rule": rule}
+    yield _SESSION_HELD.format(nonce=f"0x{nonce.hex()}", **values)
+    yield deliveries.adding(nonce)
 
 
 async def add_test(connection: AsyncConnection, webhook_id: int, name: str) -> int:

@@ -1,9 +1,9 @@
 """The leaderboard service's tables. Game sessions are the log; everything else follows from it."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import JSON, Boolean, Index, String, text
+from sqlalchemy import JSON, Boolean, Date, Index, String, text
 from sqlalchemy.dialects.mysql import BIGINT, BINARY, DATETIME, INTEGER, TINYINT, VARBINARY
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -43,6 +43,9 @@ class Board(LeaderboardBase):
     show_extra: Mapped[bool] = mapped_column(Boolean, comment="whether the extra of the session that made a score is shown")
     submitters: Mapped[str] = mapped_column(
         String(16), server_default="players", comment="players, or servers: no player's own token submits to it"
+    )
+    hold: Mapped[Any | None] = mapped_column(
+        JSON(none_as_null=True), comment="which sessions are held until somebody has looked at them; NULL: none"
     )
     state: Mapped[str] = mapped_column(String(16), comment="active, closed, or deleting")
     created_at: Mapped[datetime] = mapped_column(UTCDateTime, server_default=text("CURRENT_TIMESTAMP(6)"))
@@ -254,7 +257,9 @@ class GameSession(LeaderboardBase):
         UTCDateTime, comment="when it was played, if a game server said so; NULL: when it was submitted"
     )
     state: Mapped[int] = mapped_column(
-        TINYINT(unsigned=True), server_default=text("0"), comment="0: it counts in its places; 1: it was voided"
+        TINYINT(unsigned=True),
+        server_default=text("0"),
+        comment="0: it counts in its places; 1: it was voided; 2: it is held",
     )
 
 
@@ -347,6 +352,48 @@ class Folding(LeaderboardBase):
 
     user_id: Mapped[int] = mapped_column(UnsignedBigInt, primary_key=True, autoincrement=False)
     begun_at: Mapped[datetime] = mapped_column(UTCDateTime, server_default=text("CURRENT_TIMESTAMP(6)"))
+
+
+class Review(LeaderboardBase):
+    """A session that somebody is to look at, because it is held or because players have reported it: in the queue of every
+    board where it counts or would, and in that of them all.
+    """
+
+    __tablename__ = "reviews"
+    # InnoDB keeps the primary key in the index, so a page of the queue is read from it in its order.
+    __table_args__ = (Index("ix_reviews_board_id_sort_session_id", "board_id", "sort", "session_id"), TABLE_OPTIONS)
+
+    session_id: Mapped[int] = mapped_column(UnsignedBigInt, primary_key=True, autoincrement=False)
+    board_id: Mapped[int] = mapped_column(
+        INTEGER(unsigned=True), primary_key=True, autoincrement=False, comment="0: the queue of all boards"
+    )
+    sort: Mapped[int] = mapped_column(INTEGER, comment="how many players reported it, negated: the most reported come first")
+    reason: Mapped[Any | None] = mapped_column(
+        JSON(none_as_null=True), comment="in the queue of all: by what it was held; NULL: it was not"
+    )
+
+
+class Report(LeaderboardBase):
+    """A player says that a session of another's is to be looked at: once."""
+
+    __tablename__ = "reports"
+    __table_args__ = (Index("ix_reports_user_id", "user_id"), TABLE_OPTIONS)
+
+    session_id: Mapped[int] = mapped_column(UnsignedBigInt, primary_key=True, autoincrement=False)
+    user_id: Mapped[int] = mapped_column(UnsignedBigInt, primary_key=True, autoincrement=False, comment="who reported it")
+    reason: Mapped[str | None] = mapped_column(String(500))
+    reported_at: Mapped[datetime] = mapped_column(UTCDateTime, server_default=text("CURRENT_TIMESTAMP(6)"))
+
+
+class Reporter(LeaderboardBase):
+    """How many sessions a player has reported on a day: whoever reports another locks the row first."""
+
+    __tablename__ = "reporters"
+    __table_args__ = (TABLE_OPTIONS,)
+
+    user_id: Mapped[int] = mapped_column(UnsignedBigInt, primary_key=True, autoincrement=False)
+    day: Mapped[date] = mapped_column(Date, comment="the last one, in UTC, on which they reported any")
+    reports: Mapped[int] = mapped_column(INTEGER(unsigned=True), comment="how many on that day")
 
 
 class ModerationEntry(LeaderboardBase):

@@ -1,4 +1,6 @@
-"""The use cases of staff: voiding and restoring sessions, banning and unbanning players, reading what was played and done."""
+"""The use cases of staff: judging sessions, banning and unbanning players, reading what was played, what is held and what was
+done.
+"""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -8,18 +10,21 @@ from typing import NamedTuple
 from services.common.mysql.database import Database
 from services.leaderboard.boards.places import Places
 from services.leaderboard.cursors import Listing
-from services.leaderboard.moderation import bans, entries, sessions
+from services.leaderboard.log.holds import EVERY_BOARD
+from services.leaderboard.moderation import bans, entries, reviews, sessions
 from services.leaderboard.moderation.entries import Entry, Order
-from services.leaderboard.moderation.sessions import StoredSession
+from services.leaderboard.moderation.reviews import QueuedSession
+from services.leaderboard.moderation.sessions import SessionChange, StoredSession
 from services.leaderboard.players.writer import PlayerWriter
 from services.leaderboard.reads import Reads
-from services.leaderboard.rules.places import Place
+from services.leaderboard.rules.places import ALL_TIME, Place
 from services.leaderboard.rules.played import SessionState
 from services.leaderboard.rules.standings import PlaceRank
 from services.leaderboard.standings import table
 from services.leaderboard.standings.rendering import RankedIn
 
 _ID = r"[1-9][0-9]{0,18}"
+_POSITION = rf"(?:0|[1-9][0-9]{{0,8}})-{_ID}"
 
 
 class JudgedSession(NamedTuple):
@@ -29,6 +34,7 @@ class JudgedSession(NamedTuple):
     user_id: int
     username: str
     voided: bool
+    held: bool
     standings: Sequence[RankedIn]
 
 
@@ -48,6 +54,15 @@ class PlayersSessions(NamedTuple):
     banned_at: datetime | None
     sessions: Sequence[StoredSession]
     names: Mapping[Place, tuple[str, str]]
+    next_cursor: str | None
+
+
+class Queue(NamedTuple):
+    """A page of the sessions that somebody is to look at, what their reporters say, and the names of boards, by their ids."""
+
+    sessions: Sequence[QueuedSession]
+    reasons: Mapping[int, Sequence[str]]
+    boards: Mapping[int, str]
     next_cursor: str | None
 
 
@@ -73,11 +88,21 @@ class Moderators:
 
     async def void(self, session_id: int, order: Order) -> JudgedSession:
         """Have a session count nowhere. Raises SessionNotFound and ServiceUnavailable."""
-        return await self._judge(session_id, SessionState.VOIDED, order)
+        work = partial(sessions.set_state, session_id=session_id, state=SessionState.VOIDED, order=order)
+        return await self._judged_session(session_id, await self._players.change(work))
 
     async def restore(self, session_id: int, order: Order) -> JudgedSession:
         """Have a voided session count again where it did. Raises SessionNotFound, TotalTooLarge and ServiceUnavailable."""
-        return await self._judge(session_id, SessionState.COUNTED, order)
+        work = partial(sessions.set_state, session_id=session_id, state=SessionState.COUNTED, order=order)
+        return await self._judged_session(session_id, await self._players.change(work))
+
+    async def approve(self, session_id: int, order: Order) -> JudgedSession:
+        """Have a session that is held count, and take it out of the queue.
+
+        Raises SessionNotFound, SessionVoided, TotalTooLarge and ServiceUnavailable.
+        """
+        work = partial(sessions.approve, session_id=session_id, order=order)
+        return await self._judged_session(session_id, await self._players.change(work))
 
     async def ban(self, user_id: int, order: Order) -> JudgedPlayer:
         """Hide a player from every board. Raises PlayerNotFound and ServiceUnavailable."""
@@ -102,6 +127,23 @@ class Moderators:
         name, banned_at = (player.username, player.banned_at) if player else ("", None)
         return PlayersSessions(name, banned_at, page, names, next_cursor)
 
+    async def queue(self, name: str | None, limit: int, cursor: str | None) -> Queue:
+        """A page of the sessions that are held or reported, on a board or on any: the most reported first, then the oldest.
+
+        Raises BoardNotFound, and InvalidRequest, as above.
+        """
+        board_id = EVERY_BOARD if name is None else (await self._places.board(name)).board_id
+        listing = Listing("h1", _POSITION, () if name is None else (name,))
+        after = None if cursor is None else _position(listing.decode(cursor))
+        async with self._snapshots.reading() as connection:
+            rows = await reviews.list_queued(connection, board_id, after, limit + 1)
+            page = rows[:limit]
+            reasons = await reviews.list_reasons(connection, [each.session_id for each in page if each.reports])
+        boards = {at.board_id for each in page for at in each.places}
+        names = {each: (await self._places.names(Place(each, ALL_TIME)))[0] for each in sorted(boards)}
+        next_cursor = listing.encode("{}-{}".format(*page[-1].position)) if len(rows) > limit else None
+        return Queue(page, reasons, names, next_cursor)
+
     async def entries(self, user_id: int | None, limit: int, cursor: str | None) -> EntriesPage:
         """A page of what was done, about a player or about anybody. Raises InvalidRequest, as above."""
         listing = Listing("m1", _ID, () if user_id is None else (user_id,))
@@ -111,15 +153,14 @@ class Moderators:
         page = rows[:limit]
         return EntriesPage(page, listing.encode(page[-1].entry_id) if len(rows) > limit else None)
 
-    async def _judge(self, session_id: int, state: SessionState, order: Order) -> JudgedSession:
-        work = partial(sessions.set_state, session_id=session_id, state=state, order=order)
-        changed = await self._players.change(work)
+    async def _judged_session(self, session_id: int, changed: SessionChange) -> JudgedSession:
         if changed.pending:
             await self._players.fold(changed.user_id)
         async with self._snapshots.reading() as connection:
             scores = await table.list_scores(connection, changed.user_id, changed.places)
         standings = await self._rank(changed.user_id, changed.places, scores)
-        return JudgedSession(session_id, changed.user_id, changed.username, state is SessionState.VOIDED, standings)
+        voided, held = changed.state is SessionState.VOIDED, changed.state is SessionState.HELD
+        return JudgedSession(session_id, changed.user_id, changed.username, voided, held, standings)
 
     async def _judged(self, changed: bans.BanChange) -> JudgedPlayer:
         user_id, username, banned_at = changed.player
@@ -140,6 +181,11 @@ class Moderators:
                 place = PlaceRank(at, scores.get(at), rank, total_players, improved=False)
                 found.append(RankedIn(*await self._places.names(at), place))
         return found
+
+
+def _position(text: str) -> tuple[int, int]:
+    reports, _, session_id = text.partition("-")
+    return int(reports), int(session_id)
 
 
 def _before(listing: Listing, cursor: str | None) -> int | None:

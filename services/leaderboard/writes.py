@@ -1,7 +1,8 @@
-"""The use cases that write the board: submitting a game session; a player's new name; a player who leaves."""
+"""The use cases that write the board: submitting a game session; reporting one; a player's new name; a player who leaves."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 from typing import NamedTuple
 
 from services.common.http.problems import FieldError, InvalidRequest
@@ -13,6 +14,7 @@ from services.leaderboard.log import submission_keys
 from services.leaderboard.log.limits import SubmissionLimit
 from services.leaderboard.log.sessions import Submission
 from services.leaderboard.log.writer import Writer
+from services.leaderboard.moderation import reports
 from services.leaderboard.players.lookups import AccountLookups
 from services.leaderboard.players.writer import PlayerWriter
 from services.leaderboard.reads import Reads
@@ -85,7 +87,8 @@ class Writes:
         if counted and submitted.replayed:
             self._limit.give_back(submission)
         standings = [RankedIn(*await self._places.names(rank.at), rank) for rank in submitted.ranks]
-        return rendering.submitted(player.user_id, player.username, submitted.session_id, standings), submitted.replayed
+        session_id, _, replayed, held = submitted
+        return rendering.submitted(player.user_id, player.username, session_id, standings, held=held), replayed
 
     async def rename(self, player: Principal) -> bytes:
         """Show a player by the name that they have. Gives their rank (`OwnRank`). Raises ServiceUnavailable."""
@@ -95,6 +98,15 @@ class Writes:
     async def remove(self, player: Principal) -> None:
         """Erase a player's name and sessions, and take them off every board. Raises ServiceUnavailable."""
         await self._players.remove(player.user_id)
+
+    async def report(self, player: Principal, session_id: int, reason: str | None) -> None:
+        """Have somebody look at a session of another player's.
+
+        Raises SessionNotFound, OwnSession, TooManyReports, Unauthenticated when the caller's account has ended, and
+        ServiceUnavailable.
+        """
+        work = partial(reports.add, user_id=player.user_id, session_id=session_id, reason=reason)
+        await self._players.change(work)
 
     async def _player(self, caller: Caller, user_id: int | None, played: Played, now: datetime) -> _Player:
         if isinstance(caller, KeyPrincipal):

@@ -4,9 +4,11 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable
 
+import httpx
 import pytest
 from playwright.async_api import BrowserContext, Locator, Page, Route, expect
 
+from services.common.tokens import Scope
 from tests.e2e.visitor import (
     create_account,
     dialog,
@@ -17,7 +19,8 @@ from tests.e2e.visitor import (
     take_clock,
     until_next_look,
 )
-from tests.system import PASSWORD
+from tests.playing import API
+from tests.system import PASSWORD, Accounts
 
 Fate = Callable[[Route], Awaitable[object]]
 
@@ -97,6 +100,23 @@ async def test_a_score_whose_answer_was_lost_is_sent_again_and_counts_once(page:
     await expect(total(page)).to_have_text("870")
     await expect(field(page)).to_have_value("")
     assert keys == [keys[0]] * 2
+
+
+async def test_a_score_that_is_held_is_not_said_to_be_added(
+    page: Page, player: str, gateway_url: str, accounts: Accounts
+) -> None:
+    path, admin = f"{API}/boards/main", accounts.new(scopes=tuple(Scope))
+    async with httpx.AsyncClient(base_url=gateway_url, headers=admin) as client:
+        board = (await client.get(path)).json()
+        ours = {"current", "next_starts_at", "counts_from"}
+        board["windows"] = [{name: each[name] for name in each.keys() - ours} for each in board["windows"]]
+        assert (await client.put(path, json=board | {"hold": {"score_over": 800_000}})).status_code == 200
+        try:
+            await submit_score(page, "870000")
+            await expect(said(page, "870,000 points will be added once somebody has looked at them.")).to_be_visible()
+        finally:
+            assert (await client.put(path, json=board)).status_code == 200
+    await expect(total(page)).to_have_text("0")
 
 
 @pytest.mark.parametrize("fate", [lose_question, answer_503])

@@ -22,7 +22,7 @@ DOUBT = timedelta(seconds=0.5)
 """How exactly a process knows MySQL's time: to half of the round trip that it was asked in, on a machine that may be busy."""
 LAG_SECONDS = 1.5
 """What a change may take after a fault until every process shows it, and a half more."""
-_EMPTIED = "game_sessions", "session_extras", "standings", "players", "outbox", "erased_keys", "erasures", "foldings"
+_EMPTIED = "game_sessions", "session_extras", "standings", "players", "outbox", "erased_keys", "erasures", "foldings", "reviews"
 _PERIODS = """
 SELECT p.id, b.name, w.name, p.starts_at, p.ends_at FROM periods AS p
 JOIN windows AS w ON w.id = p.window_id JOIN boards AS b ON b.id = p.board_id WHERE p.id > %s ORDER BY p.id"""

@@ -58,6 +58,9 @@ TABLES = {
         "erased_keys",
         "foldings",
         "moderation_log",
+        "reviews",
+        "reports",
+        "reporters",
         "void_jobs",
         "void_job_sessions",
     },
@@ -262,6 +265,28 @@ def test_what_moderation_needs_is_added_also_after_a_run_that_was_cut_short(
         downgrade(settings, "0016")
         cursor.execute("SELECT username FROM players")
         assert list(cursor.fetchall()) == [("Ada",)]
+
+
+@pytest.mark.parametrize("cut_after", range(3))
+def test_what_holds_and_reports_need_is_added_also_after_a_run_that_was_cut_short(
+    settings: MigrationSettings, cut_after: int
+) -> None:
+    """Going down, what is held is voided, which the release before knows."""
+    upgrade(settings, "0023")
+    first = "ALTER TABLE boards ADD COLUMN hold JSON", "CREATE TABLE reviews (session_id BIGINT UNSIGNED PRIMARY KEY)"
+    with migrating(settings) as connection, connection.cursor() as cursor:
+        for statement in first[:cut_after]:
+            cursor.execute(statement)
+        upgrade(settings)
+        cursor.execute(
+            "INSERT INTO game_sessions (id, user_id, submission_key, group_id, score, submitted_at, state)"
+            " VALUES (1, 7, 's:1', REPEAT('0', 16), 5, UTC_TIMESTAMP(6), 0), (2, 7, 's:2', REPEAT('0', 16), 5, NOW(6), 2)"
+        )
+        cursor.execute("INSERT INTO reviews (session_id, board_id, sort) VALUES (1, 0, -1), (1, 1, -1), (2, 0, 0), (2, 1, 0)")
+        downgrade(settings, "0023")
+        cursor.execute("SELECT id, state FROM game_sessions ORDER BY id")
+        assert list(cursor.fetchall()) == [(1, 0), (2, 1)]
+        upgrade(settings)
 
 
 def test_notes_that_everything_changed_become_an_epoch_that_no_index_has(settings: MigrationSettings) -> None:

@@ -91,11 +91,17 @@ async def test_it_holds_the_results_of_periods_that_have_ended(
 
 async def test_of_one_who_is_on_no_board_it_says_so(leaderboard: httpx.AsyncClient, accounts: Accounts) -> None:
     ada = accounts.new(NAME, 1)
-    assert await export(leaderboard, ada) == {"player": None, "standings": [], "results": [], "sessions": []}
+    assert await export(leaderboard, ada) == {"player": None, "standings": [], "results": [], "reports": [], "sessions": []}
     await play(leaderboard, ada, 5)
     assert (await leaderboard.delete(f"{API}/me", headers=ada)).status_code == 204
     removed = {"board": "main", "period_id": 0, "total_score": None, "sessions": 0}
-    assert await export(leaderboard, ada) == {"player": None, "standings": [removed], "results": [], "sessions": []}
+    assert await export(leaderboard, ada) == {
+        "player": None,
+        "standings": [removed],
+        "results": [],
+        "reports": [],
+        "sessions": [],
+    }
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 4, 6, 7])

@@ -30,6 +30,7 @@ async def test_a_submission_is_answered_with_its_session_the_total_and_the_rank(
         "username": "Ada",
         "total_score": 30,
         "rank": 1,
+        "held": False,
         "standings": [standing | {"score": 30, "improved": True}],
     }
     assert (second["total_score"], second["standings"]) == (42, [standing | {"score": 42, "improved": True}])

@@ -118,6 +118,7 @@ async def test_staff_read_everything_about_each_session_of_a_player(
         "extra": None,
         "places": [{"board": "main", "window": "all", "period_id": 0}],
         "voided": False,
+        "held": False,
     }
     query = f"limit=1&cursor={newest['next_cursor']}"
     page = (await leaderboard.get(f"{API}/players/1/sessions?{query}", headers=staff)).json()

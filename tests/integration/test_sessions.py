@@ -30,7 +30,7 @@ async def test_they_are_ones_own_and_newest_first(leaderboard: httpx.AsyncClient
     assert [(each["session_id"], each["score"]) for each in answer["sessions"]] == [(ids[2], 7), (ids[1], 0), (ids[0], 3)]
     assert answer["next_cursor"] is None
     for each in answer["sessions"]:
-        assert each.keys() == {"session_id", "score", "submitted_at", "voided"}
+        assert each.keys() == {"session_id", "score", "submitted_at", "voided", "held"}
         assert datetime.fromisoformat(each["submitted_at"]).utcoffset() is not None
 
 

@@ -12,7 +12,7 @@ import pytest
 from services.common.tokens import Scope
 from services.local.stack import Stack
 from tests.security.wire import CLOSE, HOST, exchange, get
-from tests.system import Accounts, assert_problem, bearer, sign_up
+from tests.system import Accounts, bearer, sign_up
 
 JSON = b"Content-Type: application/json\r\n"
 ELSEWHERE = pytest.mark.skipif(sys.platform != "linux", reason="asks from another address of the loopback network")
@@ -168,16 +168,17 @@ async def test_nobody_has_more_than_five_exports_written_at_once(stack: Stack) -
 
 async def test_a_game_server_sends_4_mib_at_once_and_nobody_more_than_elsewhere(stack: Stack, secrets: dict[str, str]) -> None:
     key = Accounts(secrets["JWT_KEYS"]).new_key(Scope.SCORES)
-    item = b'{"user_id":4711,"score":1,"key":"a"}'
-    body = b'{"submissions":[' + item + b"]}"
+    body = b'{"submissions":[{"user_id":4711,"score":1,"key":"a"}]}'.ljust(4 * 2**20)
     headers = {**key, "Content-Type": "application/json"}
     async with httpx.AsyncClient(base_url=stack.gateway_url, timeout=60) as client:
         answer = await client.post("/api/leaderboard/submissions", content=body.ljust(4 * 2**20), headers=headers)
         assert [result["status"] for result in answer.json()["results"]] == [422]
-        assert_problem(
-            await client.post("/api/leaderboard/submissions", content=body.ljust(4 * 2**20 + 1), headers=headers),
-            413,
-            "body-too-large",
-        )
-        for path in ("/api/leaderboard/submit", "/api/leaderboard/submissions/", "/api/leaderboard/submissions/x"):
-            assert (await client.post(path, content=body.ljust(262_145), headers=headers)).status_code == 413
+    # Only announced: who is refused may find the connection closed before all of a large body is sent.
+    for path, length in (
+        (b"/api/leaderboard/submissions", 4 * 2**20 + 1),
+        (b"/api/leaderboard/submit", 262_145),
+        (b"/api/leaderboard/submissions/", 262_145),
+        (b"/api/leaderboard/submissions/x", 262_145),
+    ):
+        announced = b"POST " + path + b" HTTP/1.1\r\n" + HOST + CLOSE + JSON + b"Content-Length: %d\r\n\r\n" % length
+        assert exchange(stack.gateway_url, announced).statuses == [413], path

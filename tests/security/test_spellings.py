@@ -47,6 +47,7 @@ STAFF = {
     (b"POST", b"/auth/keys/1/secrets"),
     (b"DELETE", b"/auth/keys/1/secrets"),
     (b"DELETE", b"/auth/keys/1"),
+    (b"POST", b"/auth/users/1/name-replacement"),
 }
 # More than the bucket holds and than it regains while they are sent.
 MANY = 200

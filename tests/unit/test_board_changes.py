@@ -7,6 +7,7 @@ import pytest
 
 from services.leaderboard.boards.board import USUAL, Board, Definition, Rule, Window, WindowDefinition
 from services.leaderboard.boards.change import compare
+from services.leaderboard.rules.holds import Hold
 from services.leaderboard.rules.rewards import Reward
 
 ALL = WindowDefinition("all")
@@ -37,6 +38,7 @@ def test_the_same_again_changes_nothing() -> None:
         ({"max_score": 7}, "max_score 100 → 7"),
         ({"show_extra": True}, "show_extra False → True"),
         ({"submitters": "servers"}, "submitters 'players' → 'servers'"),
+        ({"hold": Hold(5)}, "hold None → {'score_over': 5}"),
         ({"state": "closed"}, "state 'active' → 'closed'"),
         ({"windows": (ALL, WEEK, DAY)}, "window day added"),
         (

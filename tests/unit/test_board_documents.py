@@ -18,6 +18,7 @@ from services.leaderboard.boards.document import (
 )
 from services.leaderboard.operate.boards import DEFAULT
 from services.leaderboard.rules.calendar import MONTH, WEEK, Schedule
+from services.leaderboard.rules.holds import Hold
 from services.leaderboard.rules.ranking import MAX_SESSION_SCORE, MAX_TOTAL
 from services.leaderboard.rules.rewards import MOST_REWARDS, Reward
 
@@ -35,6 +36,7 @@ min_score = 1
 max_score = 9007199254740991
 show_extra = true
 submitters = "servers"
+hold = {score_over = 30000, gain_over = 5000, sessions_per_minute_over = 20}
 state = "closed"
 windows = [
   {name = "all"}, {name = "week"}, {name = "month", keep = 12}, {name = "day", zone = "Europe/Berlin", grace = 10},
@@ -80,6 +82,7 @@ def test_every_kind_of_window_and_every_field_is_read() -> None:
             WindowDefinition("minute", Schedule(new_year, 60, "seconds"), grace_seconds=60),
             WindowDefinition("season", listed=True, grace_seconds=60, rewards=REWARDS),
         ),
+        hold=Hold(30_000, 5_000, 20),
     )
 
 
@@ -87,7 +90,7 @@ def test_what_is_left_out_is_what_most_boards_are() -> None:
     board = parse(f'[[boards]]\nname = "a"\n{ALL}')
     assert (board.metric, board.aggregate, board.direction, board.rule) == ("score", "total", "descending", None)
     assert (board.min_score, board.max_score, board.show_extra, board.state) == (0, MAX_SESSION_SCORE, False, "active")
-    assert board.submitters == "players"
+    assert (board.submitters, board.hold) == ("players", None)
 
 
 def test_a_time_without_quotation_marks_is_read_too() -> None:
@@ -162,6 +165,14 @@ def plain(**fields: str) -> str:
         (plain(state='"deleting"'), ["boards[0].state"]),
         (plain(show_extra="1"), ["boards[0].show_extra"]),
         (plain(submitters='"staff"'), ["boards[0].submitters"]),
+        (plain(hold="{}"), ["boards[0].hold"]),
+        (plain(hold="{score_over = true}"), ["boards[0].hold.score_over"]),
+        (plain(hold=f"{{score_over = {2**53}}}"), ["boards[0].hold.score_over"]),
+        (plain(hold="{gain_over = 5}"), ["boards[0].hold.gain_over"]),
+        (plain(aggregate='"latest"', hold="{gain_over = 5}"), ["boards[0].hold.gain_over"]),
+        (plain(aggregate='"best"', hold="{gain_over = -1}"), ["boards[0].hold.gain_over"]),
+        (plain(hold="{sessions_per_minute_over = 0}"), ["boards[0].hold.sessions_per_minute_over"]),
+        (plain(hold="{sessions_per_minute_over = 1001}"), ["boards[0].hold.sessions_per_minute_over"]),
         (plain(rule='"all"'), ["boards[0].rule"]),
         (plain(rule="{}"), ["boards[0].rule.where"]),
         (plain(rule='{where = {a = "1", b = "2"}}'), ["boards[0].rule.where"]),

@@ -134,9 +134,9 @@ RANKED_IN = st.tuples(
 )
 
 
-@given(IDS, TEXT, IDS, st.lists(RANKED_IN, max_size=4))
+@given(IDS, TEXT, IDS, st.lists(RANKED_IN, max_size=4), st.booleans())
 def test_what_a_submission_is_answered_is_its_schema(
-    user_id: int, username: str, session_id: int, told: list[tuple[str, str, PlaceRank]]
+    user_id: int, username: str, session_id: int, told: list[tuple[str, str, PlaceRank]], held: bool
 ) -> None:
     main = next((rank for _, _, rank in told if rank.at == MAIN), None)
     model = SubmittedSession(
@@ -145,6 +145,7 @@ def test_what_a_submission_is_answered_is_its_schema(
         username=username,
         total_score=None if main is None else main.score or 0,
         rank=None if main is None else main.rank,
+        held=held,
         standings=[
             SubmittedStanding(
                 board=board,
@@ -153,10 +154,10 @@ def test_what_a_submission_is_answered_is_its_schema(
                 score=rank.score,
                 rank=rank.rank,
                 total_players=rank.total_players,
-                counted=True,
+                counted=not held,
                 improved=rank.improved,
             )
             for board, window, rank in told
         ],
     )
-    same(rendering.submitted(user_id, username, session_id, [RankedIn(*each) for each in told]), model)
+    same(rendering.submitted(user_id, username, session_id, [RankedIn(*each) for each in told], held=held), model)

@@ -18,7 +18,7 @@ from services.leaderboard import models
 from services.leaderboard.boards import periods, table
 from services.leaderboard.boards.board import Board, Definition, WindowDefinition
 from services.leaderboard.boards.change import Change, compare
-from services.leaderboard.boards.document import Fault, rewards_json, rule_json
+from services.leaderboard.boards.document import Fault, hold_json, rewards_json, rule_json
 from services.leaderboard.errors import BoardConflict
 
 AT_ONCE = 100
@@ -205,7 +205,8 @@ def _fixed(definition: Definition) -> dict[str, object]:
 
 def _changeable(definition: Definition) -> dict[str, object]:
     names = "title", "min_score", "max_score", "show_extra", "submitters", "state"
-    return {"rule": rule_json(definition.rule), **{name: getattr(definition, name) for name in names}}
+    documents = {"rule": rule_json(definition.rule), "hold": hold_json(definition.hold)}
+    return {**documents, **{name: getattr(definition, name) for name in names}}
 
 
 def _row(board_id: int, position: int, window: WindowDefinition, counts_from: datetime | None) -> dict[str, object]:

@@ -6,6 +6,7 @@ from typing import Final, Literal
 
 from services.leaderboard.rules import direction, ranking
 from services.leaderboard.rules.calendar import DAY, MONTH, WEEK, Schedule
+from services.leaderboard.rules.holds import Hold
 from services.leaderboard.rules.periods import ScheduledWindow
 from services.leaderboard.rules.rewards import Reward
 
@@ -63,7 +64,8 @@ class Definition:
     """What ranks players: by which value of their sessions, which sessions count for it, and which way it goes.
 
     Without a rule only sessions that name the board count. ``min_score`` and ``max_score`` bound the value of one session.
-    ``submitters``: ``servers`` where no player's own token may submit.
+    ``submitters``: ``servers`` where no player's own token may submit. Sessions that ``hold`` names are held, and count
+    once somebody has approved them.
     """
 
     name: str
@@ -78,6 +80,7 @@ class Definition:
     submitters: Submitters
     state: State
     windows: tuple[WindowDefinition, ...]
+    hold: Hold | None = None
 
 
 @dataclass(frozen=True, slots=True)

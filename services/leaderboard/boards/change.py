@@ -5,12 +5,12 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from services.leaderboard.boards.board import Board, Definition, WindowDefinition
-from services.leaderboard.boards.document import Fault, WindowDocument, rewards_json, rule_json
+from services.leaderboard.boards.document import Fault, WindowDocument, hold_json, rewards_json, rule_json
 
 Outcome = Literal["created", "changed", "unchanged"]
 
 _FIXED = "metric", "aggregate", "direction"
-_CHANGEABLE = "title", "rule", "min_score", "max_score", "show_extra", "submitters", "state"
+_CHANGEABLE = "title", "rule", "min_score", "max_score", "show_extra", "submitters", "hold", "state"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,4 +88,6 @@ def _written(definition: Definition, field: str) -> str:
     value = getattr(definition, field)
     if field == "rule":
         value = rule_json(value)
+    elif field == "hold":
+        value = hold_json(value)
     return repr(value)

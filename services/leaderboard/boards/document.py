@@ -23,6 +23,7 @@ from services.leaderboard.boards.board import (
     WindowDefinition,
 )
 from services.leaderboard.rules.calendar import InvalidSchedule, Schedule
+from services.leaderboard.rules.holds import Hold
 from services.leaderboard.rules.names import BOARD_NAME, MAX_TAG_VALUE, METRIC_NAME, SCORE
 from services.leaderboard.rules.ranking import MAX_SESSION_SCORE, MAX_TOTAL
 from services.leaderboard.rules.rewards import MOST_REWARDS, Reward
@@ -31,6 +32,7 @@ Location = tuple[str | int, ...]
 _DAY_SECONDS = 86_400
 _MOST_KEPT = 1_000_000
 _MOST_RANK = 1_000_000_000
+_MOST_PER_MINUTE = 1_000
 
 
 class Fault(NamedTuple):
@@ -207,6 +209,33 @@ class RuleDocument(_Written):
     where: dict[MetricName, TagValue] = Field(max_length=1, examples=[{"track": "alps"}])
 
 
+class HoldDocument(_Written):
+    """Which sessions are held until somebody has looked at them. Over is where better players are: with `ascending`, below."""
+
+    score_over: Value | None = Field(None, description="those whose value is beyond this in the board's better direction")
+    gain_over: Annotated[int, Field(ge=0, le=MAX_TOTAL), BeforeValidator(whole, json_schema_input_type=int)] | None = Field(
+        None, description="those that better the player's own best by more than this; of a board of best scores alone"
+    )
+    sessions_per_minute_over: (
+        Annotated[int, Field(ge=1, le=_MOST_PER_MINUTE), BeforeValidator(whole, json_schema_input_type=int)] | None
+    ) = Field(None, description="those that come after so many others of the player's in a minute, on whatever boards")
+
+    @classmethod
+    def of(cls, hold: Hold) -> Self:
+        """The document of a board's rules."""
+        return cls(score_over=hold.score_over, gain_over=hold.gain_over, sessions_per_minute_over=hold.sessions_per_minute_over)
+
+    @model_validator(mode="after")
+    def _has_one(self) -> Self:
+        if self.hold() == Hold():
+            _refuse([Fault((), "Has one of `score_over`, `gain_over` and `sessions_per_minute_over` at least")])
+        return self
+
+    def hold(self) -> Hold:
+        """The rules that are written down here."""
+        return Hold(self.score_over, self.gain_over, self.sessions_per_minute_over)
+
+
 class BoardDocument(_Written):
     """What ranks players, whole. `name`, `metric`, `aggregate`, `direction` and each window are fixed once it is made."""
 
@@ -226,6 +255,7 @@ class BoardDocument(_Written):
     submitters: Submitters = Field(
         "players", description="`servers`: only game servers submit to it, with a key; `players`: players too"
     )
+    hold: HoldDocument | None = Field(None, description="which sessions are held until somebody has looked at them")
     state: State = Field("active", description="a closed board counts nothing, and is read on")
     windows: list[WindowDocument] = Field(min_length=1, max_length=MOST_WINDOWS, description="the first one is shown first")
 
@@ -237,6 +267,9 @@ class BoardDocument(_Written):
                 faults.append(Fault(("min_score",), "A total takes no negative values"))
             if self.max_score > MAX_SESSION_SCORE:
                 faults.append(Fault(("max_score",), f"One session of a total is {MAX_SESSION_SCORE:,} at most"))
+        if self.hold is not None and self.hold.gain_over is not None and self.aggregate != "best":
+            why = "Compares with the player's best session, which only a board of best scores keeps"
+            faults.append(Fault(("hold", "gain_over"), why))
         if self.min_score > self.max_score:
             faults.append(Fault(("max_score",), "Is less than `min_score`"))
         if faults:
@@ -260,6 +293,7 @@ class BoardDocument(_Written):
             self.submitters,
             self.state,
             windows,
+            None if self.hold is None else self.hold.hold(),
         )
 
 
@@ -300,6 +334,16 @@ def rule_json(rule: Rule | None) -> Any:
 def parse_rule(document: Any) -> Rule | None:
     """A rule that `rule_json` wrote."""
     return None if document is None else Rule(next(iter(document["where"].items()), None))
+
+
+def hold_json(hold: Hold | None) -> Any:
+    """A board's rules of holding sessions as JSON has them, null where there are none."""
+    return None if hold is None else HoldDocument.of(hold).model_dump(exclude_none=True)
+
+
+def parse_hold(document: Any) -> Hold | None:
+    """Rules that `hold_json` wrote."""
+    return None if document is None else HoldDocument.model_validate(document).hold()
 
 
 def rewards_json(rewards: Iterable[Reward]) -> Any:

@@ -99,8 +99,10 @@ class Places:
             windows = self._windows.get(board.board_id)
             if windows is None or windows.board is not board or not windows.starts_at <= time < windows.ends_at:
                 windows = await self._find_places(board, time)
-            aggregate, version = windows.aggregate, board.version
-            counts += [Count(place, aggregate, value, version) for place in windows.places if not self._is_closed(place.at)]
+            aggregate, version, hold = windows.aggregate, board.version, board.definition.hold
+            counts += [
+                Count(place, aggregate, value, version, hold) for place in windows.places if not self._is_closed(place.at)
+            ]
         if len(counts) > MOST_PLACES and played.boards is not None:
             detail = f"A session counts in {MOST_PLACES} places at most. On these boards it would count in {len(counts)}."
             raise InvalidRequest(detail, errors=[FieldError(detail=detail, pointer="#/boards")])
@@ -203,6 +205,10 @@ class Places:
     def find_board(self, name: str) -> Board | None:
         """The board of this name as it is known now."""
         return self._catalogue.by_name(name)
+
+    async def board(self, name: str) -> Board:
+        """The board of this name. Raises BoardNotFound, and what the database raises."""
+        return await self._catalogue.get(name)
 
     async def names(self, at: Place) -> tuple[str, str]:
         """The names of a place's board and window; empty of what is gone. Raises what the database raises."""

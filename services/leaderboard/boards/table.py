@@ -10,7 +10,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.leaderboard.boards.board import Board, Definition, Window, WindowDefinition
-from services.leaderboard.boards.document import parse_rewards, parse_rule
+from services.leaderboard.boards.document import parse_hold, parse_rewards, parse_rule
 from services.leaderboard.rules.calendar import InvalidSchedule, Schedule, Unit
 from services.leaderboard.rules.direction import Direction
 from services.leaderboard.rules.ranking import Aggregate, Counting
@@ -24,7 +24,7 @@ _VERSION_ID = 1
 # By the driver, and not by SQLAlchemy's types: 10,000 boards with 30,000 windows are what a process reads when it starts.
 _BOARDS = (
     "SELECT b.id, b.version, b.name, b.title, b.metric, b.aggregate, b.direction, b.rule, b.min_score, b.max_score,"
-    " b.show_extra, b.submitters, b.state FROM boards b WHERE b.state <> %s AND "
+    " b.show_extra, b.submitters, b.hold, b.state FROM boards b WHERE b.state <> %s AND "
 )
 _WINDOWS = (
     "SELECT w.board_id, w.id, w.name, w.kind, w.every, w.unit, w.zone, w.first, w.grace_seconds, w.keep, w.counts_from,"
@@ -112,7 +112,7 @@ async def _list(connection: AsyncConnection, where: str, values: tuple[Any, ...]
 
 
 def _board(windows: tuple[Window, ...], board_id: int, version: int, *row: Any) -> Board:
-    name, title, metric, aggregate, direction, rule, least, most, show_extra, submitters, state = row
+    name, title, metric, aggregate, direction, rule, least, most, show_extra, submitters, hold, state = row
     definition = Definition(
         name,
         title,
@@ -126,6 +126,7 @@ def _board(windows: tuple[Window, ...], board_id: int, version: int, *row: Any) 
         submitters,
         state,
         tuple([window.definition for window in windows]),
+        None if hold is None else parse_hold(json.loads(hold)),
     )
     return Board(board_id, version, definition, windows)
 

@@ -45,6 +45,7 @@ class StoredItem(BaseModel):
 
     status: Literal[200, 201] = Field(description="201; 200 if it was stored before")
     session_id: int
+    held: bool = Field(description="whether it counts nowhere until somebody has approved it")
     standings: list[SubmittedStanding]
 
 

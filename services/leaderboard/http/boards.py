@@ -1,14 +1,16 @@
 """HTTP of what boards there are: lists of them, one with its windows as they are now, and its periods."""
 
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel, Field
 
+from services.common.http.authentication import find_scopes
 from services.common.http.problems import InvalidRequest, ServiceUnavailable, documented
+from services.common.tokens import Scope
 from services.leaderboard.boards.board import Aggregate, Board, Direction, State, Submitters, Window
-from services.leaderboard.boards.document import RewardDocument, RuleDocument, WindowDocument, rule_json
+from services.leaderboard.boards.document import HoldDocument, RewardDocument, RuleDocument, WindowDocument, rule_json
 from services.leaderboard.boards.running import UNMADE, WindowNow
 from services.leaderboard.errors import BoardNotFound, WindowNotFound
 from services.leaderboard.http import examples
@@ -61,6 +63,10 @@ class WindowNowShown(WindowShown):
     next_starts_at: datetime | None = Field(description="when the next period begins; null where that is not known")
 
 
+def _is_none(value: object) -> bool:
+    return value is None
+
+
 class _BoardFields(BaseModel):
     name: str
     title: str
@@ -72,6 +78,13 @@ class _BoardFields(BaseModel):
     max_score: int
     show_extra: bool
     submitters: Submitters
+    # Whoever knows the limits stays below them.
+    hold: HoldDocument | None = Field(
+        None,
+        exclude_if=_is_none,
+        description="which sessions are held until somebody has looked at them: shown to staff and keys with the scope "
+        "`boards:write` or `moderate`; left out where there are none",
+    )
     state: State
 
 
@@ -130,15 +143,25 @@ class PeriodsShown(BaseModel):
     next_cursor: str | None = Field(description=_NEXT_CURSOR)
 
 
+async def _sees_holds(scopes: Annotated[frozenset[Scope], Depends(find_scopes)]) -> bool:
+    return not scopes.isdisjoint({Scope.BOARDS, Scope.MODERATE})
+
+
+SeesHolds = Annotated[bool, Depends(_sees_holds)]
+
+
 @router.get(
     "/boards",
     summary="What boards there are",
     response_model=BoardsShown,
     responses=documented(InvalidRequest, ServiceUnavailable),
 )
-async def boards(directory: Directing, prefix: Prefix = "", limit: Boards = 20, cursor: Cursor = None) -> Response:
+async def boards(
+    directory: Directing, sees_holds: SeesHolds, prefix: Prefix = "", limit: Boards = 20, cursor: Cursor = None
+) -> Response:
     page = await directory.boards(prefix, limit, cursor)
-    return _json(BoardsShown(boards=[board_shown(each) for each in page.boards], next_cursor=page.next_cursor))
+    shown = [board_shown(each, with_hold=sees_holds) for each in page.boards]
+    return _json(BoardsShown(boards=shown, next_cursor=page.next_cursor))
 
 
 @router.get(
@@ -147,10 +170,10 @@ async def boards(directory: Directing, prefix: Prefix = "", limit: Boards = 20, 
     response_model=BoardNowShown,
     responses=documented(BoardNotFound, InvalidRequest, ServiceUnavailable),
 )
-async def board(board: BoardName, directory: Directing) -> Response:
+async def board(board: BoardName, directory: Directing, sees_holds: SeesHolds) -> Response:
     found = await directory.board(board)
     windows = [_window_now(each, players) for each, players in zip(found.windows, found.players, strict=True)]
-    return _json(BoardNowShown(**_fields(found.board), windows=windows))
+    return _json(BoardNowShown(**_fields(found.board, with_hold=sees_holds), windows=windows))
 
 
 @router.get(
@@ -169,19 +192,20 @@ async def periods(
     return _json(PeriodsShown(periods=shown, next_cursor=page.next_cursor))
 
 
-def board_shown(board: Board) -> BoardShown:
+def board_shown(board: Board, *, with_hold: bool = True) -> BoardShown:
     """A board as it is answered to who writes it down, and to who lists what there are."""
-    return BoardShown(**_fields(board), windows=[_window(each) for each in board.windows])
+    return BoardShown(**_fields(board, with_hold=with_hold), windows=[_window(each) for each in board.windows])
 
 
 def _json(answer: BaseModel) -> Response:
     return rendered(answer.model_dump_json().encode())
 
 
-def _fields(board: Board) -> dict[str, Any]:
+def _fields(board: Board, *, with_hold: bool) -> dict[str, Any]:
     definition = board.definition
-    named = {name: getattr(definition, name) for name in _BoardFields.model_fields if name != "rule"}
-    return {**named, "rule": rule_json(definition.rule)}
+    named = {name: getattr(definition, name) for name in _BoardFields.model_fields if name not in {"rule", "hold"}}
+    hold = HoldDocument.of(definition.hold) if with_hold and definition.hold is not None else None
+    return {**named, "rule": rule_json(definition.rule), "hold": hold}
 
 
 def _window(window: Window) -> WindowShown:

@@ -171,6 +171,9 @@ ShownPeriod = Annotated[
 ]
 Prefix = Annotated[str, Query(pattern=f"^({BOARD_NAME[1:-1]})?$", description="what the names begin with")]
 WindowName = Annotated[str | None, Query(pattern=BOARD_NAME, description="the window's name; without it, every window")]
+AnyBoard = Annotated[
+    str | None, Query(alias="board", pattern=BOARD_NAME, description="the board's name; without it, every board")
+]
 Boards = Annotated[int, Query(ge=1, le=100, description="boards on the page, at most"), DECIMAL]
 Periods = Annotated[int, Query(ge=1, le=100, description="periods on the page, at most"), DECIMAL]
 Results = Annotated[int, Query(ge=1, le=1000, description="results on the page, at most"), DECIMAL]

@@ -57,6 +57,7 @@ _BOARD: Example = {
     "max_score": 1_000_000,
     "show_extra": True,
     "submitters": "players",
+    "hold": {"score_over": 500_000, "sessions_per_minute_over": 30},
     "state": "active",
 }
 BOARD_BODY: Example = {
@@ -77,12 +78,13 @@ CAME_TO: Example = {
 }
 
 _SESSION: Example = {"session_id": 41, "score": 1200, "submitted_at": "2026-02-03T12:00:00Z"}
-OWN_SESSION: Example = {**_SESSION, "voided": False}
+OWN_SESSION: Example = {**_SESSION, "voided": False, "held": False}
 SUBMITTED: Example = {
     "session_id": 41,
     **ADA,
     "total_score": 3600,
     "rank": 1,
+    "held": False,
     "standings": [{**STANDING, "counted": True, "improved": True}],
 }
 BATCH: Example = {
@@ -93,7 +95,7 @@ BATCH: Example = {
 }
 BATCH_RESULTS: Example = {
     "results": [
-        {"status": 201, "session_id": 41, "standings": [{**STANDING, "counted": True, "improved": True}]},
+        {"status": 201, "session_id": 41, "held": False, "standings": [{**STANDING, "counted": True, "improved": True}]},
         {
             "status": 422,
             "problem": {
@@ -112,12 +114,14 @@ EXPORT: Example = {
     "player": ADA,
     "standings": [{"board": "main", "period_id": 0, "total_score": 3600, "sessions": 3}],
     "results": [{"board": "alps", "period_id": 16, "rank": 1, "score": 1200, "reward": "gold"}],
+    "reports": [{"session_id": 40, "reason": "through the wall", "reported_at": "2026-02-03T12:30:00Z"}],
     "sessions": [{**_SESSION, "idempotency_key": "round-3", "tags": {"track": "alps"}}],
 }
 VOIDED_SESSION: Example = {
     "session_id": 41,
     **ADA,
     "voided": True,
+    "held": False,
     "standings": [{**_PLACE, "score": 900, "rank": 2, "total_players": 2}],
 }
 BANNED: Example = {**ADA, "banned_at": "2026-02-03T13:00:00Z"}
@@ -131,6 +135,17 @@ PLAYED: Example = {
     **_EXTRA,
     "places": [_PLACE],
     "voided": True,
+    "held": False,
+}
+QUEUED: Example = {
+    **_SESSION,
+    **ADA,
+    "played_at": None,
+    "boards": ["alps"],
+    "held": True,
+    "reason": {"board": "alps", "rule": "score_over", "limit": 1000, "value": 1200},
+    "reports": 2,
+    "reported": ["through the wall"],
 }
 ENTRY: Example = {
     "act": "session_voided",
@@ -150,7 +165,7 @@ WEBHOOK: Example = {
     "paused_until": "2026-02-09T00:06:00Z",
     "old_secret_until": "2026-02-09T12:00:00Z",
     "created_at": "2026-02-03T13:00:00Z",
-    "pending": 0,
+    "pending": 1,
     "failed": 0,
 }
 DELIVERY: Example = {

@@ -82,6 +82,7 @@ class JudgedSessionShown(BaseModel):
     user_id: int
     username: str
     voided: bool
+    held: bool
     standings: list[StandingNow]
 
 
@@ -113,6 +114,7 @@ class PlayedSession(BaseModel):
     extra: JsonValue
     places: list[PlaceShown] = Field(description="where it counts, or would")
     voided: bool
+    held: bool
 
 
 class PlayedSessions(BaseModel):
@@ -168,10 +170,10 @@ async def optional_reason(request: Request) -> OptionalReason:
 
 Moderator = Annotated[Anyone, Security(authorized, scopes=[Scope.MODERATE])]
 _Given = Annotated[Reason, Depends(json_body(Reason))]
-_Optional = Annotated[OptionalReason, Depends(optional_reason)]
+WithReason = Annotated[OptionalReason, Depends(optional_reason)]
 _Whose = Annotated[int | None, Query(ge=1, le=MAX_USER_ID, description="the player whom it was about"), DECIMAL]
 _Entries = Annotated[int, Query(ge=1, le=100, description="entries on the page, at most"), DECIMAL]
-_ACT: tuple[type[Problem], ...] = (*SCOPED, BodyTooLarge, UnsupportedMediaType, InvalidRequest, ServiceUnavailable)
+ACT: tuple[type[Problem], ...] = (*SCOPED, BodyTooLarge, UnsupportedMediaType, InvalidRequest, ServiceUnavailable)
 
 
 @router.post(
@@ -180,11 +182,11 @@ _ACT: tuple[type[Problem], ...] = (*SCOPED, BodyTooLarge, UnsupportedMediaType, 
     description="Wherever it counted, periods that are over included, the player's standing is what their other sessions make. "
     "The session stays in the log, and a repeat of its submission is still answered with it. Done again, nothing is changed.",
     response_model=JudgedSessionShown,
-    responses=documented(*_ACT, SessionNotFound),
+    responses=documented(*ACT, SessionNotFound),
     openapi_extra=body_schema({JSON: Reason}),
 )
 async def void(session_id: SessionId, caller: Moderator, said: _Given, moderators: Moderating) -> Response:
-    return _session(await moderators.void(session_id, Order(caller, said.reason)))
+    return judged_session(await moderators.void(session_id, Order(caller, said.reason)))
 
 
 @router.post(
@@ -192,11 +194,11 @@ async def void(session_id: SessionId, caller: Moderator, said: _Given, moderator
     summary="Have a voided game session count again",
     description="It counts wherever it did before. Done again, nothing is changed.",
     response_model=JudgedSessionShown,
-    responses=documented(*_ACT, SessionNotFound, TotalTooLarge),
+    responses=documented(*ACT, SessionNotFound, TotalTooLarge),
     openapi_extra=body_schema({JSON: OptionalReason}, required=False),
 )
-async def restore(session_id: SessionId, caller: Moderator, said: _Optional, moderators: Moderating) -> Response:
-    return _session(await moderators.restore(session_id, Order(caller, said.reason)))
+async def restore(session_id: SessionId, caller: Moderator, said: WithReason, moderators: Moderating) -> Response:
+    return judged_session(await moderators.restore(session_id, Order(caller, said.reason)))
 
 
 @router.post(
@@ -205,7 +207,7 @@ async def restore(session_id: SessionId, caller: Moderator, said: _Optional, mod
     description="What a banned player submits is stored and not counted, or refused (403), as the setting BANNED_SUBMISSIONS "
     "says. Done again, nothing is changed.",
     response_model=JudgedPlayerShown,
-    responses=documented(*_ACT, PlayerNotFound),
+    responses=documented(*ACT, PlayerNotFound),
     openapi_extra=body_schema({JSON: Reason}),
 )
 async def ban(user_id: UserId, caller: Moderator, said: _Given, moderators: Moderating) -> Response:
@@ -218,10 +220,10 @@ async def ban(user_id: UserId, caller: Moderator, said: _Given, moderators: Mode
     description="As if there had been no ban: what they played meanwhile counts where it would have. Done again, nothing is "
     "changed.",
     response_model=JudgedPlayerShown,
-    responses=documented(*_ACT, PlayerNotFound, TotalTooLarge),
+    responses=documented(*ACT, PlayerNotFound, TotalTooLarge),
     openapi_extra=body_schema({JSON: OptionalReason}, required=False),
 )
-async def unban(user_id: UserId, caller: Moderator, said: _Optional, moderators: Moderating) -> Response:
+async def unban(user_id: UserId, caller: Moderator, said: WithReason, moderators: Moderating) -> Response:
     return _player(await moderators.unban(user_id, Order(caller, said.reason)))
 
 
@@ -264,7 +266,8 @@ def _json(answer: BaseModel) -> Response:
     return rendered(answer.model_dump_json().encode())
 
 
-def _session(judged: JudgedSession) -> Response:
+def judged_session(judged: JudgedSession) -> Response:
+    """What is answered to who has judged a session."""
     fields = judged._asdict() | {"standings": _standings(judged.standings)}
     return _json(JudgedSessionShown(**fields))
 
@@ -301,6 +304,7 @@ def _played(session: StoredSession, page: PlayersSessions) -> PlayedSession:
         extra=None if session.extra is None else json.loads(session.extra),
         places=[PlaceShown(board=board, window=window, period_id=period_id) for board, window, period_id in named],
         voided=session.voided,
+        held=session.held,
     )
 
 

@@ -57,6 +57,10 @@ class SubmittedSession(BaseModel):
         description="1 + the number of players strictly ahead there: equal totals share a rank. Null if it cannot be told just "
         "now, if the player was removed since, or if the session does not count there"
     )
+    held: bool = Field(
+        description="whether somebody has to look at the session first: until it is approved it counts nowhere, and "
+        "`standings` tell where it would"
+    )
     standings: list[SubmittedStanding]
 
 
@@ -91,6 +95,7 @@ class OwnSession(BaseModel):
     score: int
     submitted_at: datetime
     voided: bool = Field(description="whether it was taken out of every ranking")
+    held: bool = Field(description="whether somebody has to look at it before it counts")
 
 
 class OwnSessions(BaseModel):
@@ -216,6 +221,14 @@ class KeptResult(BaseModel):
     reward: str | None
 
 
+class KeptReport(BaseModel):
+    """A session of another player's that the caller has reported."""
+
+    session_id: int
+    reason: str | None
+    reported_at: datetime
+
+
 class KeptSession(BaseModel):
     session_id: int
     score: int
@@ -226,6 +239,7 @@ class KeptSession(BaseModel):
     extra: JsonValue = None
     played_at: datetime | None = Field(None, description="when it was played, if a game server submitted it later")
     voided: bool | None = Field(None, description="true: it was taken out of every ranking; left out where it was not")
+    held: bool | None = Field(None, description="true: somebody has to look at it before it counts; else left out")
 
 
 class Export(BaseModel):
@@ -236,4 +250,5 @@ class Export(BaseModel):
     player: KeptPlayer | None = Field(description="null for one who is on no board")
     standings: list[KeptStanding]
     results: list[KeptResult] = Field(description="of periods that have ended: they are kept for ever")
+    reports: list[KeptReport]
     sessions: list[KeptSession]

@@ -55,7 +55,8 @@ router = APIRouter(prefix=PREFIX, tags=["leaderboard"])
     "key each request is a session. Of one player 100 sessions are stored at once, and 20 a second after that. More are "
     "refused (429), but never the repeat of one that is stored. A game server submits for any player with the access token of "
     "a key that has the scope `scores:write`: it says whose session it is (`user_id`), and may say when it was played "
-    "(`played_at`). It is not limited, and its keys of submissions are none of the players'.",
+    "(`played_at`). It is not limited, and its keys of submissions are none of the players'. A session "
+    "that the rules of a board hold is stored, and counts nowhere until somebody has approved it (`held`).",
     response_model=SubmittedSession,
     responses={
         **documented(
@@ -76,7 +77,7 @@ router = APIRouter(prefix=PREFIX, tags=["leaderboard"])
             QueueFull,
         ),
         201: {
-            "description": "The session is stored and counted",
+            "description": "The session is stored, and counted unless it is held",
             "headers": {
                 REPLAYED: {
                     "description": "present if the session was stored before, with the same key",

@@ -27,6 +27,7 @@ class LoggedSession(NamedTuple):
     score: int
     submitted_at: datetime
     voided: bool
+    held: bool
 
 
 _Countings = Mapping[int, tuple[str, Counting]]
@@ -38,8 +39,8 @@ async def fold_sessions(
 ) -> dict[Place, dict[int, Tally]]:
     """What the sessions of every player after one and up to another fold to, by place and player.
 
-    Left out are sessions that are voided or being erased, those of banned players, and places of other boards than these: they
-    are gone.
+    Left out are sessions that are voided, held or being erased, those of banned players, and places of other boards than
+    these: they are gone.
     """
     pending = select(Erasure.user_id, Erasure.upto_session_id).where(Erasure.user_id > after, Erasure.user_id <= upto)
     counts_after: dict[int, int] = {row.user_id: row.upto_session_id for row in await connection.execute(pending)}
@@ -181,12 +182,15 @@ async def list_newest(connection: AsyncConnection, limit: int) -> list[NewestSes
 
 async def list_own_sessions(connection: AsyncConnection, user_id: int, before: int | None, limit: int) -> list[LoggedSession]:
     """A player's sessions, newest first, from before a session on."""
-    session, voided = GameSession, GameSession.state == SessionState.VOIDED
-    statement = select(session.id, session.score, session.submitted_at, voided).where(session.user_id == user_id)
+    session = GameSession
+    statement = select(session.id, session.score, session.submitted_at, session.state).where(session.user_id == user_id)
     if before is not None:
         statement = statement.where(session.id < before)
     rows = await connection.execute(statement.order_by(session.id.desc()).limit(limit))
-    return [LoggedSession(session_id, score, at, bool(voided)) for session_id, score, at, voided in rows]
+    return [
+        LoggedSession(session_id, score, at, state == SessionState.VOIDED, state == SessionState.HELD)
+        for session_id, score, at, state in rows
+    ]
 
 
 async def _scan(connection: AsyncConnection, after: tuple[int, int], upto: int) -> _Scanned:

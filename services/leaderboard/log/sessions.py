@@ -9,16 +9,17 @@ Statements are sent together, since each round trip costs more than most of them
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import NamedTuple
 
-from services.common.mysql.multistatement import Result, Transaction
+from services.common.mysql.multistatement import Transaction
 from services.leaderboard.boards.board import Submitters
-from services.leaderboard.log import erased_keys, statements, submission_keys
+from services.leaderboard.log import erased_keys, holds, statements, submission_keys
+from services.leaderboard.log.holds import Candidate
 from services.leaderboard.rules import ranking
 from services.leaderboard.rules.direction import Direction
 from services.leaderboard.rules.places import ALL_TIME, MAIN, Place, pack, unpack
-from services.leaderboard.rules.played import Played
+from services.leaderboard.rules.played import Played, SessionState
 from services.leaderboard.rules.ranking import MAX_TOTAL, Aggregate, Count, Counting, Tally
 from services.leaderboard.rules.standings import StandingRow
 
@@ -55,12 +56,15 @@ class Submission:
 
 
 class Stored(NamedTuple):
-    """A session as it is stored now, and where it counts. ``replayed``: it was stored before this submission came."""
+    """A session as it is stored now, and where it counts, or would if it were not ``held``. ``replayed``: it was stored before
+    this submission came.
+    """
 
     session_id: int
     score: int
     digest: bytes | None
     places: Sequence[Place]
+    held: bool = False
     replayed: bool = False
 
     def is_of(self, submission: Submission) -> bool:
@@ -144,20 +148,24 @@ async def store(
 
     ``earlier``: ids under which this group was tried before, with an unknown outcome; what has one of them is stored and
     counted, since a transaction commits whole. All else are replays. What banned players submit is stored and not counted, or
-    refused, with ``refuse_banned``.
+    refused, with ``refuse_banned``; what a board holds is stored and not counted.
 
     Raises AccountsEnded, PlacesChanged, PlayersBanned, TotalsTooLarge and SessionsErased, after which the transaction must be
     rolled back.
     """
     user_ids = sorted({each.user_id for each in group})
     wanted: dict[Place, set[int]] = {}
+    watched: list[tuple[int, Count]] = []
     for each in group:
         for count in each.counts:
             wanted.setdefault(count.place.at, set()).add(each.user_id)
+            if count.hold is not None:
+                watched.append((each.user_id, count))
     digests = {submission_keys.digest(*each.identity): each for each in group if submission_keys.is_clients(each.key)}
     ours = statements.literal(group_id)
     board_ids = sorted({at.board_id for at in wanted})
     period_ids = sorted({at.period_id for at in wanted} - {ALL_TIME})
+    compared = holds.compared(watched, ours)
     results = await transaction.send(
         statements.LOCK_PLAYERS.format(rows=",".join([f"({user_id:d},'')" for user_id in user_ids])),
         statements.ADD_SESSIONS.format(rows=",".join([_session_row(each, ours) for each in group])),
@@ -171,6 +179,7 @@ async def store(
         *([statements.SHARE_PERIODS.format(ids=statements.ids(period_ids))] if period_ids else []),
         # Once the rows are in: an INSERT of a key that is being erased waits until that is committed.
         *([erased_keys.FIND.format(digests=",".join(map(statements.literal, digests)))] if digests else []),
+        *compared,
     )
     first_id, standing, shared, named = (statements.text_of(results[2]) or "").split(";", 3)
     known, accounts, banned = _names(named, group)
@@ -180,8 +189,8 @@ async def store(
     else:
         added, repeats = await _find_by_keys(transaction, group, group_id)
     more = iter(results[3:])
-    boards = _versions(shared)
-    running = {ALL_TIME, *(_running(next(more)) if period_ids else ())}
+    boards = statements.versions(shared)
+    running = {ALL_TIME, *(statements.running(next(more)) if period_ids else ())}
     counts = [count for each, _ in added for count in each.counts]
     closed = {at for (at, *_), *_ in counts if at.board_id not in boards or at.period_id not in running}
     if closed or any(boards[count.place.at.board_id] > count.version for count in counts):
@@ -196,10 +205,12 @@ async def store(
     renamed = {user_id: name for user_id, name in names.items() if known[user_id] != name}
     known_before = [user_id for user_id in renamed if known[user_id]]
     known |= renamed
-    after = _count(_but_of(banned, added, refuse=refuse_banned) if banned else added, before)
+    counted = _but_of(banned, added, refuse=refuse_banned) if banned else added
+    held = holds.judge(_candidates(added), statements.text_of(next(more)) if compared else None) if watched else {}
+    after = _count([each for each in counted if each[1] not in held] if held else counted, before)
     directions = {count.place.at: count.place.direction for each, _ in added for count in each.counts}
     gone = [user_id for user_id in user_ids if not known[user_id]]
-    parts = [*_rename(renamed, known_before, after), *_keep_extras(added)]
+    parts = [*_rename(renamed, known_before, after), *_keep_extras(added), *holds.keep(held.values())]
     if gone:
         parts.append(statements.FORGET.format(user_ids=statements.ids(gone)))
     note = await _commit(transaction, after, directions, parts)
@@ -207,7 +218,10 @@ async def store(
     for (at, user_id), (tally, version) in (before | after).items():
         score, reached = (None, 0) if tally is None else (tally.score, tally.reached_session_id)
         standings.setdefault(at, {})[user_id] = StandingRow(user_id, known[user_id], score, reached, version)
-    stored = {each: Stored(id_, each.score, each.digest, [count.place.at for count in each.counts]) for each, id_ in added}
+    stored = {
+        each: Stored(id_, each.score, each.digest, [count.place.at for count in each.counts], id_ in held)
+        for each, id_ in added
+    }
     for each, (stored_by, repeat) in repeats.items():
         stored[each] = repeat._replace(replayed=False) if stored_by in earlier else repeat
     return StoredGroup(stored, standings, note)
@@ -229,10 +243,10 @@ async def _find_by_keys(
     [result] = await transaction.send(statements.LIST_BY_KEYS.format(keys=keys))
     found: dict[tuple[int, bytes], tuple[bytes, Stored]] = {}
     for line in statements.lines(statements.text_of(result)):
-        user_id, key, session_id, by, score, packed, digest = line.split(" ")
+        user_id, key, session_id, by, score, packed, digest, state = line.split(" ")
         places = [MAIN] if packed == "-" else unpack(bytes.fromhex(packed))
         said = None if digest == "-" else bytes.fromhex(digest)
-        session = Stored(int(session_id), int(score), said, places, replayed=True)
+        session = Stored(int(session_id), int(score), said, places, int(state) == SessionState.HELD, replayed=True)
         found[int(user_id), bytes.fromhex(key)] = bytes.fromhex(by), session
     added: list[tuple[Submission, int]] = []
     repeats: dict[Submission, tuple[bytes, Stored]] = {}
@@ -270,6 +284,10 @@ def _but_of(
     return [each for each in added if each[0].user_id not in banned]
 
 
+def _candidates(added: Sequence[tuple[Submission, int]]) -> list[Candidate]:
+    return [Candidate(id_, each.user_id, each.played.played_at or each.submitted_at, each.counts) for each, id_ in added]
+
+
 def _count(added: Sequence[tuple[Submission, int]], before: _Tallies) -> _Tallies:
     """What the standings say once these sessions count, where they change.
 
@@ -279,7 +297,7 @@ def _count(added: Sequence[tuple[Submission, int]], before: _Tallies) -> _Tallie
     too_large: dict[Submission, int] = {}
     for submission, session_id in added:
         counted: list[tuple[tuple[Place, int], Tally]] = []
-        for place, aggregate, score, _ in submission.counts:
+        for place, aggregate, score, _, _ in submission.counts:
             key = place.at, submission.user_id
             tally, _ = after.get(key) or before.get(key) or (None, 0)
             now = ranking.merge(tally, Tally(score, 1, session_id), Counting(aggregate, place.direction))
@@ -339,18 +357,6 @@ def _standings(listed: str | None) -> _Tallies:
     return found
 
 
-def _versions(listed: str) -> dict[int, int]:
-    """The versions of boards that are active."""
-    lines = [line.split(" ") for line in statements.lines(listed)]
-    return {int(board_id): int(version) for board_id, version, active in lines if active == "1"}
-
-
-def _running(listed: Result) -> list[int]:
-    """The periods that are open."""
-    lines = [line.split(" ") for line in statements.lines(statements.text_of(listed))]
-    return [int(period_id) for period_id, is_open in lines if is_open == "1"]
-
-
 def _names(listed: str | None, group: Sequence[Submission]) -> tuple[dict[int, str], dict[int, str], set[int]]:
     """The names that players have on boards, those of their accounts, and who is banned. Raises AccountsEnded."""
     known, accounts, ended, banned = dict[int, str](), dict[int, str](), set[int](), set[int]()
@@ -374,15 +380,10 @@ def _session_row(submission: Submission, group_id: str) -> str:
     digest = "NULL" if submission.digest is None else statements.literal(submission.digest)
     played = submission.played
     return (
-        f"({submission.user_id:d},{statements.literal(submission.key)},{group_id},{played.score:d},{_time(submission.submitted_at)},{places},{digest},"
+        f"({submission.user_id:d},{statements.literal(submission.key)},{group_id},{played.score:d},{statements.time(submission.submitted_at)},{places},{digest},"
         f"{statements.json_text(played.metrics)},{statements.json_text(played.tags)},"
-        f"{'NULL' if played.played_at is None else _time(played.played_at)})"
+        f"{'NULL' if played.played_at is None else statements.time(played.played_at)})"
     )
-
-
-def _time(time: datetime) -> str:
-    assert time.tzinfo is UTC
-    return f"'{time.isoformat(' ', 'microseconds')[:26]}'"  # without the zone
 
 
 def _standing_row(key: tuple[Place, int], tally: Tally | None, version: int, direction: Direction) -> str:

@@ -6,6 +6,7 @@ integers, times, or bytes and text as hexadecimal literals.
 
 import json
 from collections.abc import Collection, Iterable, Mapping
+from datetime import UTC, datetime
 
 from services.common.mysql.multistatement import Result
 from services.leaderboard.rules.places import Place
@@ -50,7 +51,8 @@ NO_BOARDS = "NULL"
 LIST_BY_KEYS = """
 SELECT GROUP_CONCAT(
   CONCAT_WS(
-    ' ', user_id, HEX(submission_key), id, HEX(group_id), score, COALESCE(HEX(places), '-'), COALESCE(HEX(body_digest), '-')
+    ' ', user_id, HEX(submission_key), id, HEX(group_id), score,
+    COALESCE(HEX(places), '-'), COALESCE(HEX(body_digest), '-'), state
   ) SEPARATOR '\\n')
 FROM game_sessions FORCE INDEX (uq_game_sessions_user_id_submission_key) WHERE {keys}"""
 LIST_STANDINGS = """
@@ -108,6 +110,23 @@ def text_of(listed: Result) -> str | None:
 def lines(listed: str | None) -> list[str]:
     """The lines of a list: none, if it is NULL."""
     return listed.split("\n") if listed else []
+
+
+def versions(listed: str) -> dict[int, int]:
+    """What `SHARE_BOARDS` listed: the versions of boards that are active."""
+    listings = [line.split(" ") for line in lines(listed)]
+    return {int(board_id): int(version) for board_id, version, active in listings if active == "1"}
+
+
+def running(listed: Result) -> list[int]:
+    """What `SHARE_PERIODS` listed: the periods that are open."""
+    listings = [line.split(" ") for line in lines(text_of(listed))]
+    return [int(period_id) for period_id, is_open in listings if is_open == "1"]
+
+
+def time(time: datetime) -> str:
+    assert time.tzinfo is UTC
+    return f"'{time.isoformat(' ', 'microseconds')[:26]}'"  # without the zone
 
 
 def json_text(value: Mapping[str, int] | Mapping[str, str]) -> str:

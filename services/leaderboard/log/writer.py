@@ -69,11 +69,12 @@ _CUT = "The service is being stopped, and the database has not answered. With th
 
 
 class Submitted(NamedTuple):
-    """What a submission became, and how the player stands now in each place where it counts."""
+    """What a submission became, and how the player stands now in each place where it counts, or would were it not ``held``."""
 
     session_id: int
     ranks: Sequence[PlaceRank]
     replayed: bool
+    held: bool = False
 
 
 class _Asked(NamedTuple):
@@ -198,7 +199,8 @@ class Writer:
                 answers.append(KeyReused(f"Another session was sent with this key: one that scored {stored.score}."))
             else:
                 told = [_rank(at, submission.user_id, stored, standings, ranks) for at in stored.places]
-                answers.append(Submitted(stored.session_id, told, stored.replayed or submission is not first))
+                replayed = stored.replayed or submission is not first
+                answers.append(Submitted(stored.session_id, told, replayed, stored.held))
         return answers
 
     async def _find_ranks(self, standings: Standings, notes: Iterable[int]) -> Mapping[Place, Ranks]:

@@ -19,6 +19,8 @@ class Act(StrEnum):
 
     SESSION_VOIDED = "session_voided"
     SESSION_RESTORED = "session_restored"
+    SESSION_APPROVED = "session_approved"
+    REPORTS_DISMISSED = "reports_dismissed"
     PLAYER_BANNED = "player_banned"
     PLAYER_UNBANNED = "player_unbanned"
     WEBHOOK_MADE = "webhook_made"

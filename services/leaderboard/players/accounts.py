@@ -10,7 +10,7 @@ from sqlalchemy import column, exists, func, or_, select, table
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.common.mysql.database import UTCDateTime
-from services.leaderboard.models import Erasure, GameSession, Player, Standing
+from services.leaderboard.models import Erasure, GameSession, Player, Report, Reporter, Standing
 
 _account = table(
     "account_changes",
@@ -116,12 +116,14 @@ async def list_behind(connection: AsyncConnection, after: int, limit: int) -> tu
 
 
 async def list_remains(connection: AsyncConnection, limit: int) -> Sequence[int]:
-    """Whose account has ended, and of whom something is left on a board or in the log. Sessions that are being erased do not
-    count.
+    """Whose account has ended, and of whom something is left on a board, in the log or of what they reported. Sessions that are
+    being erased do not count.
     """
     erased = select(Erasure.upto_session_id).where(Erasure.user_id == _account.id).scalar_subquery()
     left = or_(
         exists().where(Player.user_id == _account.id),
+        exists().where(Reporter.user_id == _account.id),
+        exists().where(Report.user_id == _account.id),
         exists().where(Standing.user_id == _account.id, Standing.score.is_not(None)),
         exists().where(GameSession.user_id == _account.id, GameSession.id > func.coalesce(erased, 0)),
     )

@@ -15,7 +15,7 @@ from sqlalchemy.dialects import mysql
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.leaderboard.log import erased_keys
-from services.leaderboard.models import Erasure, GameSession, Player, Standing
+from services.leaderboard.models import Erasure, GameSession, Player, Report, Reporter, Standing
 from services.leaderboard.players import accounts, folding
 from services.leaderboard.rules.places import Place
 from services.leaderboard.rules.standings import StandingRow
@@ -72,12 +72,15 @@ async def rename(connection: AsyncConnection, user_id: int, username: str) -> Pl
 
 
 async def remove(connection: AsyncConnection, user_id: int, now: datetime, limit: int) -> PlayerChange:
-    """Take a player off every board, and erase their name and their sessions.
+    """Take a player off every board, and erase their name, their sessions and what they have reported.
 
-    Of those up to ``limit``: the others are remembered as to be erased, and are no longer counted. That a player is banned is
-    forgotten with the account only: who leaves does not come back by it.
+    Of the sessions up to ``limit``: the others are remembered as to be erased, and are no longer counted. That a player is
+    banned is forgotten with the account only: who leaves does not come back by it.
     """
     player = await lock(connection, user_id)
+    # In this order: whoever reports for them just now has locked the first row, and writes the second after it.
+    await connection.execute(delete(Reporter).where(Reporter.user_id == user_id))
+    await connection.execute(delete(Report).where(Report.user_id == user_id))
     if player is None:  # they never played, or have been removed
         pending = select(func.count()).select_from(Erasure).where(Erasure.user_id == user_id)
         under_way = bool(await connection.scalar(pending))
@@ -161,7 +164,8 @@ async def _erase_sessions(connection: AsyncConnection, user_id: int, upto: int |
         await erased_keys.remember(connection, ids, now)
         # As text: SQLAlchemy takes longer to bind a thousand ids than MySQL to delete their rows.
         listed = ",".join(map(str, ids))
-        await connection.exec_driver_sql(f"DELETE FROM session_extras WHERE session_id IN ({listed})")
+        for table in ("session_extras", "reviews", "reports"):
+            await connection.exec_driver_sql(f"DELETE FROM {table} WHERE session_id IN ({listed})")
         await connection.exec_driver_sql(f"DELETE FROM game_sessions WHERE id IN ({listed})")
     return len(ids)
 

@@ -15,10 +15,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.common.mysql.database import Database
 from services.leaderboard.log import submission_keys
-from services.leaderboard.models import Board, GameSession, Period, Player, Result, SessionExtra, Standing
+from services.leaderboard.models import Board, GameSession, Period, Player, Report, Result, SessionExtra, Standing
 from services.leaderboard.rules.played import SessionState
 
 PAGE = 1000
+_STATES = {SessionState.VOIDED: ',"voided":true', SessionState.HELD: ',"held":true'}
 
 _RESULTS = (
     select(Board.name, Result.period_id, Result.rank, Result.score, Result.reward)
@@ -26,6 +27,7 @@ _RESULTS = (
     .join(Board, Board.id == Period.board_id)
     .order_by(Result.period_id)
 )
+_REPORTS = select(Report.session_id, Report.reason, Report.reported_at).order_by(Report.session_id)
 _Session = Row[int, bytes, int, datetime, Any, Any, datetime | None, int, str | None]
 
 
@@ -65,7 +67,14 @@ async def _head(connection: AsyncConnection, user_id: int) -> bytes:
             f'{{"board":{encode_basestring(board)},"period_id":{period_id},"total_score":{total},"sessions":{sessions}}}'
         )
     results = ",".join([_result(row) for row in await connection.execute(_RESULTS.where(Result.user_id == user_id))])
-    return f'{{"player":{player},"standings":[{",".join(standings)}],"results":[{results}],"sessions":['.encode()
+    reports = ",".join([_report(*row) for row in await connection.execute(_REPORTS.where(Report.user_id == user_id))])
+    listed = f'"standings":[{",".join(standings)}],"results":[{results}],"reports":[{reports}]'
+    return f'{{"player":{player},{listed},"sessions":['.encode()
+
+
+def _report(session_id: int, reason: str | None, reported_at: datetime) -> str:
+    said = "null" if reason is None else encode_basestring(reason)
+    return f'{{"session_id":{session_id},"reason":{said},"reported_at":"{_written(reported_at)}"}}'
 
 
 def _result(row: Row[str, int, int, int, str | None]) -> str:
@@ -107,9 +116,9 @@ def _session(row: _Session) -> str:
     played = "" if row.played_at is None else f',"played_at":"{_written(row.played_at)}"'
     said = "".join(f',"{name}":{_json(value)}' for name, value in (("metrics", row.metrics), ("tags", row.tags)) if value)
     extra = "" if row.extra is None else f',"extra":{row.extra}'
-    voided = ',"voided":true' if row.state == SessionState.VOIDED else ""
+    state = _STATES.get(row.state, "")
     head = f'"session_id":{row.id},"score":{row.score},"submitted_at":"{_written(row.submitted_at)}"'
-    return f'{{{head},"idempotency_key":{key}{played}{said}{extra}{voided}}}'
+    return f'{{{head},"idempotency_key":{key}{played}{said}{extra}{state}}}'
 
 
 def _written(time: datetime) -> str:

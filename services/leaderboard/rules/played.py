@@ -15,6 +15,8 @@ class SessionState(IntEnum):
 
     COUNTED = 0
     VOIDED = 1
+    HELD = 2
+    """Somebody has to look at it first."""
 
 
 @dataclass(frozen=True, slots=True)

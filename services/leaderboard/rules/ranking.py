@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from services.leaderboard.rules.direction import Direction
+from services.leaderboard.rules.holds import Hold
 from services.leaderboard.rules.places import Ranked
 
 MAX_SESSION_SCORE = 1_000_000_000
@@ -39,13 +40,14 @@ TOTALS = Counting(Aggregate.TOTAL, Direction.DESCENDING)
 class Count(NamedTuple):
     """A session counts in a place, what its board makes of sessions, and for how much it counts.
 
-    ``version``: that of the board by which this was decided.
+    ``version``: that of the board by which this was decided. ``hold``: the board's rules by which it may be held, if any.
     """
 
     place: Ranked
     aggregate: Aggregate
     score: int
     version: int
+    hold: Hold | None = None
 
 
 class Session(NamedTuple):

@@ -83,20 +83,20 @@ class RankedIn(NamedTuple):
     rank: PlaceRank
 
 
-def submitted(user_id: int, username: str, session_id: int, standings: Sequence[RankedIn]) -> bytes:
+def submitted(user_id: int, username: str, session_id: int, standings: Sequence[RankedIn], *, held: bool = False) -> bytes:
     """`SubmittedSession`. Names of boards and windows need no escape."""
     name = encode_basestring(username)
     main = next((rank for _, _, rank in standings if rank.at == MAIN), None)
     score, place = (None, None) if main is None else (main.score or 0, main.rank)
     return (
         f'{{"session_id":{session_id},"user_id":{user_id},"username":{name},"total_score":{_number(score)},'
-        f'"rank":{_number(place)},"standings":[{_standings(standings)}]}}'
+        f'"rank":{_number(place)},{_counting(standings, held=held)}}}'
     ).encode()
 
 
-def stored_item(status: int, session_id: int, standings: Sequence[RankedIn]) -> str:
+def stored_item(status: int, session_id: int, standings: Sequence[RankedIn], *, held: bool = False) -> str:
     """`StoredItem`."""
-    return f'{{"status":{status},"session_id":{session_id},"standings":[{_standings(standings)}]}}'
+    return f'{{"status":{status},"session_id":{session_id},{_counting(standings, held=held)}}}'
 
 
 def results(items: Sequence[str]) -> bytes:
@@ -104,15 +104,17 @@ def results(items: Sequence[str]) -> bytes:
     return f'{{"results":[{",".join(items)}]}}'.encode()
 
 
-def _standings(standings: Sequence[RankedIn]) -> str:
-    return ",".join(
+def _counting(standings: Sequence[RankedIn], *, held: bool) -> str:
+    counted, is_held = ("false", "true") if held else ("true", "false")
+    listed = ",".join(
         [
             f'{{"board":"{board}","window":"{window}","period_id":{rank.at.period_id},"score":{_number(rank.score)},'
-            f'"rank":{_number(rank.rank)},"total_players":{_number(rank.total_players)},"counted":true,'
+            f'"rank":{_number(rank.rank)},"total_players":{_number(rank.total_players)},"counted":{counted},'
             f'"improved":{"true" if rank.improved else "false"}}}'
             for board, window, rank in standings
         ]
     )
+    return f'"held":{is_held},"standings":[{listed}]'
 
 
 def _number(value: int | None) -> int | str:

@@ -59,10 +59,10 @@ class DeliveryRecord(NamedTuple):
     error: str | None
 
 
-_TO_EACH_THAT_WANTS = text("""
+_TO_EACH_THAT_WANTS = """
 INSERT INTO deliveries (webhook_id, event_id)
 SELECT w.id, e.id FROM events AS e JOIN webhooks AS w ON w.state = 'on' AND JSON_CONTAINS(w.events, JSON_QUOTE(e.kind))
-WHERE e.id >= LAST_INSERT_ID() AND e.nonce = :nonce ORDER BY w.id, e.id""")
+WHERE e.id >= LAST_INSERT_ID() AND e.nonce = {nonce} ORDER BY w.id, e.id"""
 _TO_ONE = text("""
 INSERT INTO deliveries (webhook_id, event_id)
 SELECT :webhook_id, e.id FROM events AS e WHERE e.id >= LAST_INSERT_ID() AND e.nonce = :nonce""")
@@ -91,7 +91,12 @@ next_at = NOW(6) + INTERVAL {KEPT_FAILED.days} DAY WHERE id IN ({{ids}}) AND sta
 
 async def add(connection: AsyncConnection, nonce: bytes) -> None:
     """Have the events that were just written with ``nonce`` delivered to each webhook that wants their kind."""
-    await connection.execute(_TO_EACH_THAT_WANTS, {"nonce": nonce})
+    await connection.execute(text(_TO_EACH_THAT_WANTS.format(nonce=":nonce")), {"nonce": nonce})
+
+
+def adding(nonce: bytes) -> str:
+    """What `add` does, as a statement for a packet of several."""
+    return _TO_EACH_THAT_WANTS.format(nonce=f"0x{nonce.hex()}")
 
 
 async def add_to(connection: AsyncConnection, webhook_id: int, nonce: bytes) -> int:
