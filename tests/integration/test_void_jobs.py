@@ -115,26 +115,29 @@ async def test_sessions_that_others_have_voided_or_restored_are_left_alone(
     mysql: Any,
     staff: dict[str, str],
 ) -> None:
-    before, again, back, held, gone = [await play(leaderboard, accounts.new(user_id=each), 5) for each in range(1, 6)]
+    before, again, back, held, gone, other = [await play(leaderboard, accounts.new(user_id=each), 5) for each in range(1, 7)]
     await void(leaderboard, staff, before[0])
     rows(mysql, "UPDATE game_sessions SET state = 2 WHERE id = %s", held[0])
     job = await void_many(leaderboard, staff, min_score=5)
-    assert (job["found"], job["voided"]) == (4, 4)
+    assert (job["found"], job["voided"]) == (5, 5)
     await restore(leaderboard, staff, again[0])
     await void(leaderboard, staff, again[0])  # another matter
     await restore(leaderboard, staff, back[0])
     await remove(leaderboard, accounts.new(user_id=5))
+    rows(mysql, "UPDATE game_sessions SET state = 0 WHERE id = %s", other[0])  # in whatever other way
     undone = await undo(leaderboard, staff, job["job_id"])
     assert (undone["restored"], undone["failed"]) == (1, 0)
-    assert dict(rows(mysql, STATES)) == {before[0]: 1, again[0]: 1, back[0]: 0, held[0]: 2}
+    assert dict(rows(mysql, STATES)) == {before[0]: 1, again[0]: 1, back[0]: 0, held[0]: 2, other[0]: 0}
     listed = (await get(leaderboard, f"void-jobs/{job['job_id']}/sessions", staff))["sessions"]
     assert {each["session_id"]: each["became"] for each in listed} == {
         again[0]: "left_alone",
         back[0]: "left_alone",
         held[0]: "restored",
         gone[0]: "left_alone",
+        other[0]: "left_alone",
     }
-    rows(mysql, "UPDATE game_sessions SET state = 1 WHERE id = %s", held[0])  # as `check` knows it
+    for session_id in (*held, *other):  # as the standings have it
+        rows(mysql, "UPDATE game_sessions SET state = 1 WHERE id = %s", session_id)
     assert await check(leaderboard_settings) == []
 
 

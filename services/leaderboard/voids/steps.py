@@ -118,10 +118,10 @@ async def _void(
 async def _restore(
     connection: AsyncConnection, job: Job, user_id: int, player: Locked | None, listed: Sequence[int]
 ) -> tuple[Step, int]:
-    """Have those of the player's sessions that are voided be what they were. Those that were erased since are gone."""
+    """Have those of the player's sessions that are voided still be what they were. Those that were erased since are gone."""
     states = {} if player is None else await _read_states(connection, user_id, listed)
-    ours = [session_id for session_id, state in states.items() if state == SessionState.VOIDED]
-    await _mark(connection, job, user_id, [each for each in listed if each not in states], Became.LEFT)
+    ours = {session_id for session_id, state in states.items() if state == SessionState.VOIDED}
+    await _mark(connection, job, user_id, [each for each in listed if each not in ours], Became.LEFT)
     if player is None or not ours:
         return Step(standings=[], note=None, state=job.state), 0
     await connection.exec_driver_sql(_RESTORE.format(ids=_ids(ours)), (job.job_id, user_id))
