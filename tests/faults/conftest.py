@@ -29,7 +29,7 @@ RESULTS = ROOT / "tests" / "faults" / "results"
 
 StartProcess = Callable[..., Awaitable[Service]]
 """Starts a process, beside the stack's, on the stack's servers unless settings by keyword say otherwise. It is a leaderboard's
-unless the name of the other service is given."""
+unless the name of the other service is given, or the module that it is run by."""
 MakeProcess = Callable[..., Awaitable[httpx.AsyncClient]]
 """Starts a leaderboard service inside the test, on a Redis of the test's own, or on another port."""
 
@@ -42,7 +42,16 @@ _SERVERS = pytest.StashKey[Mapping[str, str]]()
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "proof(number, whole=True): which proof a fault test is part of; whole: it ends whole")
+    config.addinivalue_line("markers", "long_form: a test of the long form only")
     config.stash[_PROOFS] = []
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out of the fast form what is of the long one only."""
+    if not config.getoption("--long"):
+        left_out = [item for item in items if item.get_closest_marker("long_form")]
+        items[:] = [item for item in items if item not in left_out]
+        config.hook.pytest_deselected(items=left_out)
 
 
 @pytest.fixture(autouse=True)
@@ -176,12 +185,12 @@ async def process(make_process: MakeProcess) -> httpx.AsyncClient:
 def start_process(stack: Stack, tmp_path: Path) -> Iterator[StartProcess]:
     started: list[Service] = []
 
-    async def start(service: str = "leaderboard", **settings: object) -> Service:
+    async def start(service: str = "leaderboard", *, module: str | None = None, **settings: object) -> Service:
         beside, prefix = {"leaderboard": (stack.leaderboard, API), "auth": (stack.auth, "/auth")}[service]
         named: Mapping[str, str] = {name.upper(): str(value) for name, value in settings.items()}
         process = Service(
             f"{service}-of-test-{len(started)}",
-            module=f"services.{service}",
+            module=module or f"services.{service}",
             ready_path=f"{prefix}/health/ready",
             log=tmp_path / f"service-{len(started)}.log",
             # Through TCP, where a proxy can be before the server.

@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 
 from tests.faults.model import Asked, Model, Place
 from tests.faults.subject import Answer, Subject, now
-from tests.playing import API
 
 Row = dict[str, Any]
 KINDS = "page", "pages", "rank", "own rank", "around", "standings", "windows", "sessions"
@@ -109,7 +108,7 @@ class Looks:
             rows: list[Row] = []
             query: dict[str, Any] = {"window": asked.window, "period": asked.period, "limit": limit}
             while True:
-                answer = self._subject.client(process).get(f"{API}/boards/{asked.board}/top", params=query)
+                answer, _ = self._subject.until_known(process, "GET", f"boards/{asked.board}/top", params=query)
                 page = answer.json()
                 rows += page["top"]
                 if page["next_cursor"] is None:
@@ -186,16 +185,17 @@ class Looks:
     def sessions(self, process: int, user: int, limit: int) -> None:
         """A player's own sessions, newest first."""
         self._subject.done["answers compared"] += 1
-        found: list[tuple[int, int]] = []
+        found: list[tuple[int, int, bool]] = []
         query: dict[str, Any] = {"limit": limit}
         while True:
-            answer = self._subject.client(process).get(f"{API}/sessions/me", params=query, headers=self._tokens[user])
+            answer, _ = self._subject.until_known(process, "GET", "sessions/me", params=query, headers=self._tokens[user])
             page = answer.json()
-            found += [(row["session_id"], row["score"]) for row in page["sessions"]]
+            found += [(row["session_id"], row["score"], row["voided"]) for row in page["sessions"]]
             if page["next_cursor"] is None:
                 break
             query["cursor"] = page["next_cursor"]
-        expected = [(session.session_id, session.body["score"]) for session in self._model.sessions[user]]
+        sessions, voided = self._model.sessions[user], self._model.voided
+        expected = [(each.session_id, each.body["score"], each.session_id in voided) for each in sessions]
         assert found == sorted(expected, reverse=True)
 
 

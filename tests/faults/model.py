@@ -12,20 +12,24 @@ from typing import Any, NamedTuple
 
 from services.leaderboard.operate.boards import DEFAULT
 
+# Who stands high is rewarded, who shares a rank shares the reward, and nobody goes away with nothing.
+REWARDS = """rewards = [
+  { name = "gold", ranks = [1, 3] }, { name = "silver", percent = 50 }, { name = "present", everyone = true } ]"""
+_MINUTES = f'every = "60 seconds", grace = 10, {REWARDS}'
 # Of each aggregate and direction one, by rule and by name. Some window starts anew every ten seconds.
-BOARDS = """
+BOARDS = f"""
 [[boards]]
 name = "alps"
 aggregate = "best"
 direction = "ascending"
-rule = { where = { track = "alps" } }
+rule = {{ where = {{ track = "alps" }} }}
 min_score = -1000
 max_score = 1000
 show_extra = true
 windows = [
-  { name = "all" },
-  { name = "minute", first = 2026-01-01T00:00:10Z, every = "60 seconds" },
-  { name = "other", first = 2026-01-01T00:00:40Z, every = "60 seconds" },
+  {{ name = "all" }},
+  {{ name = "minute", first = 2026-01-01T00:00:10Z, {_MINUTES} }},
+  {{ name = "other", first = 2026-01-01T00:00:40Z, {_MINUTES} }},
 ]
 
 [[boards]]
@@ -33,32 +37,32 @@ name = "peak"
 aggregate = "best"
 direction = "descending"
 min_score = -1000
-windows = [{ name = "minute", first = 2026-01-01T00:00:20Z, every = "60 seconds" }, { name = "all" }]
+windows = [{{ name = "minute", first = 2026-01-01T00:00:20Z, {_MINUTES} }}, {{ name = "all" }}]
 
 [[boards]]
 name = "rush"
 metric = "laps"
 aggregate = "total"
 direction = "ascending"
-rule = { where = {} }
-windows = [{ name = "minute", first = 2026-01-01T00:00:00Z, every = "60 seconds" }, { name = "all" }]
+rule = {{ where = {{}} }}
+windows = [{{ name = "minute", first = 2026-01-01T00:00:00Z, {_MINUTES} }}, {{ name = "all" }}]
 
 [[boards]]
 name = "form"
 metric = "laps"
 aggregate = "latest"
 direction = "descending"
-rule = { where = { track = "alps" } }
+rule = {{ where = {{ track = "alps" }} }}
 min_score = -1000
 show_extra = true
-windows = [{ name = "minute", first = 2026-01-01T00:00:30Z, every = "60 seconds" }, { name = "day" }]
+windows = [{{ name = "minute", first = 2026-01-01T00:00:30Z, {_MINUTES} }}, {{ name = "day" }}]
 
 [[boards]]
 name = "hill"
 aggregate = "latest"
 direction = "ascending"
 min_score = -1000
-windows = [{ name = "all" }, { name = "minute", first = 2026-01-01T00:00:50Z, every = "60 seconds" }]
+windows = [{{ name = "all" }}, {{ name = "minute", first = 2026-01-01T00:00:50Z, {_MINUTES} }}]
 """
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _USUAL = {
@@ -69,7 +73,7 @@ _USUAL = {
 
 
 class Window(NamedTuple):
-    """A window, and when its first period begins. Without a length it never ends."""
+    """A window, and when its first period begins. Without a length it never ends, or its periods are written down."""
 
     name: str
     first: datetime | None
@@ -79,7 +83,7 @@ class Window(NamedTuple):
     def of(cls, written: Mapping[str, Any]) -> "Window":
         if "every" in written:
             return cls(written["name"], written["first"], timedelta(seconds=int(written["every"].split()[0])))
-        return cls(written["name"], *_USUAL[written["name"]])
+        return cls(written["name"], *((None, None) if written.get("listed") else _USUAL[written["name"]]))
 
     def start(self, time: datetime) -> datetime | None:
         """When the period begins that ``time`` is in."""
@@ -188,8 +192,30 @@ def fold(board: Board, sessions: Sequence[Session]) -> tuple[int, int]:
     return sum(value for _, value in values), changing[-1] if changing else values[0][0]
 
 
+class Result(NamedTuple):
+    """How a player stands when a period is settled, and what for."""
+
+    rank: int
+    user: int
+    score: int
+    reward: str | None
+
+
+def settle(board: Board, by_player: Mapping[int, Sequence[Session]]) -> list[Result]:
+    """What a period comes to in which these sessions count, with `REWARDS`: in the board's order."""
+    sign = 1 if board.ascending else -1
+    folded = [(*fold(board, sessions), user) for user, sessions in by_player.items() if sessions]
+    folded.sort(key=lambda each: (sign * each[0], each[1]))
+    results = []
+    for score, _, user in folded:
+        rank = 1 + sum(sign * other < sign * score for other, *_ in folded)
+        reward = "gold" if rank <= 3 else "silver" if 2 * rank <= len(folded) + 1 else "present"
+        results.append(Result(rank, user, score, reward))
+    return results
+
+
 class Model:
-    """The sessions of each player, the names, the periods that there are, and nothing else."""
+    """The sessions of each player, what is voided, who is banned, the names, the periods that there are, and nothing else."""
 
     def __init__(self, users: Sequence[int]) -> None:
         self.boards = {board.name: board for board in read_boards(BOARDS)}
@@ -198,6 +224,8 @@ class Model:
         self.sessions: dict[int, list[Session]] = {user: [] for user in users}
         self.keys: dict[tuple[int, str], Session] = {}
         self.erased: set[tuple[int, str]] = set()
+        self.voided: set[int] = set()
+        self.banned: set[int] = set()
         self.names = {user: f"model{user}" for user in users}
         """What tokens say."""
         self.shown: dict[int, str] = {}
@@ -222,10 +250,17 @@ class Model:
         self.shown[session.user] = self.names[session.user]
 
     def remove(self, user: int) -> None:
-        """A player has left."""
+        """A player has left. A ban stays."""
+        self.voided -= {session.session_id for session in self.sessions[user]}
         self.sessions[user] = []
         self.erased |= {identity for identity in self.keys if identity[0] == user}
         self.keys = {identity: kept for identity, kept in self.keys.items() if identity[0] != user}
+
+    def counted(self, user: int, place: Place) -> list[Session]:
+        """The sessions of a player that count in a place."""
+        if user in self.banned:
+            return []
+        return [each for each in self.sessions[user] if place in each.places and each.session_id not in self.voided]
 
     # Periods.
 
@@ -284,11 +319,7 @@ class Model:
         if place is None:
             return []
         board = self.boards[place.board]
-        standings = {
-            user: fold(board, counted)
-            for user, sessions in self.sessions.items()
-            if (counted := [session for session in sessions if place in session.places])
-        }
+        standings = {user: fold(board, counted) for user in self.users if (counted := self.counted(user, place))}
         sign = 1 if board.ascending else -1
         rows = []
         for user, (score, reached) in sorted(standings.items(), key=lambda each: (sign * each[1][0], each[1][1])):
@@ -303,6 +334,20 @@ class Model:
         nobody = {"rank": None, "user_id": user, "username": self.names[user], "score": None}
         return next((row for row in self.rows(place) if row["user_id"] == user), nobody)
 
-    def reached(self, place: Place, user: int) -> int:
-        """The session that reached a player's score."""
-        return fold(self.boards[place.board], [each for each in self.sessions[user] if place in each.places])[1]
+    def reached(self, place: Place, user: int) -> int | None:
+        """The session that reached a player's score. None: the player is not there."""
+        counted = self.counted(user, place)
+        return fold(self.boards[place.board], counted)[1] if counted else None
+
+    def results(self, place: Place) -> list[Result]:
+        """What a period would come to now."""
+        return settle(self.boards[place.board], {user: self.counted(user, place) for user in self.users})
+
+    def standings(self, user: int) -> dict[Place, tuple[int, int, int]]:
+        """Everywhere that a player is ranked: the score, of how many sessions, and the one that reached it."""
+        found = {}
+        for place in {place for session in self.sessions[user] for place in session.places}:
+            if counted := self.counted(user, place):
+                score, reached = fold(self.boards[place.board], counted)
+                found[place] = score, len(counted), reached
+        return found

@@ -29,7 +29,7 @@ from tests.ranked import database_of
 from tests.system import eventually
 
 TITLES = {
-    1: "Random operations and faults against a model in plain Python",
+    1: "Random operations, moderation and faults against a model in plain Python",
     2: "kill -9, under load and at every step of the protocol",
     3: "Redis fails in every way it can",
     4: "Held up at the worst place, while others go on",

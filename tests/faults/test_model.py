@@ -1,310 +1,26 @@
-"""Random operations against a model in plain Python: every answer is compared, ties included, whatever fails meanwhile.
+"""Random operations against the model of model.py, whatever fails meanwhile. One process's clock is two seconds ahead."""
 
-They go over boards of each aggregate and direction. Windows start anew while an example runs, and one process's clock is two
-seconds ahead.
-"""
-
-import asyncio
-import sys
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from hypothesis import HealthCheck, Phase, settings
-from hypothesis import strategies as st
 from hypothesis.errors import Flaky
-from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
+from hypothesis.stateful import run_state_machine_as_test
 
-from services.leaderboard.rules.places import unpack
 from services.local.stack import Stack
 from services.local.web import Service
 from tests.conftest import settings_of
-from tests.faults.looks import KINDS, Look, Looks, of_shorter_path
-from tests.faults.model import Asked, Model, Place, Session
-from tests.faults.proofs import Bar, Proof
-from tests.faults.subject import DOUBT, Subject, now
+from tests.faults.judging import Judgement
+from tests.faults.machine import EVERYWHERE, PLAYERS, PROCESSES, Machine
+from tests.faults.model import Model
+from tests.faults.proofs import Proof
+from tests.faults.subject import Subject
 from tests.playing import API
-from tests.system import Accounts, rows
+from tests.system import Accounts
 
 pytestmark = pytest.mark.proof(1)
-
-PLAYERS = 8
-FIRST_ID = 1_000
-PROCESSES = 2
-MAIN = Place("main", "all", 0)
-AROUND_START = timedelta(seconds=1)
-
-Body = dict[str, Any]
-
-players = st.integers(0, PLAYERS - 1)
-processes = st.integers(0, PROCESSES - 1)
-scores = st.sampled_from([0, 0, 1, 1, 2, 5, 1_000_000_000])
-keys = st.sampled_from([None, None, None, None, *"abcdefghij"])
-boards = st.sampled_from([["peak"], ["hill", "peak"], ["form"], ["alps", "hill", "main"], [*Model([]).boards]])
-bodies = st.fixed_dictionaries(
-    {"score": st.one_of(scores, scores, st.just(-3))},
-    optional={
-        "metrics": st.fixed_dictionaries({"laps": st.sampled_from([0, 1, 1, 3])}),
-        "tags": st.sampled_from([{"track": "alps"}, {"track": "alps"}, {"track": "river"}]),
-        "boards": boards,
-        "extra": st.sampled_from([{"car": 1}, ["näme", None]]),
-    },
-)
-looks = st.builds(
-    Look,
-    process=processes,
-    kind=st.sampled_from(KINDS),
-    number=st.integers(0, 99),
-    period=st.sampled_from(["current", "previous", "known", "past"]),
-    player=players,
-    limit=st.integers(1, 5),
-    offset=st.integers(0, 9),
-)
-BY_RULE: Body = {"metrics": {"laps": 1}, "tags": {"track": "alps"}}
-EVERYWHERE: Body = {"score": 1, "metrics": {"laps": 1}, "boards": [*Model([]).boards]}
-
-
-class Machine(RuleBasedStateMachine):
-    """What is done, and what must be answered.
-
-    ``patience``: seconds that it waits for a window to start anew, once. ``errors`` is given what fails.
-    """
-
-    def __init__(
-        self,
-        make_subject: Callable[[Model], Subject],
-        accounts: Accounts,
-        proof: Proof,
-        bar: Bar,
-        patience: float,
-        errors: list[BaseException],
-    ) -> None:
-        super().__init__()
-        self.errors = errors
-        self.proof = proof
-        self.bar = bar
-        self.patience = patience
-        self.model = model = Model([FIRST_ID + index for index in range(PLAYERS)])
-        self.accounts = accounts
-        self.tokens = {user: accounts.new(model.names[user], user) for user in model.users}
-        self.renames = 0
-        self.subject = make_subject(model)
-        self.done = self.subject.done
-        self.began = now()
-        self.looks = Looks(self.subject, model, self.tokens)
-
-    # Writing.
-
-    def submit(self, player: int, process: int, body: Body, key: str | None = None) -> tuple[httpx.Response, datetime]:
-        """What is answered, and when it was asked."""
-        named = {} if key is None else {"Idempotency-Key": key}
-        client, before = self.subject.client(process), now()
-        answer = client.post(f"{API}/submit", json=body, headers={**self.tokens[self.model.users[player]], **named})
-        self.subject.look_at_periods()
-        return answer, before
-
-    @initialize(drawn=st.lists(st.tuples(scores, st.booleans()), min_size=PLAYERS, max_size=PLAYERS))
-    def everyone_plays(self, drawn: Sequence[tuple[int, bool]]) -> None:
-        """A board with everybody on it, for what comes to be about somebody."""
-        for player, (score, with_key) in enumerate(drawn):
-            self.submit_one(player, player % PROCESSES, BY_RULE | {"score": score}, "a" if with_key else None)
-
-    @rule(played=st.lists(st.tuples(players, processes, bodies, keys), min_size=1, max_size=8))
-    def play(self, played: list[tuple[int, int, Body, str | None]]) -> None:
-        for each in played:
-            self.submit_one(*each)
-
-    def submit_one(self, player: int, process: int, body: Body, key: str | None = None) -> None:
-        self.done["sessions with a key" if key else "sessions"] += 1
-        user = self.model.users[player]
-        identity = user, key or ""
-        first = self.model.keys.get(identity)
-        if first is not None and first.body == body:
-            self.submit_again(player, process, identity[1])
-            return
-        answer, before = self.submit(player, process, body, key)
-        if first is not None or self.model.taking(body) is None:
-            self.done["submissions refused"] += 1
-            assert answer.status_code == 422, answer.text
-        elif identity in self.model.erased:
-            assert answer.status_code == 409, answer.text
-            assert answer.json()["type"] == "urn:problem:session-erased"
-        else:
-            assert answer.status_code == 201, answer.text
-            assert "idempotent-replayed" not in answer.headers
-            session = self.stored(process, user, body, answer.json(), before)
-            if key:
-                self.model.keys[identity] = session
-
-    @rule(numbers=st.lists(st.tuples(processes, st.integers(0, 99)), min_size=1, max_size=4))
-    def repeat(self, numbers: list[tuple[int, int]]) -> None:
-        """Some of the sessions with a key come again."""
-        for process, number in numbers:
-            if self.model.keys:
-                user, key = sorted(self.model.keys)[number % len(self.model.keys)]
-                self.submit_again(self.model.users.index(user), process, key)
-
-    def submit_again(self, player: int, process: int, key: str) -> None:
-        """It is answered with the places where it counted first, and with how its player stands there now."""
-        first = self.model.keys[self.model.users[player], key]
-        answer, before = self.submit(player, process, dict(first.body), key)
-        assert answer.status_code == 201, answer.text
-        assert answer.headers["idempotent-replayed"] == "true"
-        self.done["repeats"] += 1
-        self.done["repeats across a rollover"] += any(self.model.has_ended(place, before) for place in first.places)
-        self.is_right_now(process, first, answer.json())
-
-    def stored(self, process: int, user: int, body: Body, answer: dict[str, Any], before: datetime) -> Session:
-        """It counts in one place for each window of each board that takes it: in the period of when it was received."""
-        after = now()
-        named = [Place(each["board"], each["window"], each["period_id"]) for each in answer["standings"]]
-        taking = self.model.taking(body)
-        assert taking is not None
-        assert sorted(each[:2] for each in named) == sorted(
-            (board.name, each.name) for board in taking for each in board.windows
-        )
-        for place in named:
-            window = self.model.window(place.board, place.window)
-            period = self.model.periods.get(place.period_id)
-            assert (place.period_id == 0) == (window.length is None) == (period is None)
-            if period is not None:
-                assert (period.board, period.window) == place[:2]
-                assert period.starts_at in (window.start(before - DOUBT), window.start(after + DOUBT)), (place, before, after)
-        if self.model.shown.get(user) not in (None, self.model.names[user]):
-            self.subject.named()
-        session = Session(answer["session_id"], user, body, frozenset(named))
-        self.model.add(session)
-        self.is_right_now(process, session, answer)
-        return session
-
-    def is_right_now(self, process: int, session: Session, answer: dict[str, Any]) -> None:
-        """A score is always right. So is a rank, but for the second that another process's change may take after a fault."""
-        user = session.user
-        assert (answer["session_id"], answer["user_id"]) == (session.session_id, user)
-        assert {Place(each["board"], each["window"], each["period_id"]) for each in answer["standings"]} == session.places
-        for told in answer["standings"]:
-            place = Place(told["board"], told["window"], told["period_id"])
-            standings = self.model.rows(place)
-            mine = self.model.own(place, user)
-            improved = self.model.reached(place, user) == session.session_id
-            assert (told["score"], told["counted"], told["improved"]) == (mine["score"], True, improved), told
-            if (told["rank"], told["total_players"]) != (mine["rank"], len(standings)):
-                assert not self.subject.settled, told
-                self.looks.rank(process, place.asked, user)
-        main = [(told["score"], told["rank"]) for told in answer["standings"] if (told["board"], told["window"]) == MAIN[:2]]
-        assert [(answer["total_score"], answer["rank"])] == (main or [(None, None)])
-
-    @rule(what=st.sampled_from(["rename", "rename at once", "leave"]), player=players, process=processes)
-    def change_a_player(self, what: str, player: int, process: int) -> None:
-        if what == "leave":
-            self.leave(player, process)
-        else:
-            self.rename(player, process, at_once=what == "rename at once")
-
-    def leave(self, player: int, process: int) -> None:
-        self.done["players removed"] += 1
-        user = self.model.users[player]
-        ended = {place for each in self.model.sessions[user] for place in each.places if self.model.has_ended(place, now())}
-        self.done["places that had ended, and a player was removed from"] += len(ended)
-        answer = self.subject.client(process).delete(f"{API}/me", headers=self.tokens[user])
-        assert answer.status_code == 204, answer.text
-        self.model.remove(user)
-
-    def rename(self, player: int, process: int, at_once: bool) -> None:
-        """The token carries the new name from now on; boards do when they are told, or with the next session."""
-        user = self.model.users[player]
-        self.done["players renamed"] += 1
-        self.renames += 1
-        self.model.names[user] = f"model{user}.{self.renames}"
-        self.tokens[user] = self.accounts.new(self.model.names[user], user)
-        if at_once:
-            answer = self.subject.client(process).put(f"{API}/me", headers=self.tokens[user])
-            assert answer.status_code == 200, answer.text
-            self.model.shown[user] = self.model.names[user]
-            mine = of_shorter_path(self.model.own(MAIN, user))
-            self.looks.is_own(process, MAIN.asked, user, answer.json(), mine)
-
-    @rule(played=st.lists(st.tuples(players, bodies), min_size=1, max_size=4))
-    def play_over_a_rollover(self, played: list[tuple[int, Body]]) -> None:
-        """Once an example: from a second before a window starts anew until a second after. What came before it comes again."""
-        start = self.model.next_start(now() + AROUND_START)
-        if start - now() > timedelta(seconds=self.patience):
-            return
-        self.patience = 0
-        time.sleep(max(0.0, (start - AROUND_START - now()).total_seconds()))  # a window starts when it is time
-        [(board, window)] = [each for each in self.model.windows if each[1].start(start) == start][:1]
-        number = 0
-        while now() < start + AROUND_START:
-            player, body = played[number % len(played)]
-            self.submit_one(player, number % PROCESSES, body if number % 2 else EVERYWHERE)
-            for period in ("current", "previous"):
-                self.looks.page(number % PROCESSES, Asked(board.name, window.name, period), PLAYERS, 0)
-            number += 1
-        self.repeat([(number % PROCESSES, number) for number in range(PLAYERS)])
-
-    # Reading.
-
-    @rule(looks=st.lists(looks, min_size=1, max_size=6))
-    def look(self, looks: list[Look]) -> None:
-        for each in looks:
-            self.looks.look(each)
-
-    # Faults. No rule has a precondition: what may be drawn must not depend on a system that outlives the example.
-
-    @rule(what=st.sampled_from(["flush", "stop", "start", "start", "kill", "kill"]), process=processes)
-    def fault(self, what: str, process: int) -> None:
-        match what:
-            case "flush":
-                self.subject.flush_redis()
-            case "stop":
-                self.subject.stop_redis()
-            case "start":
-                self.subject.start_redis()
-            case "kill":
-                self.subject.kill(process)
-
-    @rule()
-    def settle(self) -> None:
-        self.subject.settle()
-
-    def teardown(self) -> None:
-        try:
-            if sys.exception() is None:
-                self.end()
-        finally:
-            if isinstance(error := sys.exception(), Exception):  # whether of a step or of the end
-                self.errors.append(error)
-            self.subject.close()
-
-    def end(self) -> None:
-        """Every place that there is, past ones too, is read through every process; and the log names no others."""
-        self.play_over_a_rollover([(0, EVERYWHERE)])
-        self.subject.start_redis()
-        self.subject.settle()
-        for place in self.model.places():
-            for process in range(PROCESSES):
-                self.looks.page(process, place.asked, PLAYERS, 0)
-        board_ids = dict(rows(self.subject.mysql, "SELECT name, id FROM boards"))
-        logged = {
-            each: sorted(unpack(packed)) for each, packed in rows(self.subject.mysql, "SELECT id, places FROM game_sessions")
-        }
-        assert logged == {
-            session.session_id: sorted((board_ids[place.board], place.period_id) for place in session.places)
-            for sessions in self.model.sessions.values()
-            for session in sessions
-        }
-        asyncio.run(self.proof.whole(self.subject.settings))
-        start = self.began
-        while (start := self.model.next_start(start)) <= now():
-            self.done["windows that started anew"] += 1
-        self.proof.did("examples")
-        for what, times in self.done.items():
-            self.proof.did(what, times)
-        self.bar.advance()
 
 
 @pytest.fixture
@@ -333,7 +49,7 @@ def make_subject(own_stack: Stack, ahead: Service, secrets: Mapping[str, str]) -
 def test_every_answer_is_the_models(
     make_subject: Callable[[Model], Subject], accounts: Accounts, rounds: Callable[[int, int], int], proof: Proof
 ) -> None:
-    number = rounds(4, 100)
+    number = rounds(3, 100)
     examples = settings(
         max_examples=number,
         stateful_step_count=50,
@@ -350,12 +66,28 @@ def test_every_answer_is_the_models(
             run_state_machine_as_test(machine, settings=examples)
         except Flaky as flaky:  # played again, time has gone on, and it may be another example
             raise errors[0] from flaky
+    for what in (
+        "sessions",
+        "sessions with a key",
+        "repeats",
+        "players removed",
+        "sessions voided",
+        "sessions restored",
+        "players banned",
+        "players unbanned",
+        "judgements refused",
+        "players' standings compared",
+    ):
+        assert proof.done[what] > 0, what
 
 
-def test_a_window_that_starts_anew_is_one_that_a_replay_and_a_removal_reach_back_over(
+def test_a_window_that_starts_anew_is_one_that_replays_removals_voids_and_bans_reach_back_over(
     make_subject: Callable[[Model], Subject], accounts: Accounts, proof: Proof
 ) -> None:
-    """The same machine, without chance: both processes count in every window from before one starts anew until after."""
+    """The same machine, without chance: both processes count in every window from before one starts anew until after.
+
+    What is over is settled then. So what is done after that changes standings, and no results.
+    """
     with proof.progress("examples", 1) as bar:
         machine = Machine(make_subject, accounts, proof, bar, 11, [])
         try:
@@ -364,10 +96,17 @@ def test_a_window_that_starts_anew_is_one_that_a_replay_and_a_removal_reach_back
                 machine.submit_one(player, player % PROCESSES, EVERYWHERE, "b")
             machine.play_over_a_rollover([(player, EVERYWHERE) for player in range(PLAYERS)])
             machine.repeat([(number % PROCESSES, number) for number in range(PLAYERS)])
+            for number in range(PLAYERS):
+                machine.judge([Judgement("void", 0, 7 * number + 1, number % PROCESSES, by_key=bool(number % 3))])
+            machine.judge([Judgement("ban", player, player, 1, by_key=False) for player in range(3)])
+            machine.submit_one(0, 0, EVERYWHERE)  # who is banned
             machine.fault("kill", 0)
             machine.fault("stop", 0)
             machine.repeat([(number % PROCESSES, number) for number in range(PLAYERS)])
+            machine.judge([Judgement("unban", player, 0, 0, by_key=True) for player in range(2)])
+            machine.judge([Judgement("restore", 0, 1, number % PROCESSES, by_key=False) for number in range(PLAYERS)])
             machine.leave(0, 1)
+            machine.judge([Judgement("void", 0, 0, 1, by_key=False)])  # which was erased
             machine.rename(1, 0, at_once=True)
             machine.submit_one(0, 0, EVERYWHERE, "b")  # which was erased
             machine.submit_one(0, 1, EVERYWHERE)
@@ -378,5 +117,8 @@ def test_a_window_that_starts_anew_is_one_that_a_replay_and_a_removal_reach_back
         "repeats across a rollover",
         "places that had ended, and a player was removed from",
         "answers about periods that had ended",
+        "periods settled, and results compared",
+        "corrections told",
+        "answers about results",
     ):
         assert proof.done[what] > 0, what
