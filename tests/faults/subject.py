@@ -232,12 +232,12 @@ class Subject:
         """Wait until every process reads through Redis again; from then on every answer is right at once."""
         if self.settled or not self.stack.redis.running:
             return
-        deadline = time.monotonic() + 15
         while True:
             for process in range(self.processes):
                 self._read_log(process)
             for process in range(self.processes):
-                client = self.client(process)
+                client = self.client(process)  # which may have to be waited for first
+                deadline = time.monotonic() + ANSWER_SECONDS
                 while client.get(f"{API}/health/ready").json()["status"] != "ok":
                     assert time.monotonic() < deadline, "redis is not used again"
                     time.sleep(0.02)
