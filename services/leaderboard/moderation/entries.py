@@ -1,4 +1,4 @@
-"""The log of moderation: who did what about whom, or about which webhook, job, board or period. It tells when and why,
+"""The log of moderation: who did what about whom, or about which webhook, job, board, period or import. It tells when and why,
 and what was before and after it. Nobody can change it.
 """
 
@@ -40,6 +40,7 @@ class Act(StrEnum):
     BOARD_DELETED = "board_deleted"
     PERIOD_WRITTEN = "period_written"
     PERIOD_TAKEN_BACK = "period_taken_back"
+    SESSIONS_IMPORTED = "sessions_imported"
 
 
 class Entry(NamedTuple):
