@@ -62,6 +62,7 @@ from services.leaderboard.staff.board_previews import BoardPreviews
 from services.leaderboard.staff.board_writes import BoardWrites
 from services.leaderboard.staff.figures import Figures
 from services.leaderboard.staff.moderators import Moderators
+from services.leaderboard.staff.session_imports import SessionImports
 from services.leaderboard.staff.subscriptions import Subscriptions
 from services.leaderboard.staff.void_jobs import VoidJobs
 from services.leaderboard.transfers.process import Transfers
@@ -131,12 +132,15 @@ def _leave(writer: Writer, bulk: Transfers) -> None:
     writer.leave()
 
 
-def _serve_staff(app: FastAPI, moderators: Moderators, void_jobs: VoidJobs, figures: Figures) -> VoidJobs:
-    """Have requests find what staff use. Gives what is to be started."""
+def _serve_staff(
+    app: FastAPI, moderators: Moderators, void_jobs: VoidJobs, figures: Figures, session_imports: SessionImports
+) -> tuple[VoidJobs, SessionImports]:
+    """Have requests find what staff use. Gives what is to be started, and what is to come to its end."""
     app.state.moderators = moderators
     app.state.void_jobs = void_jobs
     app.state.figures = figures
-    return void_jobs
+    app.state.session_imports = session_imports
+    return void_jobs, session_imports
 
 
 def create_app(settings: LeaderboardSettings | None = None) -> FastAPI:
@@ -175,15 +179,16 @@ def create_app(settings: LeaderboardSettings | None = None) -> FastAPI:
         app.state.reads = reads
         app.state.board_reads = BoardReads(places, reads, snapshots, catalogue.clock.now)
         app.state.board_writes = BoardWrites(catalogue, database, IndexWriter(redis).forget)
-        voids = _serve_staff(
+        app.state.transfers = bulk = Transfers(settings, catalogue, places, apply_and_rank=tell, told=follower.told)
+        voids, imports = _serve_staff(
             app,
             Moderators(people, places, reads, snapshots),
             VoidJobs(catalogue, database, people),
             Figures(snapshots, follower, index, writer),
+            SessionImports(bulk.importer, database),
         )
         app.state.subscriptions = Subscriptions(database, encryption, sender.addresses)
         app.state.board_previews = BoardPreviews(catalogue, snapshots)
-        app.state.transfers = bulk = Transfers(settings, catalogue, places, apply_and_rank=tell, told=follower.told)
         _read_snapshots(app, catalogue, snapshots, settings)
         app.state.upkeep = upkeep = Upkeep(database, _now, _chores(redis, encryption), interval=settings.upkeep_seconds)
         for begin in (reach.start, catalogue.start, follower.start, accounts.start, ends.start, sender.start, voids.start):
@@ -195,7 +200,7 @@ def create_app(settings: LeaderboardSettings | None = None) -> FastAPI:
         finally:
             app.state.metrics.registry.unregister(metrics)
             # What was accepted is stored, also when nobody waits for the answer any more.
-            await asyncio.gather(writer.drain(), bulk.drain())
+            await asyncio.gather(writer.drain(), bulk.drain(), imports.drain())
             stops = (
                 upkeep.stop,
                 voids.stop,

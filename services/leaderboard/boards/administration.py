@@ -5,7 +5,7 @@ and it is read without a lock. What is read then of boards is what they are. The
 by id, which waits for the groups of sessions that are being counted for them, and they for it; then the periods, by id.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -26,6 +26,9 @@ AT_ONCE = 100
 # A process that has not heard of a window yet does not count for it. It hears within a second while MySQL answers.
 HEARD = timedelta(seconds=5)
 
+Record = Callable[[AsyncConnection, Board | None, Board], Awaitable[None]]
+"""Writes down, in the transaction that does it, what a board was, None where it is new, and what it became."""
+
 
 class BoardsConflict(Exception):
     """Some of the boards cannot become what was asked for. ``faults`` say why, with places in the list that was given."""
@@ -35,10 +38,21 @@ class BoardsConflict(Exception):
         self.faults = faults
 
 
-async def put(database: Database, definition: Definition) -> Change:
-    """Make a board, or change it to what is given, whole. Given again, nothing is changed. Raises BoardConflict."""
+async def put(database: Database, definition: Definition, record: Record | None = None) -> Change:
+    """Make a board, or change it to what is given, whole. Given again, nothing is changed, and nothing recorded.
+
+    Raises BoardConflict.
+    """
+
+    async def put_one(connection: AsyncConnection) -> Change:
+        [change] = await _put(connection, [definition], 0)
+        if record is not None and change.outcome != "unchanged":
+            [became] = await table.list_named(connection, [definition.name])
+            await record(connection, change.board, became)
+        return change
+
     try:
-        [change] = await database.transaction(lambda connection: _put(connection, [definition], 0))
+        change = await database.transaction(put_one)
     except BoardsConflict as conflict:
         errors = [FieldError(detail=fault.detail, pointer=pointer(list(map(str, fault.at[2:])))) for fault in conflict.faults]
         raise BoardConflict("; ".join(error.detail for error in errors), errors=errors) from None

@@ -27,6 +27,8 @@ from services.leaderboard.rules.places import ALL_TIME, Place
 
 Forget = Callable[[Sequence[Place]], Awaitable[bool]]
 """Removes the indexes of places, and gives whether Redis has heard of it."""
+Record = Callable[[AsyncConnection], Awaitable[None]]
+"""Writes down that a board is to be deleted, in the transaction that says so. The board is locked, and still shown there."""
 
 ROWS_AT_ONCE = 1000
 """Rows that are deleted in one transaction, at most."""
@@ -40,13 +42,15 @@ _RESULTS = "DELETE FROM results WHERE period_id IN ({ids}) ORDER BY period_id, p
 _PERIODS = "DELETE p FROM periods AS p FORCE INDEX (PRIMARY) WHERE p.board_id = %s AND p.id IN ({ids})"
 
 
-async def delete(database: Database, name: str, forget: Forget, *, seconds: float = math.inf) -> bool:
-    """Delete a board and its standings. Cut short, it is gone on with: by this function, or by `finish`.
+async def delete(
+    database: Database, name: str, forget: Forget, *, seconds: float = math.inf, record: Record | None = None
+) -> bool:
+    """Delete a board and its standings. Cut short, it is gone on with: by this function, or by `finish`. It is recorded once.
 
     After ``seconds`` what is left is left. Gives whether the board is gone: without Redis its name stays taken. Raises
     BoardNotFound, and BoardConflict for a board that is not closed and for the main one.
     """
-    board_id = await database.transaction(partial(_begin, name=name))
+    board_id = await database.transaction(partial(_begin, name=name, record=record))
     go_on = partial(_go_on, board_ids=[board_id], limit=ROWS_AT_ONCE, forget=forget)
     ends = monotonic() + seconds
     while await database.transaction(go_on) == ROWS_AT_ONCE and monotonic() < ends:
@@ -61,7 +65,7 @@ async def finish(connection: AsyncConnection, _now: datetime, limit: int, *, for
     return await _go_on(connection, board_ids, limit, forget)
 
 
-async def _begin(connection: AsyncConnection, name: str) -> int:
+async def _begin(connection: AsyncConnection, name: str, record: Record | None) -> int:
     """Nobody is shown the board from here on. Gives its id."""
     version = await next_version(connection)
     board = (await connection.execute(select(Board.id, Board.state).where(Board.name == name))).one_or_none()
@@ -73,6 +77,8 @@ async def _begin(connection: AsyncConnection, name: str) -> int:
         raise BoardConflict(f"The board {name} is active: close it first.")
     if board.state != DELETING:
         await lock_boards(connection, [board.id])
+        if record is not None:
+            await record(connection)
         await connection.execute(update(Board).where(Board.id == board.id).values(state=DELETING, version=version))
         await set_version(connection, version)
     board_id: int = board.id

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, NamedTuple, NoReturn, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
-from pydantic_core import InitErrorDetails, PydanticCustomError
+from pydantic_core import InitErrorDetails, PydanticCustomError, to_jsonable_python
 
 from services.leaderboard.boards.board import (
     ALL,
@@ -15,6 +15,7 @@ from services.leaderboard.boards.board import (
     MOST_WINDOWS,
     USUAL,
     Aggregate,
+    Board,
     Definition,
     Direction,
     Rule,
@@ -324,6 +325,15 @@ def parse_toml(data: bytes) -> list[Definition]:
         return [board.definition() for board in BoardsDocument.model_validate(document).boards]
     except ValidationError as error:
         raise InvalidDocument([Fault(each["loc"], each["msg"]) for each in error.errors(include_url=False)]) from None
+
+
+def board_json(board: Board) -> Any:
+    """A board as JSON has it for whom writes boards down: with its rules of holding sessions, where there are any."""
+    definition = board.definition
+    named = {name: getattr(definition, name) for name in BoardDocument.model_fields if name not in {"rule", "hold", "windows"}}
+    hold = {} if definition.hold is None else {"hold": HoldDocument.of(definition.hold)}
+    windows = [{**WindowDocument.of(each.definition).model_dump(), "counts_from": each.counts_from} for each in board.windows]
+    return to_jsonable_python({**named, "rule": rule_json(definition.rule), **hold, "windows": windows})
 
 
 def rule_json(rule: Rule | None) -> Any:

@@ -8,7 +8,7 @@ the other, and after the groups of sessions that are being counted for the board
 there takes that row. MySQL's clock says what is over, and no process's.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -23,6 +23,9 @@ from services.leaderboard.rules.periods import Period, PeriodState, ScheduledWin
 
 NOT_TAKEN_BACK = timedelta(seconds=10)
 """A period that begins so soon stays: a session that is played by then may be on its way, and its time be a little ahead."""
+
+Record = Callable[[AsyncConnection, Period], Awaitable[None]]
+"""Writes down, in the transaction that does it, which period was written down or taken back."""
 
 _NOW = literal_column("NOW(6)", UTCDateTime())
 _row = models.Period
@@ -203,8 +206,9 @@ async def write_listed(
     starts_at: datetime,
     ends_at: datetime,
     grace: timedelta,
+    record: Record | None = None,
 ) -> Period:
-    """Write down a period of a listed window. Written down again, it is the one that there is.
+    """Write down a period of a listed window. Written down again, it is the one that there is, and nothing is recorded.
 
     Raises ValueError when it does not end after its start, and PeriodConflict when another one has some of its time, when it
     would be closed already, or when the board is gone.
@@ -231,18 +235,24 @@ async def write_listed(
         written = await _insert(connection, period)
         if written is None:
             raise PeriodConflict("The time of this period is over: it would be closed already.")
+        if record is not None:
+            await record(connection, written)
         return written
 
     return await database.transaction(write)
 
 
-async def take_back(database: Database, board_id: int, period_id: int) -> bool:
+async def take_back(database: Database, board_id: int, period_id: int, record: Record | None = None) -> bool:
     """Delete a period of a listed window that has not begun yet, nor begins within `NOT_TAKEN_BACK`. Gives whether it did."""
     values = {"period_id": period_id, "board_id": board_id, "seconds": NOT_TAKEN_BACK.seconds}
 
     async def delete(connection: AsyncConnection) -> bool:
         await _lock_board(connection, board_id)
-        return (await connection.execute(_TAKE_BACK, values)).rowcount == 1
+        found = await list_by_id(connection, [period_id])
+        taken = (await connection.execute(_TAKE_BACK, values)).rowcount == 1
+        if taken and record is not None:
+            await record(connection, *found)
+        return taken
 
     return await database.transaction(delete)
 

@@ -26,6 +26,7 @@ from services.leaderboard.staff.board_previews import BoardPreviews
 from services.leaderboard.staff.board_writes import BoardWrites
 from services.leaderboard.staff.figures import Figures
 from services.leaderboard.staff.moderators import Moderators
+from services.leaderboard.staff.session_imports import SessionImports
 from services.leaderboard.staff.subscriptions import Subscriptions
 from services.leaderboard.staff.void_jobs import VoidJobs
 from services.leaderboard.transfers.process import Transfers
@@ -115,6 +116,11 @@ async def _transfers(request: Request) -> Transfers:
     return transfers
 
 
+async def _session_imports(request: Request) -> SessionImports:
+    imports: SessionImports = request.app.state.session_imports
+    return imports
+
+
 async def _void_jobs(request: Request) -> VoidJobs:
     void_jobs: VoidJobs = request.app.state.void_jobs
     return void_jobs
@@ -147,6 +153,7 @@ Exporting = Annotated[Exports, Depends(_exports)]
 Moderating = Annotated[Moderators, Depends(_moderators)]
 Subscribing = Annotated[Subscriptions, Depends(_subscriptions)]
 Transferring = Annotated[Transfers, Depends(_transfers)]
+Importing = Annotated[SessionImports, Depends(_session_imports)]
 VoidingMany = Annotated[VoidJobs, Depends(_void_jobs)]
 Measuring = Annotated[Figures, Depends(_figures)]
 RecentCaller = Annotated[Principal, Depends(_recent_caller)]

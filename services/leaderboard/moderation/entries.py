@@ -1,5 +1,5 @@
-"""The log of moderation: who did what about whom, or about which webhook. It tells when and why, and what was before and
-after it. Nobody can change it.
+"""The log of moderation: who did what about whom, or about which webhook, job, board, period or import. It tells when and why,
+and what was before and after it. Nobody can change it.
 """
 
 from collections.abc import Mapping
@@ -35,10 +35,16 @@ class Act(StrEnum):
     VOID_JOB_FINISHED = "void_job_finished"
     SESSIONS_VOIDED = "sessions_voided"
     SESSIONS_RESTORED = "sessions_restored"
+    BOARD_MADE = "board_made"
+    BOARD_CHANGED = "board_changed"
+    BOARD_DELETED = "board_deleted"
+    PERIOD_WRITTEN = "period_written"
+    PERIOD_TAKEN_BACK = "period_taken_back"
+    SESSIONS_IMPORTED = "sessions_imported"
 
 
 class Entry(NamedTuple):
-    """What was done. It was one of staff or a key. ``user_id``: None where it was about a job."""
+    """What was done. It was one of staff or a key. ``user_id``: None where it was about no player."""
 
     entry_id: int
     act: str
@@ -83,7 +89,10 @@ async def add(
     became: Mapping[str, Any],
     session_id: int | None = None,
 ) -> None:
-    """Add to the log, in the transaction that does it: what is rolled back has not been done. ``user_id``: None of a job."""
+    """Add to the log, in the transaction that does it: what is rolled back has not been done.
+
+    ``user_id``: the player whom it was about; None where it was about no player.
+    """
     user, client = doer(order)
     await connection.execute(
         insert(ModerationEntry).values(

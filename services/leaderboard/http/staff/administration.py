@@ -17,7 +17,7 @@ from services.common.http.problems import (
     documented,
 )
 from services.common.http.requests import DECIMAL, JSON, Time, body_schema, json_body
-from services.common.tokens import Scope
+from services.common.tokens import Caller, Scope
 from services.leaderboard.boards.board import Definition
 from services.leaderboard.boards.document import BoardDocument, Name, Title, refuse
 from services.leaderboard.errors import BoardConflict, BoardNotFound, PeriodConflict, PeriodNotFound, WindowNotFound
@@ -26,7 +26,7 @@ from services.leaderboard.http.boards import BoardShown, PeriodWritten, board_sh
 from services.leaderboard.http.dependencies import PREFIX, BoardName, BoardWriting, rendered
 from services.leaderboard.rules.names import BOARD_NAME
 
-router = APIRouter(prefix=PREFIX, tags=["boards"], dependencies=[Security(authorized, scopes=[Scope.BOARDS])])
+router = APIRouter(prefix=PREFIX, tags=["boards"])
 
 _BODY = *SCOPED, BodyTooLarge, UnsupportedMediaType, InvalidRequest, ServiceUnavailable
 _NO_STORE = {"Cache-Control": "no-store"}
@@ -63,6 +63,7 @@ class PeriodBody(BaseModel):
         return self
 
 
+Studio = Annotated[Caller, Security(authorized, scopes=[Scope.BOARDS])]
 Window = Annotated[str, Path(pattern=BOARD_NAME, description="the window's name")]
 PeriodId = Annotated[int, Path(ge=1, le=2**63 - 1), DECIMAL]
 
@@ -82,9 +83,12 @@ PeriodId = Annotated[int, Path(ge=1, le=2**63 - 1), DECIMAL]
     openapi_extra=body_schema({JSON: BoardBody}),
 )
 async def put_board(
-    board: BoardName, body: Annotated[BoardBody, Depends(json_body(BoardBody))], writes: BoardWriting
+    board: BoardName,
+    caller: Studio,  # before the body is looked at
+    body: Annotated[BoardBody, Depends(json_body(BoardBody))],
+    writes: BoardWriting,
 ) -> Response:
-    made, created = await writes.put(body.named(board))
+    made, created = await writes.put(body.named(board), caller)
     return rendered(board_shown(made).model_dump_json().encode(), 201 if created else 200)
 
 
@@ -101,8 +105,8 @@ async def put_board(
         204: {"description": "The board is gone"},
     },
 )
-async def delete_board(board: BoardName, writes: BoardWriting) -> Response:
-    gone = await writes.delete(board)
+async def delete_board(board: BoardName, caller: Studio, writes: BoardWriting) -> Response:
+    gone = await writes.delete(board, caller)
     return Response(status_code=204 if gone else 202, headers=_NO_STORE)
 
 
@@ -117,9 +121,13 @@ async def delete_board(board: BoardName, writes: BoardWriting) -> Response:
     openapi_extra=body_schema({JSON: PeriodBody}),
 )
 async def write_period(
-    board: BoardName, window: Window, body: Annotated[PeriodBody, Depends(json_body(PeriodBody))], writes: BoardWriting
+    board: BoardName,
+    window: Window,
+    caller: Studio,
+    body: Annotated[PeriodBody, Depends(json_body(PeriodBody))],
+    writes: BoardWriting,
 ) -> Response:
-    period = await writes.write_period(board, window, body.title, body.starts_at, body.ends_at)
+    period = await writes.write_period(board, window, body.title, body.starts_at, body.ends_at, caller)
     return rendered(PeriodWritten(**{**period._asdict(), "window": window}).model_dump_json().encode(), 201)
 
 
@@ -132,6 +140,8 @@ async def write_period(
         *SCOPED, BoardNotFound, WindowNotFound, PeriodNotFound, PeriodConflict, InvalidRequest, ServiceUnavailable
     ),
 )
-async def take_back_period(board: BoardName, window: Window, period_id: PeriodId, writes: BoardWriting) -> Response:
-    await writes.take_back(board, window, period_id)
+async def take_back_period(
+    board: BoardName, window: Window, period_id: PeriodId, caller: Studio, writes: BoardWriting
+) -> Response:
+    await writes.take_back(board, window, period_id, caller)
     return Response(status_code=204, headers=_NO_STORE)

@@ -141,9 +141,10 @@ class Doer(BaseModel):
 class EntryShown(BaseModel):
     act: str = Field(
         description="as session_voided, player_banned, webhook_made, or void_job_begun; sessions_voided and sessions_restored "
-        "once for each player of a job"
+        "once for each player of a job; board_made, board_changed, board_deleted, period_written, period_taken_back; "
+        "sessions_imported once an import is over"
     )
-    user_id: int | None = Field(description="the player whom it was about; null: it was about a webhook or a job")
+    user_id: int | None = Field(description="the player whom it was about; null: a webhook, job, board, period or import")
     session_id: int | None
     by: Doer
     reason: str | None

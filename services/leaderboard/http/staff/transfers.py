@@ -31,11 +31,12 @@ from services.leaderboard.errors import (
     TooManyTransfers,
     WindowNotFound,
 )
-from services.leaderboard.http.dependencies import PREFIX, ShownPeriod, ShownWindow, Transferring
+from services.leaderboard.http.dependencies import PREFIX, Importing, ShownPeriod, ShownWindow, Transferring
 from services.leaderboard.rules.names import BOARD_NAME
+from services.leaderboard.staff.session_imports import SessionImports
 from services.leaderboard.transfers.exports import SESSION_COLUMNS, STANDING_COLUMNS
 from services.leaderboard.transfers.formats import MEDIA_TYPES, Format
-from services.leaderboard.transfers.imports import Importer, Progress
+from services.leaderboard.transfers.imports import Progress
 from services.leaderboard.transfers.rows import Wanted
 
 IMPORT_PATH = f"{PREFIX}/import"
@@ -149,7 +150,7 @@ async def export_sessions(
 async def import_sessions(
     request: Request,
     caller: Annotated[Caller, Security(authorized, scopes=[Scope.SCORES])],
-    transfers: Transferring,
+    imports: Importing,
     dry_run: _DryRun = False,
 ) -> Response:
     form = _FORMATS.get(content_type(request))
@@ -157,19 +158,21 @@ async def import_sessions(
         raise UnsupportedMediaType(f"Send the file as {' or '.join(_FORMATS)}.")
     require_plain(request)
     log.info("sessions are imported", **_by(caller), dry_run=dry_run)
-    told = _tell(transfers.importer, request, form, dry_run=dry_run)
+    told = _tell(imports, request, form, caller, dry_run=dry_run)
     return await JSONStream.begin(told, {"Cache-Control": "no-store"}, MEDIA_TYPES[Format.NDJSON])
 
 
-async def _tell(importer: Importer, request: Request, form: Format, *, dry_run: bool) -> AsyncGenerator[bytes, None]:
-    with importer.begin():
+async def _tell(
+    imports: SessionImports, request: Request, form: Format, caller: Caller, *, dry_run: bool
+) -> AsyncGenerator[bytes, None]:
+    with imports.begin():
         try:
             async with asyncio.timeout(_READING_SECONDS):
                 body = await request.body()  # all of it: what answers before would have the server between us give up sending
         except TimeoutError:
             raise BodyTooSlow(f"The body had {_READING_SECONDS:.0f} seconds to arrive.") from None
         told_at, progress = 0.0, Progress()
-        async with aclosing(importer.run(_pieces(body), form, dry_run=dry_run)) as groups:
+        async with aclosing(imports.run(_pieces(body), form, caller, dry_run=dry_run)) as groups:
             async for progress in groups:
                 if monotonic() > told_at + _TOLD_SECONDS:
                     told_at = monotonic()
