@@ -42,9 +42,9 @@ thorough = settings(
 )
 
 
-# Where more is asked than JSON Schema can tell: RFC 8265's rules of names and counting after NFKC; the bounds
-# that each board has; what a key is called, and when it expires; a cursor that was given before; a password that only guests
-# leave out; a password that is right, of which RFC 6749 calls a wrong one a 400.
+# Where more is asked than JSON Schema can tell: RFC 8265's rules of names and counting after NFKC; the bounds that each board
+# has; what a key is called, and when it expires; a cursor that was given before; a reason of characters that are shown; a
+# password that only guests leave out; a password that is right, of which RFC 6749 calls a wrong one a 400.
 BEYOND_SCHEMA = {
     "/auth/token",
     "/auth/register",
@@ -58,6 +58,7 @@ BEYOND_SCHEMA = {
     "/auth/external/{provider}/{external_id}",
     "/api/leaderboard/submit",
     "/api/leaderboard/sessions/me",
+    "/api/leaderboard/sessions/{session_id}/report",
     "/api/leaderboard/boards",
     "/api/leaderboard/boards/{board}/periods",
     "/api/leaderboard/boards/{board}/periods/{period_id}/results",

@@ -25,6 +25,8 @@ DOCUMENT = (ROOT / "docs" / "seasons.md").read_text(encoding="utf-8")
 SET_UP, TRY, BEGIN, PLAY, READ = blocks(DOCUMENT, "sh")
 [RECEIVER] = blocks(DOCUMENT, "python")
 SECONDS = 30
+ADA = 4_000_000_041
+"""A user whom no other test on the same system has made."""
 
 
 class Season:
@@ -32,7 +34,7 @@ class Season:
 
     def __init__(self, stack: Stack, secrets: dict[str, str], folder: Path) -> None:
         scopes = [Scope.ADMIN, Scope.BOARDS, Scope.MODERATE]
-        self.token = Accounts(secrets["JWT_KEYS"]).new("Ada", 41, scopes=scopes)["Authorization"].removeprefix("Bearer ")
+        self.token = Accounts(secrets["JWT_KEYS"]).new("Ada", ADA, scopes=scopes)["Authorization"].removeprefix("Bearer ")
         self.stack, self.secrets, self.folder = stack, secrets, folder
         self.port = free_port()
         self.printed = folder / "printed"
@@ -99,7 +101,7 @@ def test_a_season_is_played_through_as_the_document_tells(season: Season, stack:
 
     played, would = season.paste(PLAY)
     assert [(each["score"], each["rank"]) for each in played["standings"]] == [(1200, 1)]
-    row = {"rank": 1, "user_id": 41, "username": "Ada", "score": 1200, "reward": "gold"}
+    row = {"rank": 1, "user_id": ADA, "username": "Ada", "score": 1200, "reward": "gold"}
     assert would["results"] == [row]
 
     # The test does not wait for its end: it is brought about.

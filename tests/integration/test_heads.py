@@ -17,7 +17,14 @@ from tests.signing_in import register, sign_in
 from tests.system import Accounts, assert_problem, serving, sign_up
 
 OF_ITS_OWN = {"x-request-id"}
-PARAMETERS = {"{user_id}": "1", "{board}": "main", "{period_id}": "0", "{client_id}": f"key-{'a' * 26}"}
+PARAMETERS = {
+    "{user_id}": "1",
+    "{board}": "main",
+    "{period_id}": "0",
+    "{client_id}": f"key-{'a' * 26}",
+    "{job_id}": "1",
+    "{webhook}": "studio",
+}
 
 
 def readable(app: FastAPI, prefix: str) -> list[str]:
