@@ -20,7 +20,7 @@ DOCUMENT = (ROOT / "docs" / "boards.md").read_text(encoding="utf-8")
 @pytest.fixture(scope="module")
 def minute() -> datetime:
     """When a minute of the board rush begins: soon enough to be waited for, and not before somebody can have played."""
-    return datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=40)
+    return datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=25)
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +68,7 @@ def test_the_boards_are_played_on_as_the_example_says(
 ) -> None:
     wait_until_heard(stack)
     left = (minute - datetime.now(UTC)).total_seconds() % 60
-    if left < 20:
+    if left < 10:
         time.sleep(left)
         left = 60.0
     before, after = blocks(DOCUMENT, "sh")[1].split("sleep 60\n")

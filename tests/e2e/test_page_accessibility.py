@@ -3,7 +3,6 @@ desktop.
 """
 
 import re
-from itertools import product
 from typing import Literal
 
 import pytest
@@ -17,8 +16,8 @@ AXE = ROOT / "tests/frontend/node_modules/axe-core/axe.min.js"
 VIOLATIONS = """async () => (await axe.run()).violations
     .flatMap(({ id, nodes }) => nodes.map((node) => `${id}: ${node.html}`))"""
 Scheme = Literal["light", "dark"]
-SCHEMES: tuple[Scheme, ...] = ("light", "dark")
-WIDTHS = (360, 1280)
+# Colours are of the scheme, and what is where is of the width: each of either once.
+LOOKS: tuple[tuple[int, Scheme], ...] = ((360, "light"), (1280, "dark"))
 
 
 class Auditor:
@@ -33,7 +32,7 @@ class Auditor:
         """Note what breaks a rule, and go on: one run names all of it."""
         if not await self._page.evaluate("'axe' in window"):
             await self._page.evaluate(AXE.read_text(encoding="utf-8"))
-        for width, scheme in product(WIDTHS, SCHEMES):
+        for width, scheme in LOOKS:
             await self._page.set_viewport_size({"width": width, "height": 800})
             await self._page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
             found = await self._page.evaluate(VIOLATIONS)

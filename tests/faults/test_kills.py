@@ -104,8 +104,8 @@ async def test_a_killed_process_takes_no_acknowledged_session_along_and_counts_n
 ) -> None:
     """Every second one within a second of when a window starts anew."""
     await boards.apply(stack_settings, BOARDS.encode())
-    with proof.progress("kills under load", rounds(3, 100)) as bar:
-        for round_ in range(rounds(3, 100)):
+    with proof.progress("kills under load", rounds(2, 100)) as bar:
+        for round_ in range(rounds(2, 100)):
             load = Load(accounts, 1_881_000 + 100 * round_)
             at = uniform(-1, 1) if round_ % 2 else None
             unanswered = await end_under_load(stack, await start_process(), load, Process.kill, proof, at)

@@ -19,8 +19,6 @@ from tests.ranked import database_of, put, random_standings, ranked, usable
 
 pytestmark = pytest.mark.proof(8)
 
-PLAYERS = 20_000
-
 
 @pytest.fixture
 def epoch() -> Epoch:
@@ -44,13 +42,13 @@ async def test_order_and_every_rank_are_those_of_mysql(
     rounds: Callable[[int, int], int],
     proof: Proof,
 ) -> None:
-    database = database_of(on_redis)
+    database, players = database_of(on_redis), rounds(5_000, 20_000)
     with proof.progress("sets of standings", rounds(1, 5)) as bar:
         for number in range(rounds(1, 5)):
             with mysql.cursor() as cursor:
                 for table in ("game_sessions", "standings"):
                     cursor.execute(f"TRUNCATE TABLE {table}")
-            put(mysql, random_standings(PLAYERS, Random(53 + number)))
+            put(mysql, random_standings(players, Random(53 + number)))
             await database.transaction(renew_epoch)
             assert await build(database, on_redis, MAIN_RANKED) is Outcome.BUILT
             async with database.reading() as connection:

@@ -101,7 +101,7 @@ async def test_a_fifth_of_the_log_is_voided_while_players_play_and_processes_are
     rounds: Callable[[int, int], int],
     proof: Proof,
 ) -> None:
-    players, kills = rounds(60, 20_000), rounds(1, 2)
+    players, kills = rounds(40, 20_000), rounds(1, 2)
     seed(mysql, players)
     told = {"mysql_database": leaderboard_settings.mysql_database, "redis_url": leaderboard_settings.redis_url}
     processes = [await start_process(**told) for _ in range(2)]
