@@ -131,7 +131,7 @@ async def test_what_two_processes_leave_between_their_periods_is_one_of_its_own(
 
 async def test_a_period_keeps_its_times_when_its_zone_changes(leaderboard_database: Database, mysql: Any) -> None:
     before, after = Schedule(MIDNIGHT, 1, "days", "Etc/GMT-3"), Schedule(MIDNIGHT, 1, "days", "Etc/GMT-2")
-    noon = mysql_now(mysql).replace(hour=12, minute=0, second=0, microsecond=0)
+    noon = (mysql_now(mysql) + DAY).replace(hour=12, minute=0, second=0, microsecond=0)  # of a day that is not over
     period = await made(leaderboard_database, window(before), noon)
     assert (period.starts_at, period.ends_at) == (noon - 15 * HOUR, noon + 9 * HOUR)
     assert await made(leaderboard_database, window(after), noon) == period
