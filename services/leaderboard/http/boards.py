@@ -23,7 +23,7 @@ from services.leaderboard.http.dependencies import (
     Periods,
     Prefix,
     WindowName,
-    rendered,
+    answered,
 )
 from services.leaderboard.http.examples import shown
 from services.leaderboard.rules.periods import Period, PeriodState
@@ -161,7 +161,7 @@ async def boards(
 ) -> Response:
     page = await directory.boards(prefix, limit, cursor)
     shown = [board_shown(each, with_hold=sees_holds) for each in page.boards]
-    return _json(BoardsShown(boards=shown, next_cursor=page.next_cursor))
+    return answered(BoardsShown(boards=shown, next_cursor=page.next_cursor))
 
 
 @router.get(
@@ -173,7 +173,7 @@ async def boards(
 async def board(board: BoardName, directory: Directing, sees_holds: SeesHolds) -> Response:
     found = await directory.board(board)
     windows = [_window_now(each, players) for each, players in zip(found.windows, found.players, strict=True)]
-    return _json(BoardNowShown(**_fields(found.board, with_hold=sees_holds), windows=windows))
+    return answered(BoardNowShown(**_fields(found.board, with_hold=sees_holds), windows=windows))
 
 
 @router.get(
@@ -189,16 +189,12 @@ async def periods(
     page = await directory.periods(board, window, limit, cursor)
     names = {each.window_id: each.definition.name for each in page.board.windows}
     shown = [_period(each, names[each.window_id], count) for each, count in zip(page.periods, page.players, strict=True)]
-    return _json(PeriodsShown(periods=shown, next_cursor=page.next_cursor))
+    return answered(PeriodsShown(periods=shown, next_cursor=page.next_cursor))
 
 
 def board_shown(board: Board, *, with_hold: bool = True) -> BoardShown:
     """A board as it is answered to who writes it down, and to who lists what there are."""
     return BoardShown(**_fields(board, with_hold=with_hold), windows=[_window(each) for each in board.windows])
-
-
-def _json(answer: BaseModel) -> Response:
-    return rendered(answer.model_dump_json().encode())
 
 
 def _fields(board: Board, *, with_hold: bool) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from time import time
 from typing import Annotated
 
 from fastapi import Depends, Path, Query, Request, Response
+from pydantic import BaseModel
 
 from services.common.http.authentication import AuthenticatedOrScoped, authenticated, require_recent_password
 from services.common.http.requests import DECIMAL, JSON, json_body
@@ -207,3 +208,8 @@ MainPlace = Annotated[Ranked | None, Depends(_main)]
 def rendered(body: bytes, status: int = 200) -> Response:
     """An answer that is JSON already. It is right at once or not at all, so nobody on the way may keep it."""
     return Response(body, status, media_type=JSON, headers={"Cache-Control": "no-store"})
+
+
+def answered(answer: BaseModel, status: int = 200) -> Response:
+    """The same of an answer that is not JSON yet."""
+    return rendered(answer.model_dump_json().encode(), status)

@@ -13,6 +13,7 @@ from services.leaderboard.http.dependencies import (
     RecentCaller,
     Sessions,
     Writing,
+    answered,
     rendered,
 )
 from services.leaderboard.http.schemas import (
@@ -34,7 +35,7 @@ router = APIRouter(prefix=PREFIX, tags=["leaderboard"])
 async def own_sessions(caller: Caller, reads: Reading, limit: Sessions = 20, cursor: Cursor = None) -> Response:
     page = await reads.own_sessions(caller, limit, cursor)
     sessions = [OwnSession(**each._asdict()) for each in page.sessions]
-    return rendered(OwnSessions(sessions=sessions, next_cursor=page.next_cursor).model_dump_json().encode())
+    return answered(OwnSessions(sessions=sessions, next_cursor=page.next_cursor))
 
 
 @router.put(

@@ -21,7 +21,7 @@ from services.leaderboard.http.dependencies import (
     ResultReading,
     Results,
     UserId,
-    rendered,
+    answered,
 )
 from services.leaderboard.http.examples import shown
 from services.leaderboard.rules.rewards import Cutoff
@@ -97,7 +97,7 @@ async def results(
         next_cursor=page.next_cursor,
         settled_at=page.settled_at,
     )
-    return _json(answer)
+    return answered(answer)
 
 
 @router.get(
@@ -109,7 +109,7 @@ async def results(
     responses=documented(PlayerNotFound, PeriodNotSettled, PeriodExpired, *_PERIOD),
 )
 async def result(board: BoardName, period_id: PeriodId, user_id: UserId, reads: ResultReading) -> Response:
-    return _json(_row(await reads.one(board, period_id, user_id)))
+    return answered(_row(await reads.one(board, period_id, user_id)))
 
 
 @router.post(
@@ -133,11 +133,7 @@ async def rehearsal(
         rewards=_rewards(would.cutoffs),
         digest=would.digest.hex(),
     )
-    return _json(answer)
-
-
-def _json(answer: BaseModel) -> Response:
-    return rendered(answer.model_dump_json().encode())
+    return answered(answer)
 
 
 def _rows(rows: Iterable[ResultRow]) -> list[ResultShown]:

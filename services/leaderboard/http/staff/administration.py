@@ -23,7 +23,7 @@ from services.leaderboard.boards.document import BoardDocument, Name, Title, ref
 from services.leaderboard.errors import BoardConflict, BoardNotFound, PeriodConflict, PeriodNotFound, WindowNotFound
 from services.leaderboard.http import examples
 from services.leaderboard.http.boards import BoardShown, PeriodWritten, board_shown
-from services.leaderboard.http.dependencies import PREFIX, BoardName, BoardWriting, rendered
+from services.leaderboard.http.dependencies import PREFIX, BoardName, BoardWriting, answered
 from services.leaderboard.rules.names import BOARD_NAME
 
 router = APIRouter(prefix=PREFIX, tags=["boards"])
@@ -89,7 +89,7 @@ async def put_board(
     writes: BoardWriting,
 ) -> Response:
     made, created = await writes.put(body.named(board), caller)
-    return rendered(board_shown(made).model_dump_json().encode(), 201 if created else 200)
+    return answered(board_shown(made), 201 if created else 200)
 
 
 @router.delete(
@@ -128,7 +128,7 @@ async def write_period(
     writes: BoardWriting,
 ) -> Response:
     period = await writes.write_period(board, window, body.title, body.starts_at, body.ends_at, caller)
-    return rendered(PeriodWritten(**{**period._asdict(), "window": window}).model_dump_json().encode(), 201)
+    return answered(PeriodWritten(**{**period._asdict(), "window": window}), 201)
 
 
 @router.delete(

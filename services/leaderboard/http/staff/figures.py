@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 
 from services.common.http.problems import SCOPED, ServiceUnavailable, documented
 from services.leaderboard.http import examples
-from services.leaderboard.http.dependencies import PREFIX, Measuring, rendered
+from services.leaderboard.http.dependencies import PREFIX, Measuring, answered
 from services.leaderboard.http.examples import shown
 from services.leaderboard.http.staff.moderation import Moderator
 from services.leaderboard.staff.figures import COUNTED, MOST_PLACES, Count
@@ -72,7 +72,7 @@ async def figures(_: Moderator, measuring: Measuring) -> Response:
         ),
         measured_at=measured.measured_at,
     )
-    return rendered(answer.model_dump_json().encode())
+    return answered(answer)
 
 
 def _count(count: Count) -> CountShown:

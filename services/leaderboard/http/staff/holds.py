@@ -33,7 +33,7 @@ from services.leaderboard.http.dependencies import (
     SessionId,
     Sessions,
     Writing,
-    rendered,
+    answered,
 )
 from services.leaderboard.http.examples import shown
 from services.leaderboard.http.staff.moderation import (
@@ -98,7 +98,7 @@ async def holds(
 ) -> Response:
     queue = await moderators.queue(board, limit, cursor)
     answer = QueueShown(holds=[_queued(each, queue) for each in queue.sessions], next_cursor=queue.next_cursor)
-    return rendered(answer.model_dump_json().encode())
+    return answered(answer)
 
 
 @router.post(

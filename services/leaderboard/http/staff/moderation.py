@@ -24,7 +24,7 @@ from services.common.tokens import MAX_USER_ID, Scope
 from services.common.tokens import Caller as Anyone
 from services.leaderboard.errors import PlayerNotFound, SessionNotFound, TotalTooLarge
 from services.leaderboard.http import examples
-from services.leaderboard.http.dependencies import PREFIX, Cursor, Moderating, SessionId, Sessions, UserId, rendered
+from services.leaderboard.http.dependencies import PREFIX, Cursor, Moderating, SessionId, Sessions, UserId, answered
 from services.leaderboard.http.examples import shown
 from services.leaderboard.log import submission_keys
 from services.leaderboard.moderation.entries import Entry, Order
@@ -162,7 +162,7 @@ class AuditPage(BaseModel):
     next_cursor: str | None = Field(description="what the next page is asked for with; null when there is none")
 
 
-async def optional_reason(request: Request) -> OptionalReason:
+async def _optional_reason(request: Request) -> OptionalReason:
     """What the body says, if there is one."""
     if not await request.body():
         return OptionalReason()
@@ -170,8 +170,8 @@ async def optional_reason(request: Request) -> OptionalReason:
 
 
 Moderator = Annotated[Anyone, Security(authorized, scopes=[Scope.MODERATE])]
-_Given = Annotated[Reason, Depends(json_body(Reason))]
-WithReason = Annotated[OptionalReason, Depends(optional_reason)]
+GivenReason = Annotated[Reason, Depends(json_body(Reason))]
+WithReason = Annotated[OptionalReason, Depends(_optional_reason)]
 _Whose = Annotated[int | None, Query(ge=1, le=MAX_USER_ID, description="the player whom it was about"), DECIMAL]
 _Entries = Annotated[int, Query(ge=1, le=100, description="entries on the page, at most"), DECIMAL]
 ACT: tuple[type[Problem], ...] = (*SCOPED, BodyTooLarge, UnsupportedMediaType, InvalidRequest, ServiceUnavailable)
@@ -186,7 +186,7 @@ ACT: tuple[type[Problem], ...] = (*SCOPED, BodyTooLarge, UnsupportedMediaType, I
     responses=documented(*ACT, SessionNotFound),
     openapi_extra=body_schema({JSON: Reason}),
 )
-async def void(session_id: SessionId, caller: Moderator, said: _Given, moderators: Moderating) -> Response:
+async def void(session_id: SessionId, caller: Moderator, said: GivenReason, moderators: Moderating) -> Response:
     return judged_session(await moderators.void(session_id, Order(caller, said.reason)))
 
 
@@ -211,7 +211,7 @@ async def restore(session_id: SessionId, caller: Moderator, said: WithReason, mo
     responses=documented(*ACT, PlayerNotFound),
     openapi_extra=body_schema({JSON: Reason}),
 )
-async def ban(user_id: UserId, caller: Moderator, said: _Given, moderators: Moderating) -> Response:
+async def ban(user_id: UserId, caller: Moderator, said: GivenReason, moderators: Moderating) -> Response:
     return _player(await moderators.ban(user_id, Order(caller, said.reason)))
 
 
@@ -239,7 +239,7 @@ async def players_sessions(
     user_id: UserId, _: Moderator, moderators: Moderating, limit: Sessions = 20, cursor: Cursor = None
 ) -> Response:
     page = await moderators.sessions(user_id, limit, cursor)
-    return _json(
+    return answered(
         PlayedSessions(
             user_id=user_id,
             username=page.username or None,
@@ -260,22 +260,18 @@ async def audit(
     _: Moderator, moderators: Moderating, user_id: _Whose = None, limit: _Entries = 20, cursor: Cursor = None
 ) -> Response:
     page = await moderators.entries(user_id, limit, cursor)
-    return _json(AuditPage(entries=[_entry(each) for each in page.entries], next_cursor=page.next_cursor))
-
-
-def _json(answer: BaseModel) -> Response:
-    return rendered(answer.model_dump_json().encode())
+    return answered(AuditPage(entries=[_entry(each) for each in page.entries], next_cursor=page.next_cursor))
 
 
 def judged_session(judged: JudgedSession) -> Response:
     """What is answered to who has judged a session."""
     fields = judged._asdict() | {"standings": _standings(judged.standings)}
-    return _json(JudgedSessionShown(**fields))
+    return answered(JudgedSessionShown(**fields))
 
 
 def _player(judged: JudgedPlayer) -> Response:
     fields = judged._asdict() | {"username": judged.username or None, "standings": _standings(judged.standings)}
-    return _json(JudgedPlayerShown(**fields))
+    return answered(JudgedPlayerShown(**fields))
 
 
 def _standings(ranked: Sequence[RankedIn]) -> list[StandingNow]:

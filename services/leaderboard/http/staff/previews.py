@@ -22,7 +22,7 @@ from services.common.tokens import Scope
 from services.leaderboard.boards.board import WindowDefinition
 from services.leaderboard.boards.running import UNMADE
 from services.leaderboard.http import examples
-from services.leaderboard.http.dependencies import PREFIX, BoardName, Previewing, rendered
+from services.leaderboard.http.dependencies import PREFIX, BoardName, Previewing, answered
 from services.leaderboard.http.examples import shown
 from services.leaderboard.http.staff.administration import BoardBody
 from services.leaderboard.rules.periods import Period
@@ -87,7 +87,7 @@ class BoardPreview(BaseModel):
 async def preview_board(
     board: BoardName, body: Annotated[BoardBody, Depends(json_body(BoardBody))], previews: Previewing
 ) -> Response:
-    return rendered(_shown(await previews.preview(body.named(board))).model_dump_json().encode())
+    return answered(_shown(await previews.preview(body.named(board))))
 
 
 def _shown(preview: Preview) -> BoardPreview:

@@ -9,10 +9,8 @@ from pydantic_core import PydanticCustomError
 
 from services.common.http.problems import (
     SCOPED,
-    BodyTooLarge,
     InvalidRequest,
     ServiceUnavailable,
-    UnsupportedMediaType,
     documented,
 )
 from services.common.http.requests import DECIMAL, JSON, Time, body_schema, json_body
@@ -20,9 +18,9 @@ from services.common.tokens import MAX_USER_ID
 from services.leaderboard.boards.document import MetricName, Name, TagValue, Value, refuse, whole
 from services.leaderboard.errors import VoidJobConflict, VoidJobNotFound
 from services.leaderboard.http import examples
-from services.leaderboard.http.dependencies import PREFIX, Cursor, VoidingMany, rendered
+from services.leaderboard.http.dependencies import PREFIX, Cursor, VoidingMany, answered
 from services.leaderboard.http.examples import shown
-from services.leaderboard.http.staff.moderation import Doer, Moderator, OptionalReason, Reason, optional_reason
+from services.leaderboard.http.staff.moderation import ACT, Doer, GivenReason, Moderator, OptionalReason, Reason, WithReason
 from services.leaderboard.moderation.entries import Order
 from services.leaderboard.rules.voided import Became
 from services.leaderboard.voids.filters import Filter
@@ -171,9 +169,6 @@ _Jobs = Annotated[int, Query(ge=1, le=100, description="jobs on the page, at mos
 _Sessions = Annotated[int, Query(ge=1, le=1000, description="sessions on the page, at most"), DECIMAL]
 _Wanted = Annotated[VoidPreview, Depends(json_body(VoidPreview))]
 _Ordered = Annotated[VoidOrder, Depends(json_body(VoidOrder))]
-_Why = Annotated[Reason, Depends(json_body(Reason))]
-_MaybeWhy = Annotated[OptionalReason, Depends(optional_reason)]
-_BODY = *SCOPED, BodyTooLarge, UnsupportedMediaType, InvalidRequest, ServiceUnavailable
 _READ = *SCOPED, InvalidRequest, ServiceUnavailable
 
 
@@ -182,11 +177,11 @@ _READ = *SCOPED, InvalidRequest, ServiceUnavailable
     summary="See which sessions a job would void",
     description="Nothing is changed. Sessions that are voided already are not meant.",
     response_model=VoidPreviewShown,
-    responses=documented(*_BODY),
+    responses=documented(*ACT),
     openapi_extra=body_schema({JSON: VoidPreview}),
 )
 async def preview_voids(_: Moderator, said: _Wanted, jobs: VoidingMany) -> Response:
-    return _json(_preview(await jobs.preview(said.filter.filter())))
+    return answered(_preview(await jobs.preview(said.filter.filter())))
 
 
 @router.post(
@@ -196,7 +191,7 @@ async def preview_voids(_: Moderator, said: _Wanted, jobs: VoidingMany) -> Respo
     description="Those that were submitted before; later ones are not. It goes on by itself, player by player, whichever "
     "process ends meanwhile. Jobs go on one after the other.",
     response_model=VoidJobShown,
-    responses=documented(*_BODY),
+    responses=documented(*ACT),
     openapi_extra=body_schema({JSON: VoidOrder}),
 )
 async def begin_void_job(caller: Moderator, said: _Ordered, jobs: VoidingMany) -> Response:
@@ -211,7 +206,7 @@ async def begin_void_job(caller: Moderator, said: _Ordered, jobs: VoidingMany) -
 )
 async def void_jobs(_: Moderator, jobs: VoidingMany, limit: _Jobs = 20, cursor: Cursor = None) -> Response:
     page = await jobs.page(limit, cursor)
-    return _json(VoidJobsPage(jobs=[_job(each) for each in page.jobs], next_cursor=page.next_cursor))
+    return answered(VoidJobsPage(jobs=[_job(each) for each in page.jobs], next_cursor=page.next_cursor))
 
 
 @router.get(
@@ -221,7 +216,7 @@ async def void_jobs(_: Moderator, jobs: VoidingMany, limit: _Jobs = 20, cursor: 
     responses=documented(*_READ, VoidJobNotFound),
 )
 async def void_job(job_id: JobId, _: Moderator, jobs: VoidingMany) -> Response:
-    return _json(_job(await jobs.get(job_id)))
+    return answered(_job(await jobs.get(job_id)))
 
 
 @router.get(
@@ -235,7 +230,7 @@ async def void_job_sessions(
 ) -> Response:
     page = await jobs.sessions(job_id, limit, cursor)
     sessions = [JobSessionShown(**{**each._asdict(), "became": _BECAME[each.became]}) for each in page.sessions]
-    return _json(VoidJobSessions(sessions=sessions, next_cursor=page.next_cursor))
+    return answered(VoidJobSessions(sessions=sessions, next_cursor=page.next_cursor))
 
 
 @router.post(
@@ -243,11 +238,11 @@ async def void_job_sessions(
     summary="End a job where it is",
     description="What it has voided stays voided until it is undone. A job that is at its end stays what it is.",
     response_model=VoidJobShown,
-    responses=documented(*_BODY, VoidJobNotFound),
+    responses=documented(*ACT, VoidJobNotFound),
     openapi_extra=body_schema({JSON: OptionalReason}, required=False),
 )
-async def cancel_void_job(job_id: JobId, caller: Moderator, said: _MaybeWhy, jobs: VoidingMany) -> Response:
-    return _json(_job(await jobs.cancel(job_id, Order(caller, said.reason))))
+async def cancel_void_job(job_id: JobId, caller: Moderator, said: WithReason, jobs: VoidingMany) -> Response:
+    return answered(_job(await jobs.cancel(job_id, Order(caller, said.reason))))
 
 
 @router.post(
@@ -256,19 +251,15 @@ async def cancel_void_job(job_id: JobId, caller: Moderator, said: _MaybeWhy, job
     summary="Have a job restore what it has voided",
     description="Every session is what it was before. Those that somebody has restored or voided by hand since are left alone.",
     response_model=VoidJobShown,
-    responses=documented(*_BODY, VoidJobNotFound, VoidJobConflict),
+    responses=documented(*ACT, VoidJobNotFound, VoidJobConflict),
     openapi_extra=body_schema({JSON: Reason}),
 )
-async def undo_void_job(job_id: JobId, caller: Moderator, said: _Why, jobs: VoidingMany) -> Response:
+async def undo_void_job(job_id: JobId, caller: Moderator, said: GivenReason, jobs: VoidingMany) -> Response:
     return _accepted(await jobs.undo(job_id, Order(caller, said.reason)))
 
 
-def _json(answer: BaseModel) -> Response:
-    return rendered(answer.model_dump_json().encode())
-
-
 def _accepted(job: Job) -> Response:
-    response = rendered(_job(job).model_dump_json().encode(), 202)
+    response = answered(_job(job), 202)
     response.headers["Location"] = f"{PREFIX}/void-jobs/{job.job_id}"
     return response
 

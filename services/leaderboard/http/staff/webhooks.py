@@ -21,7 +21,7 @@ from services.common.tokens import Caller, Scope
 from services.leaderboard.errors import DeliveryNotFound, TooManyWebhooks, WebhookNotFound
 from services.leaderboard.events import Kind
 from services.leaderboard.http import examples
-from services.leaderboard.http.dependencies import PREFIX, Cursor, Subscribing, rendered
+from services.leaderboard.http.dependencies import PREFIX, Cursor, Subscribing, answered
 from services.leaderboard.http.examples import shown
 from services.leaderboard.rules.names import BOARD_NAME
 from services.leaderboard.staff.subscriptions import Subscription
@@ -157,8 +157,8 @@ async def put_webhook(
 ) -> Response:
     put = await subscriptions.put(webhook, body.url, body.events, caller)
     if put.secret is None:
-        return _json(_webhook(put))
-    return _json(WebhookMade(**_webhook(put).model_dump(), secret=put.secret), 201)
+        return answered(_webhook(put))
+    return answered(WebhookMade(**_webhook(put).model_dump(), secret=put.secret), 201)
 
 
 @router.get(
@@ -168,7 +168,7 @@ async def put_webhook(
     responses=documented(*SCOPED, ServiceUnavailable),
 )
 async def list_webhooks(_: Admin, subscriptions: Subscribing) -> Response:
-    return _json(Webhooks(webhooks=[_webhook(each) for each in await subscriptions.list()]))
+    return answered(Webhooks(webhooks=[_webhook(each) for each in await subscriptions.list()]))
 
 
 @router.get(
@@ -178,7 +178,7 @@ async def list_webhooks(_: Admin, subscriptions: Subscribing) -> Response:
     responses=documented(*_ONE),
 )
 async def get_webhook(webhook: Name, _: Admin, subscriptions: Subscribing) -> Response:
-    return _json(_webhook(await subscriptions.get(webhook)))
+    return answered(_webhook(await subscriptions.get(webhook)))
 
 
 @router.delete(
@@ -204,7 +204,7 @@ async def delete_webhook(webhook: Name, caller: Admin, subscriptions: Subscribin
     responses=documented(*_ONE),
 )
 async def make_webhook_secret(webhook: Name, caller: Admin, subscriptions: Subscribing) -> Response:
-    return _json(WebhookSecret(**(await subscriptions.rotate(webhook, caller))._asdict()), 201)
+    return answered(WebhookSecret(**(await subscriptions.rotate(webhook, caller))._asdict()), 201)
 
 
 @router.post(
@@ -216,7 +216,7 @@ async def make_webhook_secret(webhook: Name, caller: Admin, subscriptions: Subsc
     responses=documented(*_ONE),
 )
 async def test_webhook(webhook: Name, caller: Admin, subscriptions: Subscribing) -> Response:
-    return _json(_delivery(await subscriptions.test(webhook, caller)), 202)
+    return answered(_delivery(await subscriptions.test(webhook, caller)), 202)
 
 
 @router.get(
@@ -235,7 +235,7 @@ async def list_deliveries(
     cursor: Cursor = None,
 ) -> Response:
     page = await subscriptions.deliveries(webhook, state, limit, cursor)
-    return _json(DeliveriesShown(deliveries=[_delivery(each) for each in page.deliveries], next_cursor=page.next_cursor))
+    return answered(DeliveriesShown(deliveries=[_delivery(each) for each in page.deliveries], next_cursor=page.next_cursor))
 
 
 @router.post(
@@ -247,7 +247,7 @@ async def list_deliveries(
     responses=documented(*_ONE),
 )
 async def replay_failed_deliveries(webhook: Name, caller: Admin, subscriptions: Subscribing) -> Response:
-    return _json(Replayed(replayed=await subscriptions.replay_failed(webhook, caller)), 202)
+    return answered(Replayed(replayed=await subscriptions.replay_failed(webhook, caller)), 202)
 
 
 @router.post(
@@ -259,11 +259,7 @@ async def replay_failed_deliveries(webhook: Name, caller: Admin, subscriptions: 
     responses=documented(*_ONE, DeliveryNotFound),
 )
 async def replay_delivery(webhook: Name, delivery_id: DeliveryId, caller: Admin, subscriptions: Subscribing) -> Response:
-    return _json(_delivery(await subscriptions.replay(webhook, delivery_id, caller)), 202)
-
-
-def _json(answer: BaseModel, status: int = 200) -> Response:
-    return rendered(answer.model_dump_json().encode(), status)
+    return answered(_delivery(await subscriptions.replay(webhook, delivery_id, caller)), 202)
 
 
 def _webhook(subscription: Subscription) -> WebhookShown:
