@@ -1,7 +1,7 @@
 """The use cases that write the board: submitting a game session; reporting one; a player's new name; a player who leaves."""
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 from typing import NamedTuple
 
@@ -19,12 +19,9 @@ from services.leaderboard.players.lookups import AccountLookups
 from services.leaderboard.players.writer import PlayerWriter
 from services.leaderboard.reads import Reads
 from services.leaderboard.rules.places import MAIN_RANKED
-from services.leaderboard.rules.played import Played
+from services.leaderboard.rules.played import AHEAD, Played
 from services.leaderboard.standings import rendering
 from services.leaderboard.standings.rendering import RankedIn
-
-# How far the clock of a game server may be ahead of MySQL's.
-_AHEAD = timedelta(seconds=5)
 
 
 class _Player(NamedTuple):
@@ -124,7 +121,7 @@ class Writes:
 
 def require_played(played: Played, now: datetime) -> None:
     """Raise InvalidRequest if a game server says that a session is of a time to come."""
-    if played.played_at is not None and played.played_at > now + _AHEAD:
+    if played.played_at is not None and played.played_at > now + AHEAD:
         raise _fault("The session is of a time to come.", "played_at")
 
 

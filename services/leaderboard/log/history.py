@@ -12,7 +12,7 @@ from services.leaderboard.log.statements import literal
 from services.leaderboard.models import Erasure, GameSession, Player
 from services.leaderboard.rules import ranking
 from services.leaderboard.rules.names import SCORE
-from services.leaderboard.rules.places import MAIN, Place, unpack
+from services.leaderboard.rules.places import MAIN, Place, unpack, unpack_kept
 from services.leaderboard.rules.played import Played, SessionState
 from services.leaderboard.rules.ranking import Counting, Tally
 
@@ -61,7 +61,7 @@ async def list_places(connection: AsyncConnection, user_id: int, after: int) -> 
     """The places that a player's sessions after one name."""
     session = GameSession
     packed = select(session.places).distinct().where(session.user_id == user_id, session.id > after)
-    return {at for (each,) in await connection.execute(packed) for at in ([MAIN] if each is None else unpack(each))}
+    return {at for (each,) in await connection.execute(packed) for at in unpack_kept(each)}
 
 
 async def fold_player(connection: AsyncConnection, user_id: int, after: int, boards: _Countings) -> dict[Place, Tally]:

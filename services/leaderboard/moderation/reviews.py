@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.leaderboard.log.holds import EVERY_BOARD
 from services.leaderboard.models import Erasure, GameSession, Player, Report, Review
-from services.leaderboard.rules.places import MAIN, Place, unpack
+from services.leaderboard.rules.places import Place, unpack_kept
 from services.leaderboard.rules.played import SessionState
 
 MOST_REASONS = 5
@@ -78,7 +78,7 @@ async def list_queued(
             state == SessionState.HELD,
             reason if state == SessionState.HELD else None,
             -sort,
-            [MAIN] if packed is None else unpack(packed),
+            unpack_kept(packed),
         )
         for session_id, user_id, username, score, submitted_at, played_at, state, reason, sort, packed in rows
     ]

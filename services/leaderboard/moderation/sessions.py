@@ -14,7 +14,7 @@ from services.leaderboard.moderation import entries, reviews
 from services.leaderboard.moderation.entries import Act, Order
 from services.leaderboard.players import changes, folding
 from services.leaderboard.players.changes import Locked, PlayerChange
-from services.leaderboard.rules.places import MAIN, Place, unpack
+from services.leaderboard.rules.places import Place, unpack_kept
 from services.leaderboard.rules.played import SessionState
 from services.leaderboard.rules.voided import Became
 from services.leaderboard.seasons import corrections
@@ -101,7 +101,7 @@ async def lock(connection: AsyncConnection, session_id: int) -> LockedSession:
     row = (await connection.execute(columns.where(GameSession.id == session_id, _is_kept(player.user_id)))).one_or_none()
     if row is None:
         raise _not_found(session_id)
-    return LockedSession(session_id, player, SessionState(row.state), _places(row.places))
+    return LockedSession(session_id, player, SessionState(row.state), unpack_kept(row.places))
 
 
 async def _change(
@@ -169,7 +169,7 @@ async def list_sessions(connection: AsyncConnection, user_id: int, before: int |
             metrics,
             tags,
             extra,
-            _places(packed),
+            unpack_kept(packed),
             state == SessionState.VOIDED,
             state == SessionState.HELD,
         )
@@ -181,10 +181,6 @@ def _is_kept(user_id: int) -> Any:
     """Whether a session is not one of those of the player that are being erased."""
     erased = select(Erasure.upto_session_id).where(Erasure.user_id == user_id).scalar_subquery()
     return GameSession.id > func.coalesce(erased, 0)
-
-
-def _places(packed: bytes | None) -> Sequence[Place]:
-    return [MAIN] if packed is None else unpack(packed)
 
 
 def _said(state: SessionState, scores: Collection[tuple[Place, int | None]]) -> Mapping[str, Any]:

@@ -46,3 +46,8 @@ def pack(places: Iterable[Place]) -> bytes:
 def unpack(packed: bytes) -> list[Place]:
     """What `pack` was given."""
     return [Place(*each) for each in _PLACE.iter_unpack(packed)]
+
+
+def unpack_kept(packed: bytes | None) -> list[Place]:
+    """The places of a session as the log keeps them. One from before there were boards has none: it counts on the main one."""
+    return [MAIN] if packed is None else unpack(packed)

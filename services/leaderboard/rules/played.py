@@ -3,11 +3,14 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import IntEnum
 from hashlib import blake2b
 
 from services.leaderboard.rules.names import SCORE, SESSIONS
+
+AHEAD = timedelta(seconds=5)
+"""How far the clock of a game server, or of whoever else says when a session was played, may be ahead of MySQL's."""
 
 
 class SessionState(IntEnum):

@@ -17,7 +17,7 @@ from services.leaderboard.boards.catalogue import Catalogue
 from services.leaderboard.boards.places import Places
 from services.leaderboard.errors import TooManyTransfers
 from services.leaderboard.log import submission_keys
-from services.leaderboard.rules.places import MAIN, unpack
+from services.leaderboard.rules.places import unpack_kept
 from services.leaderboard.rules.played import SessionState
 from services.leaderboard.rules.standings import End
 from services.leaderboard.transfers import rows
@@ -151,4 +151,4 @@ def _session(row: SessionRow, board_ids: Sequence[int], names: Mapping[int, str]
 
 def _board_ids(places: bytes | None) -> list[int]:
     """The boards of these places, each once, in their order."""
-    return list(dict.fromkeys([at.board_id for at in ([MAIN] if places is None else unpack(places))]))
+    return list(dict.fromkeys([at.board_id for at in unpack_kept(places)]))

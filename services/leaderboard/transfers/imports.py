@@ -7,7 +7,7 @@ of its player have said the same before: so equal lines of a file are several se
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from hashlib import blake2b
 from typing import NamedTuple
 
@@ -23,7 +23,7 @@ from services.leaderboard.log.writer import Submitted, Writer
 from services.leaderboard.players import accounts
 from services.leaderboard.players.accounts import Account
 from services.leaderboard.rules.places import Ranked
-from services.leaderboard.rules.played import Played
+from services.leaderboard.rules.played import AHEAD, Played
 from services.leaderboard.rules.standings import Ranks
 from services.leaderboard.transfers.formats import Format
 from services.leaderboard.transfers.lines import ImportedSession, Line, Reader, split
@@ -36,8 +36,6 @@ MOST_TOLD = 100
 """Lines that are told with what is wrong with them. All of them are counted."""
 MOST_WITHOUT_KEY = 1_000_000
 """Lines without a key in one file: of each some 100 bytes are held, so that equal ones are told apart."""
-# How far the clock of whoever played may be ahead of MySQL's.
-_AHEAD = timedelta(seconds=5)
 
 Store = Callable[[Sequence[Submission]], Awaitable[Sequence["Submitted | BaseException"]]]
 """Stores sessions, in their order, and gives what became of each."""
@@ -168,7 +166,7 @@ class Importer:
             by_name = await accounts.list_called(connection, set(called.values())) if called else {}
             by_number = await accounts.list_named(connection, numbers) if numbers else {}
         asked = []
-        latest = self._clock() + _AHEAD
+        latest = self._clock() + AHEAD
         for number, session in sessions:
             account = by_number.get(session.user_id) if session.user_id else by_name.get(called[session.player or ""])
             if account is None or account.ended:
