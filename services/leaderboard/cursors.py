@@ -6,13 +6,19 @@ A cursor belongs to one list: given to another, of another board perhaps, it is 
 import base64
 import binascii
 import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
+from typing import TypeVar
 
 from services.common.http.problems import FieldError, InvalidRequest
 
+R = TypeVar("R")
+
 MAX_LENGTH = 160
 """Characters of a cursor, at most."""
+ID = r"[1-9][0-9]{0,18}"
+"""What a page ends with that is in the order of ids."""
 _ID = r"[1-9][0-9]{0,19}"
 _MAX_ID = 2**64 - 1
 
@@ -40,6 +46,15 @@ class Listing:
         if name != self._name or not re.fullmatch(self.form, last):
             raise _broken()
         return last
+
+    def decode_id(self, cursor: str | None) -> int | None:
+        """The id that the page before ended with; None for the first page. Raises InvalidRequest, as above."""
+        return None if cursor is None else int(self.decode(cursor))
+
+    def cut(self, rows: Sequence[R], limit: int, last: Callable[[R], str | int]) -> tuple[Sequence[R], str | None]:
+        """A page, of rows that were read with one more than it has, and the cursor of the next; None if there is none."""
+        page = rows[:limit]
+        return page, self.encode(last(page[-1])) if len(rows) > limit else None
 
     @property
     def _name(self) -> str:

@@ -63,8 +63,7 @@ class Directory:
         listing = Listing("b1", BOARD_NAME, (prefix,))
         after = "" if cursor is None else listing.decode(cursor)
         boards = self._catalogue.page(prefix, after, limit + 1)
-        page = boards[:limit]
-        return BoardsPage(page, listing.encode(page[-1].name) if len(boards) > limit else None)
+        return BoardsPage(*listing.cut(boards, limit, lambda each: each.name))
 
     async def board(self, name: str) -> BoardNow:
         """A board, and what goes on in its windows. Raises BoardNotFound."""

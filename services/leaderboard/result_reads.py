@@ -62,8 +62,7 @@ class ResultReads:
         assert end.settled_at is not None
         assert end.players is not None
         assert end.digest is not None
-        page = found[:limit]
-        next_cursor = listing.encode(page[-1].position) if len(found) > limit else None
+        page, next_cursor = listing.cut(found, limit, lambda each: each.position)
         rows = [each.row for each in page]
         return ResultsPage(rows, next_cursor, end.settled_at, end.players, end.cutoffs, end.digest)
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from services.common.mysql.database import Database
 from services.leaderboard.boards.places import Places
-from services.leaderboard.cursors import Listing
+from services.leaderboard.cursors import ID, Listing
 from services.leaderboard.log.holds import EVERY_BOARD
 from services.leaderboard.moderation import bans, entries, reviews, sessions
 from services.leaderboard.moderation.entries import Entry, Order
@@ -23,8 +23,7 @@ from services.leaderboard.rules.standings import PlaceRank
 from services.leaderboard.standings import table
 from services.leaderboard.standings.rendering import RankedIn
 
-_ID = r"[1-9][0-9]{0,18}"
-_POSITION = rf"(?:0|[1-9][0-9]{{0,8}})-{_ID}"
+_POSITION = rf"(?:0|[1-9][0-9]{{0,8}})-{ID}"
 
 
 class JudgedSession(NamedTuple):
@@ -116,14 +115,13 @@ class Moderators:
 
     async def sessions(self, user_id: int, limit: int, cursor: str | None) -> PlayersSessions:
         """A page of what a player has played. Raises InvalidRequest when the cursor is not one of this list."""
-        listing = Listing("ps1", _ID, (user_id,))
-        before = _before(listing, cursor)
+        listing = Listing("ps1", ID, (user_id,))
+        before = listing.decode_id(cursor)
         async with self._snapshots.reading() as connection:
             player = await bans.find(connection, user_id)
             rows = await sessions.list_sessions(connection, user_id, before, limit + 1)
-        page = rows[:limit]
+        page, next_cursor = listing.cut(rows, limit, lambda each: each.session_id)
         names = {at: await self._places.names(at) for at in sorted({at for each in page for at in each.places})}
-        next_cursor = listing.encode(page[-1].session_id) if len(rows) > limit else None
         name, banned_at = (player.username, player.banned_at) if player else ("", None)
         return PlayersSessions(name, banned_at, page, names, next_cursor)
 
@@ -137,21 +135,19 @@ class Moderators:
         after = None if cursor is None else _position(listing.decode(cursor))
         async with self._snapshots.reading() as connection:
             rows = await reviews.list_queued(connection, board_id, after, limit + 1)
-            page = rows[:limit]
+            page, next_cursor = listing.cut(rows, limit, lambda each: "{}-{}".format(*each.position))
             reasons = await reviews.list_reasons(connection, [each.session_id for each in page if each.reports])
         boards = {at.board_id for each in page for at in each.places}
         names = {each: (await self._places.names(Place(each, ALL_TIME)))[0] for each in sorted(boards)}
-        next_cursor = listing.encode("{}-{}".format(*page[-1].position)) if len(rows) > limit else None
         return Queue(page, reasons, names, next_cursor)
 
     async def entries(self, user_id: int | None, limit: int, cursor: str | None) -> EntriesPage:
         """A page of what was done, about a player or about anybody. Raises InvalidRequest, as above."""
-        listing = Listing("m1", _ID, () if user_id is None else (user_id,))
-        before = _before(listing, cursor)
+        listing = Listing("m1", ID, () if user_id is None else (user_id,))
+        before = listing.decode_id(cursor)
         async with self._snapshots.reading() as connection:
             rows = await entries.list_entries(connection, user_id, before, limit + 1)
-        page = rows[:limit]
-        return EntriesPage(page, listing.encode(page[-1].entry_id) if len(rows) > limit else None)
+        return EntriesPage(*listing.cut(rows, limit, lambda each: each.entry_id))
 
     async def _judged_session(self, session_id: int, changed: SessionChange) -> JudgedSession:
         if changed.pending:
@@ -186,8 +182,3 @@ class Moderators:
 def _position(text: str) -> tuple[int, int]:
     reports, _, session_id = text.partition("-")
     return int(reports), int(session_id)
-
-
-def _before(listing: Listing, cursor: str | None) -> int | None:
-    """The id that the page before ended with."""
-    return None if cursor is None else int(listing.decode(cursor))

@@ -14,7 +14,7 @@ from services.common.http.problems import FieldError, InvalidRequest
 from services.common.mysql.database import Database
 from services.common.tokens import Caller
 from services.leaderboard import events
-from services.leaderboard.cursors import Listing
+from services.leaderboard.cursors import ID, Listing
 from services.leaderboard.errors import DeliveryNotFound
 from services.leaderboard.events import Kind
 from services.leaderboard.moderation import entries
@@ -24,7 +24,6 @@ from services.leaderboard.webhooks.deliveries import DeliveryRecord, DeliverySta
 from services.leaderboard.webhooks.endpoints import WebhookRecord
 from services.leaderboard.webhooks.targets import Addresses, RefusedTarget, parse_url
 
-_ID = r"[1-9][0-9]{0,18}"
 _BATCH = 500
 _RESOLVING_SECONDS = 5.0
 
@@ -143,13 +142,12 @@ class Subscriptions:
         """A page of what a webhook is told, and was lately. Raises WebhookNotFound, and InvalidRequest for a cursor that is
         not one of this list.
         """
-        listing = Listing("d1", _ID, (name, state or ""))
-        before = None if cursor is None else int(listing.decode(cursor))
+        listing = Listing("d1", ID, (name, state or ""))
+        before = listing.decode_id(cursor)
         async with self._database.reading() as connection:
             webhook = await endpoints.get(connection, name)
             rows = await deliveries.list_records(connection, webhook.webhook_id, state, before, limit + 1)
-        page = rows[:limit]
-        return DeliveriesPage(page, listing.encode(page[-1].delivery_id) if len(rows) > limit else None)
+        return DeliveriesPage(*listing.cut(rows, limit, lambda each: each.delivery_id))
 
     async def replay(self, name: str, delivery_id: int, by: Caller) -> DeliveryRecord:
         """Try a delivery again now, whatever became of it. Raises WebhookNotFound and DeliveryNotFound."""

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from services.common.http.problems import FieldError, InvalidRequest
 from services.common.mysql.database import Database
 from services.leaderboard.boards.catalogue import Catalogue
-from services.leaderboard.cursors import Listing
+from services.leaderboard.cursors import ID, Listing
 from services.leaderboard.moderation.entries import Order
 from services.leaderboard.players.writer import PlayerWriter
 from services.leaderboard.voids import jobs, previews
@@ -16,8 +16,6 @@ from services.leaderboard.voids.filters import Filter, Search
 from services.leaderboard.voids.jobs import Job, JobSession
 from services.leaderboard.voids.previews import Preview
 from services.leaderboard.voids.worker import VoidWorker
-
-_ID = r"[1-9][0-9]{0,18}"
 
 
 class JobsPage(NamedTuple):
@@ -72,21 +70,20 @@ class VoidJobs:
 
     async def page(self, limit: int, cursor: str | None) -> JobsPage:
         """A page of jobs. Raises InvalidRequest when the cursor is not one of this list."""
-        listing = Listing("v1", _ID)
-        before = None if cursor is None else int(listing.decode(cursor))
+        listing = Listing("v1", ID)
+        before = listing.decode_id(cursor)
         async with self._database.reading() as connection:
             rows = await jobs.list_jobs(connection, before, limit + 1)
-        return JobsPage(rows[:limit], listing.encode(rows[limit - 1].job_id) if len(rows) > limit else None)
+        return JobsPage(*listing.cut(rows, limit, lambda each: each.job_id))
 
     async def sessions(self, job_id: int, limit: int, cursor: str | None) -> JobSessionsPage:
         """A page of what a job has found. Raises VoidJobNotFound and InvalidRequest, as above."""
-        listing = Listing("vs1", f"{_ID}-{_ID}", (job_id,))
+        listing = Listing("vs1", f"{ID}-{ID}", (job_id,))
         user_id, session_id = (0, 0) if cursor is None else map(int, listing.decode(cursor).split("-"))
         async with self._database.reading() as connection:
             await jobs.get(connection, job_id)
             rows = await jobs.list_sessions(connection, job_id, (user_id, session_id), limit + 1)
-        last = rows[limit - 1] if len(rows) > limit else None
-        return JobSessionsPage(rows[:limit], last and listing.encode(f"{last.user_id}-{last.session_id}"))
+        return JobSessionsPage(*listing.cut(rows, limit, lambda each: f"{each.user_id}-{each.session_id}"))
 
     async def cancel(self, job_id: int, order: Order) -> Job:
         """End a job where it is. One that is at its end stays what it is. Raises VoidJobNotFound."""
