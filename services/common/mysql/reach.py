@@ -15,6 +15,7 @@ import pymysql
 import structlog
 
 from services.common.mysql.database import SESSION, Database, connecting, driver_address, is_unreachable, reason
+from services.common.mysql.rounds import Rounds
 from services.common.settings import MySQLSettings
 
 log = structlog.get_logger(__name__)
@@ -43,8 +44,7 @@ class Reach:
         }
         self._databases = databases
         self._connection: aiomysql.Connection | None = None
-        self._task: asyncio.Task[None] | None = None
-        self._stopping = False
+        self._rounds = Rounds(self._ask, _PAUSE_SECONDS, name="asking whether mysql answers")
         self._error: BaseException | None = None
 
     async def require(self) -> None:
@@ -54,21 +54,13 @@ class Reach:
 
     async def start(self) -> None:
         """Ask once, and begin to ask again and again."""
-        await self._ask()
-        self._task = asyncio.create_task(self._go_on())
+        await self._rounds.attempt()
+        self._rounds.start(later=True)
 
     async def stop(self) -> None:
         """End."""
-        self._stopping = True  # a library on the way may make an error of its own of a cancellation
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
+        await self._rounds.stop()
         self._drop()
-
-    async def _go_on(self) -> None:
-        while not self._stopping:
-            await asyncio.sleep(_PAUSE_SECONDS)
-            await self._ask()
 
     async def _ask(self) -> None:
         try:

@@ -10,17 +10,14 @@ Keys that were revoked are so few that each look reads all whose tokens may be a
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
 
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
 
 from services.common.http.problems import ServiceUnavailable
-from services.common.mysql.database import Database, reason
+from services.common.mysql.database import Database
+from services.common.mysql.rounds import Rounds
 from services.common.tokens import CLOCK_SKEW_SECONDS, MAX_LIFETIME_SECONDS
 from services.leaderboard.players import accounts
 from services.leaderboard.players.accounts import Account
@@ -49,8 +46,19 @@ class AccountFollower:
     def __init__(self, database: Database, players: PlayerWriter, settings: LeaderboardSettings) -> None:
         self._database = database
         self._players = players
-        self._interval = settings.follower_interval
-        self._sweep_interval = settings.upkeep_seconds
+        self._rounds = Rounds(
+            self.round,
+            settings.follower_interval,
+            name="looking for changes of accounts",
+            failing="what became of accounts cannot be read",
+        )
+        self._sweeps = Rounds(
+            self.sweep,
+            settings.upkeep_seconds,
+            name="looking for accounts that boards do not show",
+            failing="accounts cannot be compared with players",
+            retry=settings.follower_interval,
+        )
         self.ended: set[int | str] = set()
         self._ended_at: dict[int, datetime] = {}
         # When MySQL was asked last, by its clock; None: never.
@@ -59,24 +67,18 @@ class AccountFollower:
         self._seen: dict[int, datetime] = {}
         self._waiting: dict[int, Account] = {}
         self._applying: dict[int, asyncio.Task[bool]] = {}
-        self._tasks: list[asyncio.Task[None]] = []
-        self._stopping = asyncio.Event()
-        self._failed = False
 
     async def start(self) -> None:
         """Know who has ended, and begin to follow. Without MySQL the process starts all the same: it can store nothing then."""
-        await self._attempt(self.round)
-        self._tasks = [
-            asyncio.create_task(self._go_round(self.round, self._interval)),
-            asyncio.create_task(self._go_round(self.sweep, self._sweep_interval)),
-        ]
+        await self._rounds.attempt()
+        self._rounds.start(later=True)
+        self._sweeps.start()
 
     async def stop(self) -> None:
         """End, once what is under way is done, or has had its time. The rest is found by the next process."""
-        self._stopping.set()
-        tasks: list[asyncio.Task[Any]] = [*self._tasks, *self._applying.values()]
-        if tasks:
-            _, pending = await asyncio.wait(tasks, timeout=_STOP_SECONDS)
+        await asyncio.gather(self._rounds.stop(), self._sweeps.stop())
+        if applying := [*self._applying.values()]:
+            _, pending = await asyncio.wait(applying, timeout=_STOP_SECONDS)
             for task in pending:
                 task.cancel()
 
@@ -106,7 +108,7 @@ class AccountFollower:
         """Go through all players, and apply what the board does not show yet. Raises what the database raises."""
         await self._accept_restored()
         after: int | None = 0
-        while after is not None and not self._stopping.is_set():
+        while after is not None and not self._sweeps.stopping:
             async with self._database.reading() as connection:
                 behind, after = await accounts.list_behind(connection, after, _PLAYERS_AT_ONCE)
             for account in behind:
@@ -145,7 +147,7 @@ class AccountFollower:
 
     def _apply_waiting(self) -> None:
         for account in list(self._waiting.values()):
-            if len(self._applying) == _AT_ONCE or self._stopping.is_set():
+            if len(self._applying) == _AT_ONCE or self._rounds.stopping:
                 return
             if account.user_id not in self._applying:
                 self._applying[account.user_id] = task = asyncio.create_task(self._apply(account))
@@ -171,24 +173,3 @@ class AccountFollower:
         if self._waiting[user_id] is account:
             del self._waiting[user_id]
         return True
-
-    async def _go_round(self, look: Callable[[], Awaitable[None]], interval: float) -> None:
-        while not self._stopping.is_set():
-            done = await self._attempt(look)
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), interval if done else self._interval)
-
-    async def _attempt(self, look: Callable[[], Awaitable[None]]) -> bool:
-        """Whether it was done."""
-        try:
-            await look()
-        except (SQLAlchemyError, TimeoutError, OSError) as error:
-            if not self._failed:
-                log.warning("what became of accounts cannot be read", error=reason(error))
-            self._failed = True
-        except Exception:  # a defect must not end the rounds: without them nobody is erased
-            log.exception("looking for changes of accounts failed")
-        else:
-            self._failed = False
-            return True
-        return False
