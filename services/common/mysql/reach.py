@@ -8,13 +8,12 @@ not answered in time.
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any
 
 import aiomysql
 import pymysql
 import structlog
 
-from services.common.mysql.database import SESSION, Database, connecting, driver_address, is_unreachable, reason
+from services.common.mysql.database import Database, connect, driver_options, is_unreachable, reason
 from services.common.mysql.rounds import Rounds
 from services.common.settings import MySQLSettings
 
@@ -34,14 +33,7 @@ class Reach:
     """
 
     def __init__(self, settings: MySQLSettings, account: str, password: str, databases: Sequence[Database]) -> None:
-        self._options: dict[str, Any] = {
-            **driver_address(settings.mysql_host, settings.mysql_port),
-            "db": settings.mysql_database,
-            "user": account,
-            "password": password,
-            "init_command": SESSION,
-            "autocommit": True,
-        }
+        self._options = driver_options(settings, account, password)
         self._databases = databases
         self._connection: aiomysql.Connection | None = None
         self._rounds = Rounds(self._ask, _PAUSE_SECONDS, name="asking whether mysql answers")
@@ -74,8 +66,7 @@ class Reach:
 
     async def _ping(self) -> None:
         if self._connection is None:
-            with connecting():
-                self._connection = await aiomysql.connect(**self._options)
+            self._connection = await connect(**self._options, autocommit=True)
         await self._connection.ping(reconnect=False)
 
     def _found(self, error: BaseException | None, *, reachable: bool) -> None:

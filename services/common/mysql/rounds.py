@@ -81,7 +81,8 @@ class Rounds:
         while not self.stopping:
             if succeeded:
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._woken.wait(), self._interval)
+                    async with asyncio.timeout(self._interval):
+                        await self._woken.wait()
             else:
                 await asyncio.sleep(self._retry)
             self._woken.clear()

@@ -105,12 +105,16 @@ class Catalogue:
 
     async def refresh(self) -> None:
         """Know everything that is committed before this call. Raises what the database raises."""
-        async with self._looking, self._database.reading() as connection:
+        async with self._looking:
             asked = self.clock.own()
-            version, now = await table.get_version(connection)
+            version, now = await table.look(self._database)
             self.clock.set(asked, now, self.clock.own())
-            if version == self._version:
-                return
+            if version != self._version:
+                await self._read()
+
+    async def _read(self) -> None:
+        async with self._database.reading() as connection:
+            version, _ = await table.get_version(connection)
             if not self._version or version < self._version:  # an older database was restored
                 self._known = KnownBoards(await table.list_boards(connection))
             else:

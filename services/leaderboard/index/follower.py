@@ -173,8 +173,7 @@ class Follower:
     async def _tell(self, older_than_ms: int) -> None:
         """Tell the indexes how the standings are now that notes are about, and remove those."""
         while True:
-            async with self._database.reading() as connection:
-                self._epoch.value, notes = await outbox.list_notes(connection, older_than_ms, NOTES_A_ROUND)
+            self._epoch.value, notes = await outbox.list_notes(self._database, older_than_ms, NOTES_A_ROUND)
             changed = iter({each: None for note in notes for each in note.changed})
             while some := list(islice(changed, STANDINGS_AT_ONCE)):
                 await self._tell_some(some)

@@ -84,24 +84,22 @@ class AccountFollower:
 
     async def round(self) -> None:
         """See what is new, and begin to apply it. Raises what the database raises."""
-        async with self._database.reading() as connection:
-            now = await accounts.read_clock(connection)
-            if self._asked_at is None:
-                for user_id, at in await accounts.list_ended(connection, now - _TOKENS_LIVE):
+        if self._asked_at is None:
+            async with self._database.reading() as connection:
+                self._asked_at = await accounts.read_clock(connection)
+                for user_id, at in await accounts.list_ended(connection, self._asked_at - _TOKENS_LIVE):
                     self._refuse(user_id, at)
-            since = (self._asked_at or now) - _OVERLAP
-            changes = await accounts.list_changed(connection, since)
-            revoked = await accounts.list_revoked(connection, now - _KEYS_LIVE)
-        self._refuse_keys(revoked)
-        for account, changed_at in changes:
+        news = await accounts.look(self._database, self._asked_at - _OVERLAP, _KEYS_LIVE)
+        self._refuse_keys(news.revoked)
+        for account, changed_at in news.changes:
             if self._seen.get(account.user_id) == changed_at:
                 continue
             self._seen[account.user_id] = changed_at
             if account.ended:
                 self._refuse(account.user_id, changed_at)
             self._waiting[account.user_id] = account
-        self._asked_at = now
-        self._forget(now)
+        self._asked_at = news.now
+        self._forget(news.now)
         self._apply_waiting()
 
     async def sweep(self) -> None:

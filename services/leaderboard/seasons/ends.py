@@ -49,13 +49,16 @@ class PeriodEnds:
 
     async def round(self) -> None:
         """End every period that is over, and tell of those that have begun. Raises what the database raises."""
-        async with self._database.reading() as connection:
-            self.waiting = await settling.count_unsettled(connection)
-        while await self._database.transaction(lambda connection: periods.close_over(connection, _now(), _BATCH)):
-            pass
-        await self._settle_closed()
-        while await self._database.transaction(lambda connection: periods.tell_begun(connection, _BATCH)) == _BATCH:
-            pass
+        due = await settling.look(self._database)
+        self.waiting = due.unsettled
+        if due.open:
+            while await self._database.transaction(lambda connection: periods.close_over(connection, _now(), _BATCH)):
+                pass
+        if due.unsettled:
+            await self._settle_closed()
+        if due.begun:
+            while await self._database.transaction(lambda connection: periods.tell_begun(connection, _BATCH)) == _BATCH:
+                pass
 
     async def _settle_closed(self) -> None:
         """Settle what is closed: those first of which nobody has a share, and then those of which somebody has."""

@@ -63,8 +63,7 @@ class VoidWorker:
     async def round(self) -> None:
         """Go on with every job that no other process is at, to the end of it. Raises what the database raises."""
         while not self._rounds.stopping:
-            async with self._database.reading() as connection:
-                found = await jobs.find_next(connection, self._holder)
+            found = await jobs.find_next(self._database, self._holder)
             if found is None:
                 return
             if not await self._go_on(*found):

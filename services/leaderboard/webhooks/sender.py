@@ -93,9 +93,7 @@ class Sender:
     async def round(self) -> int:
         """Begin to try what is due, as far as there is room; gives how many. Raises what the database raises."""
         begun = 0
-        async with self._database.reading() as connection:
-            waiting = await endpoints.list_waiting(connection)
-        for webhook in waiting:
+        for webhook in await endpoints.list_waiting(self._database):
             under_way = self._tries.setdefault(webhook.webhook_id, set())
             room = (AT_ONCE if webhook.webhook_id in self._takes else 1) - len(under_way)
             if room <= 0:
