@@ -12,6 +12,7 @@ from sqlalchemy import Select, literal_column, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.common.mysql.database import Database, UTCDateTime
+from services.common.times import write_time
 from services.leaderboard import events
 from services.leaderboard.boards.document import parse_rewards
 from services.leaderboard.boards.table import DELETING
@@ -99,7 +100,7 @@ async def settle(connection: AsyncConnection, period_id: int, kept: int, *, wait
         "board": found.board,
         "window": found.window,
         "period_id": period_id,
-        "settled_at": events.write_time(now),
+        "settled_at": write_time(now),
         "players": came_to.players,
         "digest": came_to.digest.hex(),
     }
