@@ -5,7 +5,6 @@ With each goes a delivery for every webhook that wants to know of its kind.
 
 import secrets
 from collections.abc import Collection, Iterator, Mapping
-from datetime import UTC, datetime
 from enum import StrEnum
 
 from sqlalchemy import insert, text
@@ -41,7 +40,7 @@ INSERT INTO events (kind, nonce, data)
 SELECT '{Kind.SESSION_HELD}', {{nonce}}, JSON_OBJECT(
   'board', name, 'session_id', {{session_id:d}}, 'user_id', {{user_id:d}}, 'reason', '{{rule}}')
 FROM boards FORCE INDEX (PRIMARY) WHERE id = {{board_id:d}}"""
-# RFC 3339, as `write_time` has it.
+# As `write_time` has it.
 _TIME = r"%Y-%m-%dT%H\:%i\:%s.%fZ"
 
 
@@ -74,8 +73,3 @@ async def add_test(connection: AsyncConnection, webhook_id: int, name: str) -> i
     nonce = secrets.token_bytes(_NONCE_BYTES)
     await connection.execute(insert(Event).values(kind=TEST, nonce=nonce, data={"webhook": name}))
     return await deliveries.add_to(connection, webhook_id, nonce)
-
-
-def write_time(time: datetime) -> str:
-    """A time as events have it: UTC, to the microsecond."""
-    return f"{time.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"

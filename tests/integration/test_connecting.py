@@ -59,7 +59,17 @@ async def asking(settings: LeaderboardSettings) -> AsyncIterator[Ask]:
     await database.dispose()
 
 
-@pytest.mark.parametrize("way", [asking_in_groups, asking])
+@asynccontextmanager
+async def looking(settings: LeaderboardSettings) -> AsyncIterator[Ask]:
+    async def look() -> None:
+        await database.look("SELECT 1")
+
+    database = Database(settings, "someone", "secret")
+    yield look
+    await database.dispose()
+
+
+@pytest.mark.parametrize("way", [asking_in_groups, asking, looking])
 def test_a_connection_that_ends_at_once_says_that_the_database_is_away(settings: LeaderboardSettings, way: object) -> None:
     async def ask_often() -> list[Exception]:
         errors: list[Exception] = []

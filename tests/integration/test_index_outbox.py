@@ -1,12 +1,13 @@
 """What the follower reads: as much as it is to tell, and not more, however much there is."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
 import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.common.mysql.database import Database
 from services.leaderboard.index import outbox
 from services.leaderboard.index.follower import NOTES_A_ROUND, STANDINGS_AT_ONCE
 from services.leaderboard.rules.places import MAIN, Place
@@ -17,36 +18,45 @@ from tests.system import rows
 PLAYERS = 10_000
 
 
+READ = "SHOW SESSION STATUS LIKE 'Handler_read%'"
+
+
 @pytest.fixture
-async def connection(leaderboard_settings: LeaderboardSettings, mysql: object) -> AsyncIterator[AsyncConnection]:
+async def database(leaderboard_settings: LeaderboardSettings, mysql: object) -> AsyncIterator[Database]:
     database = database_of(leaderboard_settings)
+    yield database
+    await database.dispose()
+
+
+@pytest.fixture
+async def connection(database: Database) -> AsyncIterator[AsyncConnection]:
     async with database.reading() as connection:
         yield connection
-    await database.dispose()
+
+
+def sum_up(status: Iterable[Any]) -> int:
+    return sum(int(value) for _, value in status)
 
 
 async def rows_read(connection: AsyncConnection) -> int:
     """How many rows the server has read for this connection."""
-    status = await connection.execute(text("SHOW SESSION STATUS LIKE 'Handler_read%'"))
-    return sum(int(value) for _, value in status)
+    return sum_up(await connection.execute(text(READ)))
 
 
 @pytest.mark.parametrize("notes", [0, 1, 10, 5_000])
-async def test_of_many_notes_the_first_are_read_and_the_epoch_with_them(
-    connection: AsyncConnection, mysql: Any, notes: int
-) -> None:
+async def test_of_many_notes_the_first_are_read_and_the_epoch_with_them(database: Database, mysql: Any, notes: int) -> None:
     with mysql.cursor() as cursor:
         cursor.executemany("INSERT INTO outbox (changed) VALUES (%s)", [("[[1, 0, 7]]",)] * notes)
         cursor.execute("UPDATE outbox SET created_at = NOW(6) - INTERVAL 1 MINUTE")
         cursor.execute("INSERT INTO outbox (changed) VALUES ('[[1, 0, 8]]')")  # which is too young
-    before = await rows_read(connection)
-    epoch, found = await outbox.list_notes(connection, 30_000, NOTES_A_ROUND)
-    assert await rows_read(connection) - before < 5 * NOTES_A_ROUND + 500  # with those of its own
+    before = sum_up(await database.look(READ))
+    epoch, found = await outbox.list_notes(database, 30_000, NOTES_A_ROUND)
+    assert sum_up(await database.look(READ)) - before < 5 * NOTES_A_ROUND + 500  # with those of its own
     assert rows(mysql, "SELECT LOWER(HEX(epoch)) FROM index_epoch") == [(epoch,)]
     oldest = rows(mysql, "SELECT id FROM outbox ORDER BY id")[: min(notes, NOTES_A_ROUND)]
     assert sorted(note.id for note in found) == [number for (number,) in oldest]
     assert all(note.changed == [(MAIN, 7)] for note in found)
-    assert (await outbox.list_notes(connection, 0, 10_000))[1][-1:] != []
+    assert (await outbox.list_notes(database, 0, 10_000))[1][-1:] != []
 
 
 @pytest.mark.parametrize(("places", "players"), [(1, 1), (1, STANDINGS_AT_ONCE), (30, 30), (300, 3)])

@@ -496,6 +496,6 @@ async def test_what_waits_is_found_by_the_index_alone(studio: Subscriber, leader
         " AND state = 'pending' AND next_at <= NOW(6) ORDER BY next_at LIMIT 4 FOR UPDATE SKIP LOCKED",
     )
     assert json.dumps(explained).count("filesort") == 0
+    [waiting] = await endpoints.list_waiting(leaderboard_database)
     async with leaderboard_database.reading() as connection:
-        [waiting] = await endpoints.list_waiting(connection)
         assert await deliveries.count(connection) == {(waiting.webhook_id, DeliveryState.PENDING): 3}

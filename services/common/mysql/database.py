@@ -1,8 +1,8 @@
 """The connection to MySQL: one engine a process, one transaction a call, retries where MySQL asks for them."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any, Literal, TypeVar
 
@@ -68,6 +68,19 @@ def driver_address(host: str, port: int) -> dict[str, Any]:
     return {"unix_socket": host} if is_socket(host) else {"host": host, "port": port}
 
 
+def driver_options(settings: MySQLSettings, account: str, password: str) -> dict[str, Any]:
+    """What the driver's ``connect`` is told to have ``account`` find the database, as everywhere in a service."""
+    return {
+        **driver_address(settings.mysql_host, settings.mysql_port),
+        "db": settings.mysql_database,
+        "user": account,
+        "password": password,
+        "charset": "utf8mb4",
+        "connect_timeout": min(3, int(settings.mysql_timeout) or 1),
+        "init_command": SESSION,
+    }
+
+
 def is_socket(host: str) -> bool:
     """Whether a host is the path of a Unix socket instead, as PostgreSQL's clients write it."""
     return host.startswith("/")
@@ -84,7 +97,8 @@ def connecting() -> Iterator[None]:
         raise pymysql.OperationalError(2003, f"MySQL ended a connection as it was made ({error})") from error
 
 
-async def _connect(**options: Any) -> aiomysql.Connection:
+async def connect(**options: Any) -> aiomysql.Connection:
+    """The driver's connection. Raises what the driver raises."""
     with connecting():
         return await aiomysql.connect(**options)
 
@@ -115,6 +129,15 @@ def _is_clients(code: int | None) -> bool:
 def reason(error: BaseException) -> str:
     """Why something failed, for a log: what MySQL said, without the statement, where that was why."""
     return str(getattr(error, "orig", None) or error) or type(error).__name__
+
+
+def wrapped(error: pymysql.MySQLError, *, lost: bool) -> Exception:
+    """The driver's error as SQLAlchemy raises it, so that whoever handles errors of the database handles these.
+
+    ``lost``: its connection is.
+    """
+    raised: Exception = DBAPIError.instance(None, None, error, pymysql.Error, hide_parameters=True, connection_invalidated=lost)
+    return raised
 
 
 class DatabaseAway(TimeoutError):
@@ -153,6 +176,9 @@ class Database:
         self._timeout = settings.mysql_timeout
         self._reachable = True
         self._limits: set[asyncio.Timeout] = set()
+        self._options = driver_options(settings, account, password)
+        # Those that nobody asks at the moment: as many as once looked at the same time.
+        self._looking: list[aiomysql.Connection] = []
         self.engine: AsyncEngine = create_async_engine(
             database_url(settings, account, password),
             pool_size=pool_size or settings.mysql_pool_size,
@@ -165,7 +191,7 @@ class Database:
             connect_args={
                 "connect_timeout": min(3, int(settings.mysql_timeout) or 1),
                 "init_command": SESSION,
-                "async_creator_fn": _connect,
+                "async_creator_fn": connect,
             },
         )
 
@@ -239,6 +265,32 @@ class Database:
         async with self._in_time(), self.engine.connect() as connection:
             yield connection
 
+    async def look(self, statement: str, *values: Any) -> Sequence[tuple[Any, ...]]:
+        """The rows of a statement that changes nothing: for what is asked again and again in the background.
+
+        By the driver alone, on a connection that begins no transaction: one round trip, and 0.06 ms of the process. `reading`
+        takes three and 0.45 ms, which was nearly all that an idle process did.
+        """
+        async with self._in_time():
+            while self._looking:
+                with suppress(Exception):  # it was lost perhaps while nobody asked it; another one will tell
+                    return await self._ask(self._looking.pop(), statement, values)
+            try:
+                return await self._ask(await connect(**self._options, autocommit=True), statement, values)
+            except pymysql.MySQLError as error:
+                raise wrapped(error, lost=False) from error
+
+    async def _ask(self, connection: aiomysql.Connection, statement: str, values: tuple[Any, ...]) -> Sequence[tuple[Any, ...]]:
+        try:
+            cursor = await connection.cursor()
+            await cursor.execute(statement, values or None)  # a % is one where nothing is put in
+            rows: Sequence[tuple[Any, ...]] = await cursor.fetchall()
+        except BaseException:
+            connection.close()
+            raise
+        self._looking.append(connection)
+        return rows
+
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[Snapshot]:
         """A connection for statements that change nothing, for as long as it takes: each of them has a transaction's time."""
@@ -254,4 +306,6 @@ class Database:
 
     async def dispose(self) -> None:
         """Close every connection."""
+        while self._looking:
+            self._looking.pop().close()
         await self.engine.dispose()

@@ -10,9 +10,8 @@ from typing import Any, NamedTuple, TypeVar
 
 import aiomysql
 import pymysql
-from sqlalchemy.exc import DBAPIError
 
-from services.common.mysql.database import SESSION, CommitUnknown, connecting, driver_address
+from services.common.mysql.database import SESSION, CommitUnknown, connecting, driver_options, wrapped
 from services.common.settings import MySQLSettings
 
 T = TypeVar("T")
@@ -82,12 +81,7 @@ class Transactions:
         self._timeout = settings.mysql_timeout
         self._connections = connections
         self._options = {
-            **driver_address(settings.mysql_host, settings.mysql_port),
-            "db": settings.mysql_database,
-            "user": account,
-            "password": password,
-            "charset": "utf8mb4",
-            "connect_timeout": min(3, int(settings.mysql_timeout) or 1),
+            **driver_options(settings, account, password),
             "init_command": f"{SESSION}; SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
         }
         self._pool: aiomysql.Pool | None = None
@@ -124,7 +118,7 @@ class Transactions:
             if transaction is not None and transaction.committing:
                 raise CommitUnknown from error
             if isinstance(error, pymysql.MySQLError):
-                raise _wrapped(error, lost) from error
+                raise wrapped(error, lost=lost or error.args[:1] in _ENDED) from error
             raise
         return result
 
@@ -139,12 +133,3 @@ def _is_answer(error: pymysql.MySQLError) -> bool:
     """Whether the server said so, and goes on serving the connection. The client's own errors are from 2000 on."""
     code = error.args[0] if error.args else None
     return isinstance(code, int) and code > 0 and code not in _CLIENT_ERRORS and (code,) not in _ENDED
-
-
-def _wrapped(error: pymysql.MySQLError, lost: bool) -> Exception:
-    """As SQLAlchemy raises it, so that whoever handles errors of the database handles these."""
-    invalidated = lost or error.args[:1] in _ENDED
-    wrapped: Exception = DBAPIError.instance(
-        None, None, error, pymysql.Error, hide_parameters=True, connection_invalidated=invalidated
-    )
-    return wrapped

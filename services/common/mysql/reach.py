@@ -8,13 +8,13 @@ not answered in time.
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any
 
 import aiomysql
 import pymysql
 import structlog
 
-from services.common.mysql.database import SESSION, Database, connecting, driver_address, is_unreachable, reason
+from services.common.mysql.database import Database, connect, driver_options, is_unreachable, reason
+from services.common.mysql.rounds import Rounds
 from services.common.settings import MySQLSettings
 
 log = structlog.get_logger(__name__)
@@ -33,18 +33,10 @@ class Reach:
     """
 
     def __init__(self, settings: MySQLSettings, account: str, password: str, databases: Sequence[Database]) -> None:
-        self._options: dict[str, Any] = {
-            **driver_address(settings.mysql_host, settings.mysql_port),
-            "db": settings.mysql_database,
-            "user": account,
-            "password": password,
-            "init_command": SESSION,
-            "autocommit": True,
-        }
+        self._options = driver_options(settings, account, password)
         self._databases = databases
         self._connection: aiomysql.Connection | None = None
-        self._task: asyncio.Task[None] | None = None
-        self._stopping = False
+        self._rounds = Rounds(self._ask, _PAUSE_SECONDS, name="asking whether mysql answers")
         self._error: BaseException | None = None
 
     async def require(self) -> None:
@@ -54,21 +46,13 @@ class Reach:
 
     async def start(self) -> None:
         """Ask once, and begin to ask again and again."""
-        await self._ask()
-        self._task = asyncio.create_task(self._go_on())
+        await self._rounds.attempt()
+        self._rounds.start(later=True)
 
     async def stop(self) -> None:
         """End."""
-        self._stopping = True  # a library on the way may make an error of its own of a cancellation
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
+        await self._rounds.stop()
         self._drop()
-
-    async def _go_on(self) -> None:
-        while not self._stopping:
-            await asyncio.sleep(_PAUSE_SECONDS)
-            await self._ask()
 
     async def _ask(self) -> None:
         try:
@@ -82,8 +66,7 @@ class Reach:
 
     async def _ping(self) -> None:
         if self._connection is None:
-            with connecting():
-                self._connection = await aiomysql.connect(**self._options)
+            self._connection = await connect(**self._options, autocommit=True)
         await self._connection.ping(reconnect=False)
 
     def _found(self, error: BaseException | None, *, reachable: bool) -> None:

@@ -9,20 +9,16 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
-import structlog
-from sqlalchemy.exc import SQLAlchemyError
-
 from services.common.gather import Gather
 from services.common.http.problems import ServiceUnavailable
-from services.common.mysql.database import Database, reason
+from services.common.mysql.database import Database
+from services.common.mysql.rounds import Rounds
 from services.leaderboard.boards import table
 from services.leaderboard.boards.board import Board
 from services.leaderboard.boards.clock import Clock, utc_now
 from services.leaderboard.boards.known import KnownBoards
 from services.leaderboard.errors import BoardNotFound
 from services.leaderboard.rules.names import BOARD_NAME
-
-log = structlog.get_logger(__name__)
 
 INTERVAL_SECONDS = 1.0
 """From one look for changes to the next."""
@@ -40,27 +36,26 @@ class Catalogue:
     ) -> None:
         self.clock = Clock(clock)
         self._database = database
-        self._interval = interval
         self._known = KnownBoards()
         # What boards_version said when everything that is known was read. 0: nothing has been.
         self._version = 0
         self._looking = asyncio.Lock()
         self._lookups: Gather[str, Board | None] = Gather(self._look_up, most=_GATHERED)
-        self._rounds: asyncio.Task[None] | None = None
-        self._stopping = False
-        self._failed = False
+        self._rounds = Rounds(
+            self.refresh,
+            interval,
+            name="looking for changes of boards",
+            failing="boards cannot be read, what is known of them stays",
+        )
 
     async def start(self) -> None:
         """Read what there is, and begin to look for changes. Without MySQL the process starts all the same."""
-        await self._round()
-        self._rounds = asyncio.create_task(self._go_round())
+        await self._rounds.attempt()
+        self._rounds.start(later=True)
 
     async def stop(self) -> None:
         """End the rounds."""
-        self._stopping = True  # a library on the way may make an error of its own of a cancellation
-        if self._rounds is not None:
-            self._rounds.cancel()
-            await asyncio.wait([self._rounds])
+        await self._rounds.stop()
 
     @property
     def version(self) -> int:
@@ -110,12 +105,16 @@ class Catalogue:
 
     async def refresh(self) -> None:
         """Know everything that is committed before this call. Raises what the database raises."""
-        async with self._looking, self._database.reading() as connection:
+        async with self._looking:
             asked = self.clock.own()
-            version, now = await table.get_version(connection)
+            version, now = await table.look(self._database)
             self.clock.set(asked, now, self.clock.own())
-            if version == self._version:
-                return
+            if version != self._version:
+                await self._read()
+
+    async def _read(self) -> None:
+        async with self._database.reading() as connection:
+            version, _ = await table.get_version(connection)
             if not self._version or version < self._version:  # an older database was restored
                 self._known = KnownBoards(await table.list_boards(connection))
             else:
@@ -139,21 +138,3 @@ class Catalogue:
                     if known is None or known.version < board.version:
                         self._known.put(board)
         return [self._known.by_name(name) for name in names]
-
-    async def _go_round(self) -> None:
-        while not self._stopping:
-            await asyncio.sleep(self._interval)
-            try:
-                await self._round()
-            except Exception:  # a defect must not end the rounds: without them no change is ever seen
-                log.exception("looking for changes of boards failed")
-
-    async def _round(self) -> None:
-        try:
-            await self.refresh()
-        except (SQLAlchemyError, TimeoutError, OSError) as error:
-            if not self._failed:
-                log.warning("boards cannot be read, what is known of them stays", error=reason(error))
-            self._failed = True
-        else:
-            self._failed = False

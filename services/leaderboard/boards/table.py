@@ -9,6 +9,7 @@ from typing import Any
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.common.mysql.database import Database
 from services.leaderboard.boards.board import Board, Definition, Window, WindowDefinition
 from services.leaderboard.boards.document import parse_hold, parse_rewards, parse_rule
 from services.leaderboard.rules.calendar import InvalidSchedule, Schedule, Unit
@@ -19,7 +20,7 @@ log = structlog.get_logger(__name__)
 
 DELETING = "deleting"
 """The state of a board that is being deleted. It is there for its own name alone, and nobody is shown it."""
-_VERSION_ID = 1
+_VERSION = "SELECT version, NOW(6) FROM boards_version WHERE id = 1"
 
 # By the driver, and not by SQLAlchemy's types: 10,000 boards with 30,000 windows are what a process reads when it starts.
 _BOARDS = (
@@ -38,10 +39,15 @@ _SHARE = (
 )
 
 
-async def get_version(connection: AsyncConnection) -> tuple[int, datetime]:
+async def look(database: Database) -> tuple[int, datetime]:
     """What the changes of boards have come to, and what time it is for MySQL."""
-    found = await connection.exec_driver_sql("SELECT version, NOW(6) FROM boards_version WHERE id = %s", (_VERSION_ID,))
-    row: tuple[int, datetime] = tuple(found.one())
+    [(version, now)] = await database.look(_VERSION)
+    return version, now.replace(tzinfo=UTC)
+
+
+async def get_version(connection: AsyncConnection) -> tuple[int, datetime]:
+    """The same as this connection reads it."""
+    row: tuple[int, datetime] = tuple((await connection.exec_driver_sql(_VERSION)).one())
     return row[0], row[1].replace(tzinfo=UTC)
 
 

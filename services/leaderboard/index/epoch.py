@@ -15,9 +15,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.leaderboard.models import IndexEpoch
 
-_ID = 1
-OF_NOW = IndexEpoch.id == _ID
-"""The one row."""
+ID = 1
+"""Of the one row."""
+_OF_NOW = IndexEpoch.id == ID
 
 
 class Epoch:
@@ -31,10 +31,10 @@ class Epoch:
 
 async def get_epoch(connection: AsyncConnection) -> str:
     """The epoch of now, in hexadecimal digits."""
-    epoch: bytes = (await connection.execute(select(IndexEpoch.epoch).where(OF_NOW))).scalar_one()
+    epoch: bytes = (await connection.execute(select(IndexEpoch.epoch).where(_OF_NOW))).scalar_one()
     return epoch.hex()
 
 
 async def renew_epoch(connection: AsyncConnection) -> None:
     """Make every index that there is one that is not believed."""
-    await connection.execute(update(IndexEpoch).where(OF_NOW).values(epoch=os.urandom(8)))
+    await connection.execute(update(IndexEpoch).where(_OF_NOW).values(epoch=os.urandom(8)))

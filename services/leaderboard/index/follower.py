@@ -8,7 +8,6 @@ What a round does grows with what could not be told, never with how many places 
 one: so a Redis that does not answer is noticed also while nobody asks, and that index is there before somebody does.
 """
 
-import asyncio
 from collections import deque
 from collections.abc import Awaitable, Iterable
 from contextlib import suppress
@@ -18,9 +17,9 @@ from time import monotonic
 from typing import TypeVar
 
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
 
 from services.common.mysql.database import Database, is_unreachable, reason
+from services.common.mysql.rounds import FAILURES, Rounds
 from services.leaderboard.index import outbox
 from services.leaderboard.index.breaker import Breaker, State
 from services.leaderboard.index.builds import Builds
@@ -73,10 +72,8 @@ class Follower:
         self._index = IndexWriter(redis)
         self._breaker = breaker
         self._epoch = epoch
-        self._interval = settings.follower_interval
         self._told: deque[int] = deque()
-        self._going_round: asyncio.Task[None] | None = None
-        self._stopping = False
+        self._going_round = Rounds(self._time_round, settings.follower_interval, name="following changes")
         self._rounds_away = 0
         self._database_failed = False
         self._left_nothing = False
@@ -105,26 +102,19 @@ class Follower:
         if not self._main_is_complete:
             await self._builds.settle(_START_SECONDS)
             await self.round()
-        self._going_round = asyncio.create_task(self._go_round(), name="follower")
+        self._going_round.start(later=True)
 
     async def stop(self) -> None:
         """End the rounds."""
-        self._stopping = True  # a library on the way may make an error of its own of a cancellation
-        if self._going_round is not None:
-            self._going_round.cancel()
-            await asyncio.wait([self._going_round])
+        await self._going_round.stop()
 
-    async def _go_round(self) -> None:
-        while not self._stopping:
-            began = monotonic()
-            try:
-                await self.round()
-            except Exception:  # a defect must not end the rounds: without them the index is never used again
-                log.exception("follower round failed")
+    async def _time_round(self) -> None:
+        began = monotonic()
+        try:
+            await self.round()
+        finally:
             self.rounds += 1
             self.rounds_seconds += monotonic() - began
-            if not self._stopping:
-                await asyncio.sleep(self._interval)
 
     async def round(self) -> None:
         """Remove notes that are done, and tell the index of those that are not.
@@ -139,7 +129,7 @@ class Follower:
         except _RedisAway:
             self._left_nothing = False
             await self._bound_outbox()
-        except (SQLAlchemyError, TimeoutError, OSError) as error:
+        except FAILURES as error:
             self._note_database_failed(error)
             if not is_unreachable(error):
                 return
@@ -183,8 +173,7 @@ class Follower:
     async def _tell(self, older_than_ms: int) -> None:
         """Tell the indexes how the standings are now that notes are about, and remove those."""
         while True:
-            async with self._database.reading() as connection:
-                self._epoch.value, notes = await outbox.list_notes(connection, older_than_ms, NOTES_A_ROUND)
+            self._epoch.value, notes = await outbox.list_notes(self._database, older_than_ms, NOTES_A_ROUND)
             changed = iter({each: None for note in notes for each in note.changed})
             while some := list(islice(changed, STANDINGS_AT_ONCE)):
                 await self._tell_some(some)
@@ -211,7 +200,7 @@ class Follower:
         self._rounds_away += 1
         if self._rounds_away % ROUNDS_BETWEEN_COUNTS:
             return
-        with suppress(SQLAlchemyError, TimeoutError, OSError):
+        with suppress(*FAILURES):
             async with self._database.reading() as connection:
                 size = await outbox.measure(connection)
                 if size.notes <= MAX_NOTES and size.bytes <= MAX_BYTES:

@@ -1,15 +1,17 @@
 """SQL of the outbox: what changed and has still to be told to the index."""
 
+import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import delete, func, select, text, true
+from sqlalchemy import delete, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.common.mysql.database import Database
 from services.leaderboard.index import epoch
-from services.leaderboard.models import IndexEpoch, Outbox
+from services.leaderboard.models import Outbox
 from services.leaderboard.rules.direction import Direction
 from services.leaderboard.rules.places import Place, Ranked
 from services.leaderboard.rules.standings import StandingRow
@@ -33,24 +35,20 @@ class Size(NamedTuple):
     bytes: int
 
 
-async def list_notes(connection: AsyncConnection, older_than_ms: int, limit: int) -> tuple[str, list[Note]]:
+async def list_notes(database: Database, older_than_ms: int, limit: int) -> tuple[str, list[Note]]:
     """The epoch, and notes older than that by the database's clock, read without a lock.
 
     One statement, so both are of one moment: notes that a new epoch has replaced are never missed together with it.
     """
-    age = text(f"NOW(6) - INTERVAL {older_than_ms * 1000:d} MICROSECOND")
-    # By itself, since a join would be sorted whole to find the first.
-    first = select(Outbox.id, Outbox.changed).where(Outbox.created_at <= age).order_by(Outbox.id).limit(limit).subquery()
-    statement = select(IndexEpoch.epoch, first.c.id, first.c.changed).outerjoin_from(IndexEpoch, first, true())
-    rows = (await connection.execute(statement.where(epoch.OF_NOW))).all()
+    rows = await database.look(_NOTES, older_than_ms * 1000, limit)
     if not rows:
         raise RuntimeError("the table index_epoch has no row")
     notes = [
-        Note(row.id, [(Place(board, period), user_id) for board, period, user_id in row.changed])
-        for row in rows
-        if row.id is not None
+        Note(note_id, [(Place(board, period), user_id) for board, period, user_id in json.loads(changed)])
+        for _, note_id, changed in rows
+        if note_id is not None
     ]
-    return rows[0].epoch.hex(), notes
+    return rows[0][0].hex(), notes
 
 
 async def list_changed(
@@ -106,6 +104,11 @@ def _milliseconds(utc: datetime) -> int:
     return int(utc.replace(tzinfo=UTC).timestamp() * 1000)
 
 
+# The first of them by themselves, since a join would be sorted whole to find them.
+_NOTES = f"""
+SELECT e.epoch, n.id, n.changed FROM index_epoch AS e LEFT JOIN (
+    SELECT id, changed FROM outbox WHERE created_at <= NOW(6) - INTERVAL %s MICROSECOND ORDER BY id LIMIT %s
+) AS n ON TRUE WHERE e.id = {epoch.ID}"""
 _CHANGED = f"""
 SELECT t.board_id, t.period_id, b.direction, p2.closes_at, t.user_id, CONCAT_WS(' ', {STANDING_TEXT})
 FROM standings AS t FORCE INDEX (PRIMARY)

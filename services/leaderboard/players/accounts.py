@@ -3,13 +3,13 @@ which this service may only read.
 """
 
 from collections.abc import Collection, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from sqlalchemy import column, exists, func, or_, select, table
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.common.mysql.database import UTCDateTime
+from services.common.mysql.database import Database, UTCDateTime
 from services.leaderboard.models import Erasure, GameSession, Player, Report, Reporter, Standing
 
 _account = table(
@@ -20,12 +20,17 @@ _account = table(
     column("ended_at", UTCDateTime),
     column("changed_at", UTCDateTime),
 ).c
-_ending = table("key_endings", column("client_id"), column("ended_at", UTCDateTime)).c
-
 
 _GOING_ON = """
 SELECT GROUP_CONCAT(CONCAT_WS('\t', id, username) SEPARATOR '\n') FROM account_changes
 WHERE ended_at IS NULL AND id IN ({ids})"""
+
+
+# Of one moment each, told apart by which columns they have.
+_NEWS = """
+SELECT UTC_TIMESTAMP(6), NULL, NULL, NULL, NULL UNION ALL
+SELECT changed_at, id, username, ended_at IS NOT NULL, NULL FROM account_changes WHERE changed_at > %s UNION ALL
+SELECT ended_at, NULL, NULL, NULL, client_id FROM key_endings WHERE ended_at > UTC_TIMESTAMP(6) - INTERVAL %s SECOND"""
 
 
 class Account(NamedTuple):
@@ -41,6 +46,14 @@ class Change(NamedTuple):
 
     account: Account
     changed_at: datetime
+
+
+class News(NamedTuple):
+    """What is new of accounts and keys, and when that was so, by MySQL's clock."""
+
+    now: datetime
+    changes: Sequence[Change]
+    revoked: set[str]
 
 
 async def find(connection: AsyncConnection, user_id: int) -> Account | None:
@@ -83,21 +96,23 @@ async def read_clock(connection: AsyncConnection) -> datetime:
     return now.replace(tzinfo=UTC)
 
 
-async def list_changed(connection: AsyncConnection, since: datetime) -> list[Change]:
-    """Accounts that changed since a time of MySQL's."""
-    rows = await connection.execute(_rows.add_columns(_account.changed_at).where(_account.changed_at > since))
-    return [Change(Account(*row[:3]), row[3]) for row in rows]
+async def look(database: Database, since: datetime, keys_live: timedelta) -> News:
+    """Accounts that changed since a time of MySQL's, and the keys that were revoked while their tokens may be good."""
+    rows = await database.look(_NEWS, since.replace(tzinfo=None), int(keys_live.total_seconds()))
+    changes = [
+        Change(Account(int(user_id), username, bool(ended)), at.replace(tzinfo=UTC))  # of a UNION it may be a decimal
+        for at, user_id, username, ended, _ in rows
+        if user_id is not None
+    ]
+    revoked = {client_id for *_, client_id in rows if client_id is not None}
+    [now] = [at.replace(tzinfo=UTC) for at, user_id, _, _, client_id in rows if user_id is None and client_id is None]
+    return News(now, changes, revoked)
 
 
 async def list_ended(connection: AsyncConnection, since: datetime) -> list[tuple[int, datetime]]:
     """Whose account has ended since a time of MySQL's, and when that was written down."""
     rows = await connection.execute(select(_account.id, _account.changed_at).where(_account.changed_at > since, _has_ended))
     return [(user_id, at) for user_id, at in rows]
-
-
-async def list_revoked(connection: AsyncConnection, since: datetime) -> set[str]:
-    """The keys that were revoked since a time of MySQL's."""
-    return set((await connection.scalars(select(_ending.client_id).where(_ending.ended_at > since))).all())
 
 
 async def list_behind(connection: AsyncConnection, after: int, limit: int) -> tuple[list[Account], int | None]:

@@ -14,6 +14,7 @@ from sqlalchemy import Row, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.common.mysql.database import Database
+from services.common.times import write_time
 from services.leaderboard.log import submission_keys
 from services.leaderboard.models import Board, GameSession, Period, Player, Report, Result, SessionExtra, Standing
 from services.leaderboard.rules.played import SessionState
@@ -74,7 +75,7 @@ async def _head(connection: AsyncConnection, user_id: int) -> bytes:
 
 def _report(session_id: int, reason: str | None, reported_at: datetime) -> str:
     said = "null" if reason is None else encode_basestring(reason)
-    return f'{{"session_id":{session_id},"reason":{said},"reported_at":"{_written(reported_at)}"}}'
+    return f'{{"session_id":{session_id},"reason":{said},"reported_at":"{write_time(reported_at)}"}}'
 
 
 def _result(row: Row[str, int, int, int, str | None]) -> str:
@@ -113,16 +114,12 @@ def _sessions(rows: Sequence[_Session]) -> bytes:
 def _session(row: _Session) -> str:
     name = submission_keys.find_name(row.submission_key)
     key = "null" if name is None else encode_basestring(name)
-    played = "" if row.played_at is None else f',"played_at":"{_written(row.played_at)}"'
+    played = "" if row.played_at is None else f',"played_at":"{write_time(row.played_at)}"'
     said = "".join(f',"{name}":{_json(value)}' for name, value in (("metrics", row.metrics), ("tags", row.tags)) if value)
     extra = "" if row.extra is None else f',"extra":{row.extra}'
     state = _STATES.get(row.state, "")
-    head = f'"session_id":{row.id},"score":{row.score},"submitted_at":"{_written(row.submitted_at)}"'
+    head = f'"session_id":{row.id},"score":{row.score},"submitted_at":"{write_time(row.submitted_at)}"'
     return f'{{{head},"idempotency_key":{key}{played}{said}{extra}{state}}}'
-
-
-def _written(time: datetime) -> str:
-    return f"{time:%Y-%m-%dT%H:%M:%S.%f}Z"
 
 
 def _json(value: Any) -> str:

@@ -10,17 +10,14 @@ Keys that were revoked are so few that each look reads all whose tokens may be a
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
 
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
 
 from services.common.http.problems import ServiceUnavailable
-from services.common.mysql.database import Database, reason
+from services.common.mysql.database import Database
+from services.common.mysql.rounds import Rounds
 from services.common.tokens import CLOCK_SKEW_SECONDS, MAX_LIFETIME_SECONDS
 from services.leaderboard.players import accounts
 from services.leaderboard.players.accounts import Account
@@ -49,8 +46,19 @@ class AccountFollower:
     def __init__(self, database: Database, players: PlayerWriter, settings: LeaderboardSettings) -> None:
         self._database = database
         self._players = players
-        self._interval = settings.follower_interval
-        self._sweep_interval = settings.upkeep_seconds
+        self._rounds = Rounds(
+            self.round,
+            settings.follower_interval,
+            name="looking for changes of accounts",
+            failing="what became of accounts cannot be read",
+        )
+        self._sweeps = Rounds(
+            self.sweep,
+            settings.upkeep_seconds,
+            name="looking for accounts that boards do not show",
+            failing="accounts cannot be compared with players",
+            retry=settings.follower_interval,
+        )
         self.ended: set[int | str] = set()
         self._ended_at: dict[int, datetime] = {}
         # When MySQL was asked last, by its clock; None: never.
@@ -59,54 +67,46 @@ class AccountFollower:
         self._seen: dict[int, datetime] = {}
         self._waiting: dict[int, Account] = {}
         self._applying: dict[int, asyncio.Task[bool]] = {}
-        self._tasks: list[asyncio.Task[None]] = []
-        self._stopping = asyncio.Event()
-        self._failed = False
 
     async def start(self) -> None:
         """Know who has ended, and begin to follow. Without MySQL the process starts all the same: it can store nothing then."""
-        await self._attempt(self.round)
-        self._tasks = [
-            asyncio.create_task(self._go_round(self.round, self._interval)),
-            asyncio.create_task(self._go_round(self.sweep, self._sweep_interval)),
-        ]
+        await self._rounds.attempt()
+        self._rounds.start(later=True)
+        self._sweeps.start()
 
     async def stop(self) -> None:
         """End, once what is under way is done, or has had its time. The rest is found by the next process."""
-        self._stopping.set()
-        tasks: list[asyncio.Task[Any]] = [*self._tasks, *self._applying.values()]
-        if tasks:
-            _, pending = await asyncio.wait(tasks, timeout=_STOP_SECONDS)
+        await asyncio.gather(self._rounds.stop(), self._sweeps.stop())
+        if applying := [*self._applying.values()]:
+            _, pending = await asyncio.wait(applying, timeout=_STOP_SECONDS)
             for task in pending:
                 task.cancel()
 
     async def round(self) -> None:
         """See what is new, and begin to apply it. Raises what the database raises."""
-        async with self._database.reading() as connection:
-            now = await accounts.read_clock(connection)
-            if self._asked_at is None:
-                for user_id, at in await accounts.list_ended(connection, now - _TOKENS_LIVE):
+        if self._asked_at is None:
+            async with self._database.reading() as connection:
+                self._asked_at = await accounts.read_clock(connection)
+                for user_id, at in await accounts.list_ended(connection, self._asked_at - _TOKENS_LIVE):
                     self._refuse(user_id, at)
-            since = (self._asked_at or now) - _OVERLAP
-            changes = await accounts.list_changed(connection, since)
-            revoked = await accounts.list_revoked(connection, now - _KEYS_LIVE)
-        self._refuse_keys(revoked)
-        for account, changed_at in changes:
+        news = await accounts.look(self._database, self._asked_at - _OVERLAP, _KEYS_LIVE)
+        self._refuse_keys(news.revoked)
+        for account, changed_at in news.changes:
             if self._seen.get(account.user_id) == changed_at:
                 continue
             self._seen[account.user_id] = changed_at
             if account.ended:
                 self._refuse(account.user_id, changed_at)
             self._waiting[account.user_id] = account
-        self._asked_at = now
-        self._forget(now)
+        self._asked_at = news.now
+        self._forget(news.now)
         self._apply_waiting()
 
     async def sweep(self) -> None:
         """Go through all players, and apply what the board does not show yet. Raises what the database raises."""
         await self._accept_restored()
         after: int | None = 0
-        while after is not None and not self._stopping.is_set():
+        while after is not None and not self._sweeps.stopping:
             async with self._database.reading() as connection:
                 behind, after = await accounts.list_behind(connection, after, _PLAYERS_AT_ONCE)
             for account in behind:
@@ -145,7 +145,7 @@ class AccountFollower:
 
     def _apply_waiting(self) -> None:
         for account in list(self._waiting.values()):
-            if len(self._applying) == _AT_ONCE or self._stopping.is_set():
+            if len(self._applying) == _AT_ONCE or self._rounds.stopping:
                 return
             if account.user_id not in self._applying:
                 self._applying[account.user_id] = task = asyncio.create_task(self._apply(account))
@@ -171,24 +171,3 @@ class AccountFollower:
         if self._waiting[user_id] is account:
             del self._waiting[user_id]
         return True
-
-    async def _go_round(self, look: Callable[[], Awaitable[None]], interval: float) -> None:
-        while not self._stopping.is_set():
-            done = await self._attempt(look)
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), interval if done else self._interval)
-
-    async def _attempt(self, look: Callable[[], Awaitable[None]]) -> bool:
-        """Whether it was done."""
-        try:
-            await look()
-        except (SQLAlchemyError, TimeoutError, OSError) as error:
-            if not self._failed:
-                log.warning("what became of accounts cannot be read", error=reason(error))
-            self._failed = True
-        except Exception:  # a defect must not end the rounds: without them nobody is erased
-            log.exception("looking for changes of accounts failed")
-        else:
-            self._failed = False
-            return True
-        return False

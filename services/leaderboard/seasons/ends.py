@@ -3,16 +3,15 @@
 Whatever ended while no process ran is settled when one starts.
 """
 
-import asyncio
 from collections.abc import Collection
 from datetime import UTC, datetime
 from functools import partial
 
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
 
-from services.common.mysql.database import Database, reason
+from services.common.mysql.database import Database
 from services.common.mysql.retries import is_away
+from services.common.mysql.rounds import Rounds
 from services.leaderboard.boards import periods
 from services.leaderboard.seasons import expiry, settling
 from services.leaderboard.seasons.settling import Settled
@@ -35,39 +34,36 @@ class PeriodEnds:
         account = settings.leaderboard_mysql_user, settings.leaderboard_mysql_password.get_secret_value()
         self._database = Database(patient, *account, pool_size=1)
         self._kept = settings.results
-        self._interval = interval
-        self._task: asyncio.Task[None] | None = None
-        self._stopping = False
-        self._failed = False
+        self._rounds = Rounds(self.round, interval, name="ending periods", failing="periods cannot be ended, trying again")
         self.waiting = 0
         """How many periods were over and not settled, when that was looked at last."""
 
     async def start(self) -> None:
         """Begin. The service answers meanwhile, also when MySQL does not."""
-        self._task = asyncio.create_task(self._go_round())
+        self._rounds.start()
 
     async def stop(self) -> None:
         """End. A settling under way is rolled back, and done by whoever comes next."""
-        self._stopping = True  # a library on the way may make an error of its own of a cancellation
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
+        await self._rounds.stop()
         await self._database.dispose()
 
     async def round(self) -> None:
         """End every period that is over, and tell of those that have begun. Raises what the database raises."""
-        async with self._database.reading() as connection:
-            self.waiting = await settling.count_unsettled(connection)
-        while await self._database.transaction(lambda connection: periods.close_over(connection, _now(), _BATCH)):
-            pass
-        await self._settle_closed()
-        while await self._database.transaction(lambda connection: periods.tell_begun(connection, _BATCH)) == _BATCH:
-            pass
+        due = await settling.look(self._database)
+        self.waiting = due.unsettled
+        if due.open:
+            while await self._database.transaction(lambda connection: periods.close_over(connection, _now(), _BATCH)):
+                pass
+        if due.unsettled:
+            await self._settle_closed()
+        if due.begun:
+            while await self._database.transaction(lambda connection: periods.tell_begun(connection, _BATCH)) == _BATCH:
+                pass
 
     async def _settle_closed(self) -> None:
         """Settle what is closed: those first of which nobody has a share, and then those of which somebody has."""
         wait = False
-        while not self._stopping:
+        while not self._rounds.stopping:
             async with self._database.reading() as connection:
                 closed = await settling.list_closed(connection, _BATCH)
             settled = [each for each in [await self._settle(period_id, wait=wait) for period_id in closed] if each]
@@ -95,20 +91,6 @@ class PeriodEnds:
         work = partial(expiry.expire, _now=_now(), limit=_BATCH, windows=window_ids)
         while window_ids and await self._database.transaction(work) == _BATCH:
             pass
-
-    async def _go_round(self) -> None:
-        while not self._stopping:
-            try:
-                await self.round()
-            except (SQLAlchemyError, TimeoutError, OSError) as error:
-                if not self._failed:
-                    log.warning("periods cannot be ended, trying again", error=reason(error))
-                self._failed = True
-            except Exception:  # a defect must not end the rounds: without them nothing is settled
-                log.exception("ending periods failed")
-            else:
-                self._failed = False
-            await asyncio.sleep(self._interval)
 
 
 def _now() -> datetime:

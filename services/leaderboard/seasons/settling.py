@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 from sqlalchemy import Select, literal_column, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.common.mysql.database import UTCDateTime
+from services.common.mysql.database import Database, UTCDateTime
+from services.common.times import write_time
 from services.leaderboard import events
 from services.leaderboard.boards.document import parse_rewards
 from services.leaderboard.boards.table import DELETING
@@ -33,6 +34,21 @@ SELECT p.id FROM periods AS p JOIN boards AS b ON b.id = p.board_id AND b.state 
 JOIN windows AS w ON w.id = p.window_id WHERE p.state = 'closed' ORDER BY p.closes_at, p.id LIMIT :limit"""
 
 
+_DUE = f"""
+SELECT ({_COUNT}), EXISTS (SELECT 1 FROM periods WHERE state = 'open' AND closes_at <= NOW(6)),
+EXISTS (SELECT 1 FROM periods WHERE opened_at IS NULL AND starts_at <= NOW(6))"""
+
+
+class Due(NamedTuple):
+    """How many periods are over and not settled yet; whether any are over and open; and whether of any that has begun that has
+    not been told.
+    """
+
+    unsettled: int
+    open: bool
+    begun: bool
+
+
 class Settled(NamedTuple):
     """A period that has just been settled, and how many settled ones its window keeps: None if all."""
 
@@ -45,6 +61,12 @@ async def count_unsettled(connection: AsyncConnection) -> int:
     """How many periods are over and not settled yet."""
     count: int = (await connection.execute(text(_COUNT))).scalar_one()
     return count
+
+
+async def look(database: Database) -> Due:
+    """What is to be done about periods now."""
+    [(unsettled, is_open, begun)] = await database.look(_DUE)
+    return Due(unsettled, bool(is_open), bool(begun))
 
 
 async def list_closed(connection: AsyncConnection, limit: int) -> Sequence[int]:
@@ -78,7 +100,7 @@ async def settle(connection: AsyncConnection, period_id: int, kept: int, *, wait
         "board": found.board,
         "window": found.window,
         "period_id": period_id,
-        "settled_at": events.write_time(now),
+        "settled_at": write_time(now),
         "players": came_to.players,
         "digest": came_to.digest.hex(),
     }

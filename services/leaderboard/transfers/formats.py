@@ -12,6 +12,8 @@ from enum import StrEnum
 from io import StringIO
 from json.encoder import encode_basestring
 
+from services.common.times import write_time
+
 
 class Format(StrEnum):
     """What rows are written as."""
@@ -65,17 +67,13 @@ def _json(value: object) -> str:
     if value is None:
         return "null"
     if isinstance(value, datetime):
-        return f'"{_time(value)}"'
+        return f'"{write_time(value)}"'
     return str(value) if type(value) is int else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def _cell(value: object) -> object:
     if isinstance(value, datetime):
-        return _time(value)
+        return write_time(value)
     if isinstance(value, (list, dict)):
         return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     return value  # None is an empty cell
-
-
-def _time(time: datetime) -> str:
-    return f"{time:%Y-%m-%dT%H:%M:%S.%f}Z"

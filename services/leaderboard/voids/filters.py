@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.leaderboard.events import write_time
+from services.common.times import write_time
 from services.leaderboard.rules.places import MAIN_BOARD_ID, MOST_PLACES
 from services.leaderboard.rules.played import SessionState
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import func, insert, literal_column, or_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.common.mysql.database import UTCDateTime
+from services.common.mysql.database import Database, UTCDateTime
 from services.leaderboard.errors import VoidJobConflict, VoidJobNotFound
 from services.leaderboard.models import GameSession, VoidJob, VoidJobSession
 from services.leaderboard.moderation import entries
@@ -37,6 +37,9 @@ class State(StrEnum):
 
 
 GOING_ON = State.FINDING, State.VOIDING, State.UNDOING
+_NEXT = f"""
+SELECT id, state, (held_until IS NULL OR held_until <= NOW(6) OR held_by = %s) AS is_free FROM void_jobs
+WHERE state IN ({", ".join(f"'{state}'" for state in GOING_ON)}) ORDER BY id LIMIT 1"""
 
 
 class Job(NamedTuple):
@@ -175,11 +178,12 @@ async def count_going_on(connection: AsyncConnection) -> int:
     return count
 
 
-async def find_next(connection: AsyncConnection, holder: bytes) -> tuple[int, State] | None:
+async def find_next(database: Database, holder: bytes) -> tuple[int, State] | None:
     """The job that is to go on, unless another process is at it."""
-    first = select(VoidJob.id, VoidJob.state, _is_free(holder)).where(VoidJob.state.in_(GOING_ON)).order_by(VoidJob.id).limit(1)
-    row = (await connection.execute(first)).one_or_none()
-    return (row[0], State(row[1])) if row is not None and row[2] else None
+    for job_id, state, is_free in await database.look(_NEXT, holder):
+        if is_free:
+            return job_id, State(state)
+    return None
 
 
 async def hold(connection: AsyncConnection, job_id: int, holder: bytes) -> Job | None:

@@ -6,15 +6,14 @@ time, however large the job is and however slow the machine.
 
 import asyncio
 import os
-from contextlib import suppress
 from functools import partial
 from time import monotonic
 
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
 
 from services.common.http.problems import ServiceUnavailable
-from services.common.mysql.database import Database, reason
+from services.common.mysql.database import Database
+from services.common.mysql.rounds import FAILURES, Rounds
 from services.leaderboard.errors import TotalTooLarge
 from services.leaderboard.players.writer import PlayerWriter
 from services.leaderboard.voids import jobs, steps
@@ -28,7 +27,7 @@ INTERVAL_SECONDS = 1.0
 RESTS = 1.5
 """How much longer than a step took the rest after it is."""
 _LONGEST_REST_SECONDS = 2.0
-_AWAY = SQLAlchemyError, TimeoutError, OSError, ServiceUnavailable
+_AWAY: tuple[type[Exception], ...] = (*FAILURES, ServiceUnavailable)
 
 
 class VoidWorker:
@@ -39,34 +38,32 @@ class VoidWorker:
     ) -> None:
         self._database = database
         self._players = players
-        self._interval = interval
         self._rests = rests
         self._holder = os.urandom(16)
-        self._woken = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
-        self._stopping = False
-        self._failed = False
+        self._rounds = Rounds(
+            self.round,
+            interval,
+            name="going on with jobs",
+            failing="jobs cannot be gone on with, trying again",
+            failures=_AWAY,
+        )
 
     async def start(self) -> None:
         """Begin. The service answers meanwhile, also when MySQL does not."""
-        self._task = asyncio.create_task(self._go_round())
+        self._rounds.start()
 
     async def stop(self) -> None:
         """End. A step under way is rolled back, and done by whoever comes next."""
-        self._stopping = True  # a library on the way may make an error of its own of a cancellation
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
+        await self._rounds.stop()
 
     def wake(self) -> None:
         """There is a job: look at once."""
-        self._woken.set()
+        self._rounds.wake()
 
     async def round(self) -> None:
         """Go on with every job that no other process is at, to the end of it. Raises what the database raises."""
-        while not self._stopping:
-            async with self._database.reading() as connection:
-                found = await jobs.find_next(connection, self._holder)
+        while not self._rounds.stopping:
+            found = await jobs.find_next(self._database, self._holder)
             if found is None:
                 return
             if not await self._go_on(*found):
@@ -75,10 +72,10 @@ class VoidWorker:
     async def _go_on(self, job_id: int, state: State | None) -> bool:
         """Until the job is at its end, or another process is at it. Gives whether none is."""
         log.info("going on with a job", job_id=job_id, state=state, holder=self._holder.hex())
-        while state in GOING_ON and not self._stopping:
+        while state in GOING_ON and not self._rounds.stopping:
             began = monotonic()
             state = await self._step(job_id, state)
-            self._failed = False
+            self._rounds.failing = False
             await asyncio.sleep(min(self._rests * (monotonic() - began), _LONGEST_REST_SECONDS))
         log.info("left a job", job_id=job_id, state=state)
         return state is not None
@@ -99,17 +96,3 @@ class VoidWorker:
         if step.pending and step.user_id is not None:
             await self._players.fold(step.user_id)
         return step.state
-
-    async def _go_round(self) -> None:
-        while not self._stopping:
-            self._woken.clear()
-            try:
-                await self.round()
-            except _AWAY as error:
-                if not self._failed:
-                    log.warning("jobs cannot be gone on with, trying again", error=reason(error))
-                self._failed = True
-            except Exception:  # a defect must not end the rounds
-                log.exception("going on with jobs failed")
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._woken.wait(), self._interval)

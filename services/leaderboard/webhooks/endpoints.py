@@ -5,12 +5,12 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from sqlalchemy import delete, func, insert, literal_column, or_, select, text, update
+from sqlalchemy import delete, func, insert, literal_column, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.common.mysql.database import UTCDateTime
+from services.common.mysql.database import Database, UTCDateTime
 from services.leaderboard.errors import TooManyWebhooks, WebhookNotFound
-from services.leaderboard.models import Delivery, Webhook
+from services.leaderboard.models import Webhook
 
 MOST = 32
 """Webhooks that there are at once. A process sends to each at the same time, so that none waits for another."""
@@ -47,6 +47,10 @@ class Waiting(NamedTuple):
     secrets: Sequence[bytes]
 
 
+_WAITING = f"""
+SELECT w.id, w.name, w.url, w.secret, IF(w.old_secret_until > NOW(6), w.old_secret, NULL) FROM webhooks AS w
+WHERE w.state = '{WebhookState.ON}' AND (w.paused_until IS NULL OR w.paused_until <= NOW(6)) AND
+(SELECT MIN(d.next_at) FROM deliveries AS d WHERE d.webhook_id = w.id AND d.state = 'pending') <= NOW(6) ORDER BY w.id"""
 _COLUMNS = (
     Webhook.id,
     Webhook.name,
@@ -122,21 +126,9 @@ async def pause(connection: AsyncConnection, webhook_id: int, url: str, wait: ti
     await connection.execute(update(Webhook).where(*same).values(paused_until=until))
 
 
-async def list_waiting(connection: AsyncConnection) -> list[Waiting]:
+async def list_waiting(database: Database) -> list[Waiting]:
     """The webhooks that are to be sent to now. One look into an index each, however much waits for it."""
-    first = (
-        select(func.min(Delivery.next_at))
-        .where(Delivery.webhook_id == Webhook.id, Delivery.state == "pending")
-        .correlate(Webhook)
-        .scalar_subquery()
-    )
-    old = func.if_(Webhook.old_secret_until > _NOW, Webhook.old_secret, None)
-    waiting = select(Webhook.id, Webhook.name, Webhook.url, Webhook.secret, old).where(
-        Webhook.state == WebhookState.ON,
-        or_(Webhook.paused_until.is_(None), Webhook.paused_until <= _NOW),
-        first <= _NOW,
-    )
-    found = await connection.execute(waiting.order_by(Webhook.id))
+    found = await database.look(_WAITING)
     return [Waiting(webhook_id, name, url, [secret, *([old] if old else [])]) for webhook_id, name, url, secret, old in found]
 
 

@@ -2,10 +2,12 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from standardwebhooks import Webhook as Signer
+
+from services.common.times import write_time
 
 MAX_BYTES = 20_000
 """Of a body, less than that: the receiver asks for what it wants to know more of."""
@@ -28,7 +30,7 @@ def make_id(nonce: bytes, event_id: int) -> str:
 
 def write(nonce: bytes, event_id: int, kind: str, data: Mapping[str, Any], happened_at: datetime) -> Message:
     """What is sent of an event."""
-    content = {"type": kind, "timestamp": f"{happened_at.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}", "data": data}
+    content = {"type": kind, "timestamp": write_time(happened_at), "data": data}
     return Message(make_id(nonce, event_id), json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode())
 
 

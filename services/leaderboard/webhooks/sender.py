@@ -7,17 +7,16 @@ leaves it to be tried again, with the same id: at least once, in no promised ord
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from time import monotonic
 
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.common.encryption import Encryption, Undecryptable
 from services.common.mysql.database import Database, reason
+from services.common.mysql.rounds import FAILURES, Rounds
 from services.leaderboard.rules.networks import parse_networks
 from services.leaderboard.settings import LeaderboardSettings
 from services.leaderboard.webhooks import deliveries, endpoints, messages
@@ -63,14 +62,12 @@ class Sender:
         self._client = client or Client(self.addresses)
         self._retries = retries
         self._lease = lease
-        self._interval = interval
+        self._rounds = Rounds(
+            self._go_round, interval, name="sending to webhooks", failing="webhooks cannot be sent to, trying again"
+        )
         self._clock = clock
-        self._round: asyncio.Task[None] | None = None
         self._tries: dict[int, set[asyncio.Task[None]]] = {}
         self._takes: set[int] = set()
-        self._ended = asyncio.Event()
-        self._stopping = False
-        self._failing = False
         self._counted_at = -_COUNT_SECONDS
         self.tried: Counter[bool] = Counter()
         """How many tries arrived, and how many failed."""
@@ -79,14 +76,11 @@ class Sender:
 
     async def start(self) -> None:
         """Begin. The service answers meanwhile, also when MySQL does not."""
-        self._round = asyncio.create_task(self._go_round())
+        self._rounds.start()
 
     async def stop(self) -> None:
         """End. What is under way has a moment; what is not done then is tried again by whoever comes next."""
-        self._stopping = True  # a library on the way may make an error of its own of a cancellation
-        if self._round is not None:
-            self._round.cancel()
-            await asyncio.wait([self._round])
+        await self._rounds.stop()
         if under_way := [each for tries in self._tries.values() for each in tries]:
             _, late = await asyncio.wait(under_way, timeout=_STOP_SECONDS)
             for each in late:
@@ -99,9 +93,7 @@ class Sender:
     async def round(self) -> int:
         """Begin to try what is due, as far as there is room; gives how many. Raises what the database raises."""
         begun = 0
-        async with self._database.reading() as connection:
-            waiting = await endpoints.list_waiting(connection)
-        for webhook in waiting:
+        for webhook in await endpoints.list_waiting(self._database):
             under_way = self._tries.setdefault(webhook.webhook_id, set())
             room = (AT_ONCE if webhook.webhook_id in self._takes else 1) - len(under_way)
             if room <= 0:
@@ -121,13 +113,13 @@ class Sender:
 
     def _end(self, webhook_id: int, task: asyncio.Task[None]) -> None:
         self._tries[webhook_id].discard(task)
-        self._ended.set()
+        self._rounds.wake()
 
     async def _deliver(self, webhook: Waiting, claimed: Claimed) -> None:
         try:
             status, error, wait = await self._try(webhook, claimed)
             await self._note(webhook, claimed, status, error, wait)
-        except (SQLAlchemyError, TimeoutError, OSError) as failure:
+        except FAILURES as failure:
             # It is tried again when the lease is over.
             log.warning("what came of a delivery cannot be written down", webhook=webhook.name, error=reason(failure))
         except Exception:  # a defect must not end other deliveries
@@ -185,23 +177,8 @@ class Sender:
         self.counts = counts
 
     async def _go_round(self) -> None:
-        while not self._stopping:
-            self._ended.clear()
-            try:
-                await self.round()
-                await self._count()
-            except (SQLAlchemyError, TimeoutError, OSError) as error:
-                if not self._failing:
-                    log.warning("webhooks cannot be sent to, trying again", error=reason(error))
-                self._failing = True
-                await asyncio.sleep(self._interval)
-                continue
-            except Exception:  # a defect must not end the rounds
-                log.exception("sending to webhooks failed")
-            else:
-                self._failing = False
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._ended.wait(), self._interval)
+        await self.round()
+        await self._count()
 
 
 _GONE = 410
