@@ -187,8 +187,7 @@ class _Stream(asyncio.Protocol):
         self._headers: dict[str, str] = {}
         self._rest = b""
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self.transport = transport
         transport.write(self._request)
 
