@@ -75,7 +75,6 @@ def _prepare(system: System, tell: Tell) -> tuple[Load, list[str]]:
     system.crowd(at)
     tokens = system.tokens(SUBMITTERS)
     load = submission("watched", tokens[:LEADERS], board=WATCHED)
-    system.stack.leaderboard.restart()
     ids = system.player_ids()
     ask(system.url, rank_in("watched-rank", ALL_TIME, ids, WATCHED))  # whoever asks has the index built
     system.index.wait(at, len(ids))
