@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator
 from functools import partial
-from typing import Any
 
 import httpx
 import pytest
@@ -11,22 +10,12 @@ import pytest
 from services.leaderboard.app import create_app
 from services.leaderboard.settings import LeaderboardSettings
 from tests.boards import ALL, WEEK, make, tagged
-from tests.listening import listening
+from tests.listening import Heard, listening
 from tests.playing import API, get, own_database, remove, submit
 from tests.system import Accounts
-from tests.watching import Event, Watcher, live_path, watching
+from tests.watching import Watcher, live_path, watching
 
 ALPS = tagged("alps", "alps", aggregate="latest", windows=(WEEK, ALL))
-
-
-class Heard(list[tuple[str, Any]]):
-    """What a watcher is told, in order."""
-
-    def __call__(self, _: Watcher, event: Event) -> None:
-        self.append((event.kind, event.read()))
-
-    def of(self, kind: str) -> list[Any]:
-        return [data for name, data in self if name == kind]
 
 
 @pytest.fixture
@@ -34,8 +23,8 @@ async def service(leaderboard_settings: LeaderboardSettings, mysql: object) -> A
     """A service that listens, with a board."""
     async with own_database(leaderboard_settings) as database:
         await make(database, ALPS)
-    async with listening(create_app(leaderboard_settings)) as (url, _), httpx.AsyncClient(base_url=url) as client:
-        yield client
+    async with listening(create_app(leaderboard_settings)) as listens:
+        yield listens.client
 
 
 def shows(watcher: Watcher, score: int) -> bool:

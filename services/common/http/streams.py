@@ -77,7 +77,7 @@ class LongAnswers:
     """Pure ASGI middleware around the framework's whole stack: sends the bodies of long answers when all that is inside ended.
 
     So a request counts for as long as it took to answer it and not for as long as somebody listened; and what routing and the
-    middlewares hold, some 20 kB a request, is not held by thousands who listen.
+    middlewares hold, 12 kB of the 29 that a stream took, is not held by thousands who listen.
     """
 
     def __init__(self, app: ASGIApp) -> None:

@@ -24,8 +24,6 @@ log = structlog.get_logger(__name__)
 INTERVAL_SECONDS = 0.25
 """From one look at all watched places to the next."""
 COMMENT_SECONDS = 15.0
-STALLED_SECONDS = 30.0
-"""For so long a reader may not keep up before it is cut off."""
 # How long a stream lives. At the gateway an answer lasts ten minutes at most (gateway/traefik.yaml).
 _LIFE_FROM, _LIFE_TO = 540.0, 590.0
 _TEND_SECONDS = 1.0
@@ -35,6 +33,8 @@ class Hub:
     """One process's. ``ended`` as `TokenVerifier` has it. ``looks`` are its own: it is their audience."""
 
     looks: Looks
+    stalled_seconds = 30.0
+    """For so long a reader may not keep up before it is cut off."""
 
     def __init__(self, limits: StreamLimits, builds: Builds, ended: Container[Subject], own_ranks: OwnRanks) -> None:
         self.limits = limits
@@ -220,7 +220,7 @@ class Hub:
         if now >= watcher.until or watcher.subject in self._ended or (watched.over and watcher.knows):
             self._end(watcher)
             return False
-        if watcher.stalled_at is not None and now - watcher.stalled_at >= STALLED_SECONDS:
+        if watcher.stalled_at is not None and now - watcher.stalled_at >= self.stalled_seconds:
             self.cut += 1
             self._forget(watcher)
             watcher.sink.abort()
