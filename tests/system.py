@@ -26,6 +26,8 @@ QUICK_PASSWORDS = {"ARGON2_MEMORY_KIB": "64", "ARGON2_TIME_COST": "1"}
 NO_SUBMISSION_LIMIT = {"SUBMISSIONS_PER_SECOND": "0"}
 # Tests have few players, and are about what the index does with many.
 INDEX_OF_FEW = {"INDEX_FROM_PLAYERS": "0"}
+# All who watch are at one address.
+MANY_STREAMS = {"STREAMS_PER_ADDRESS": "5000"}
 # Receivers of webhooks are servers of the tests' own.
 RECEIVERS_HERE = {"WEBHOOK_NETWORKS": "127.0.0.0/8"}
 PASSWORD = "correct horse battery"

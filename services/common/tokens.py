@@ -140,26 +140,32 @@ class TokenVerifier:
         self._remembered: dict[str, tuple[Caller, float]] = {}
 
     def verify(self, token: str) -> Caller:
-        """Whom ``token`` speaks for. Raises InvalidToken.
+        """Whom ``token`` speaks for. Raises InvalidToken."""
+        return self.verify_until(token)[0]
+
+    def verify_until(self, token: str) -> tuple[Caller, float]:
+        """Whom ``token`` speaks for, and until when it is accepted, in seconds since 1970. Raises InvalidToken.
 
         The same bytes have the same signature, so a token is looked at once, and remembered until it expires.
         """
         remembered = self._remembered.get(token)
-        caller = remembered[0] if remembered is not None and time() < remembered[1] else self._remember(token)
+        if remembered is None or time() >= remembered[1]:
+            remembered = self._remember(token)
+        caller = remembered[0]
         if isinstance(caller, Principal):
             if caller.user_id in self._ended:
                 raise InvalidToken(ACCOUNT_ENDED)
         elif caller.client_id in self._ended:
             raise InvalidToken(KEY_REVOKED)
-        return caller
+        return remembered
 
-    def _remember(self, token: str) -> Caller:
-        caller, expires_at = self._check(token)
+    def _remember(self, token: str) -> tuple[Caller, float]:
+        checked = self._check(token)
         self._remembered.pop(token, None)
         if len(self._remembered) >= MAX_REMEMBERED:
             del self._remembered[next(iter(self._remembered))]  # the one that came first
-        self._remembered[token] = caller, expires_at
-        return caller
+        self._remembered[token] = checked
+        return checked
 
     def _check(self, token: str) -> tuple[Caller, float]:
         """Whom ``token`` speaks for, and when it stops, in seconds since the epoch. Raises InvalidToken."""

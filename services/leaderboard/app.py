@@ -24,7 +24,7 @@ from services.leaderboard.boards import deletion
 from services.leaderboard.boards.catalogue import Catalogue
 from services.leaderboard.boards.places import Places
 from services.leaderboard.directory import Directory
-from services.leaderboard.http import batches, boards, hot, players, rankings, results, submissions
+from services.leaderboard.http import batches, boards, hot, live, players, rankings, results, submissions
 from services.leaderboard.http.dependencies import PREFIX
 from services.leaderboard.http.staff import (
     administration,
@@ -44,6 +44,10 @@ from services.leaderboard.index.follower import Follower
 from services.leaderboard.index.pages import PageCache
 from services.leaderboard.index.reader import RankingIndex
 from services.leaderboard.index.writer import IndexWriter
+from services.leaderboard.live.hub import Hub
+from services.leaderboard.live.limits import StreamLimits
+from services.leaderboard.live.looks import Looks
+from services.leaderboard.live.own_ranks import OwnRanks
 from services.leaderboard.log import erased_keys
 from services.leaderboard.log.limits import SubmissionLimit
 from services.leaderboard.log.writer import BATCH_LANES, LANES, Writer
@@ -107,6 +111,7 @@ _PARTS = (
     batches,
     rankings,
     boards,
+    live,
     administration,
     results,
     players,
@@ -125,11 +130,27 @@ def _read_snapshots(app: FastAPI, catalogue: Catalogue, snapshots: Database, set
     app.state.directory = Directory(catalogue, snapshots)
     app.state.result_reads = ResultReads(catalogue, snapshots, settings.results)
     app.state.exports = Exports(snapshots)
+    app.state.board_previews = BoardPreviews(catalogue, snapshots)
 
 
-def _leave(writer: Writer, bulk: Transfers) -> None:
+def _leave(writer: Writer, bulk: Transfers, hub: Hub) -> None:
+    hub.leave()
     bulk.leave()
     writer.leave()
+
+
+def _serve_live(
+    app: FastAPI,
+    limits: StreamLimits,
+    builds: Builds,
+    accounts: AccountFollower,
+    sources: tuple[RankingIndex, PageCache, Database, Callable[[], datetime]],
+) -> Hub:
+    """Have requests find what streams are opened at."""
+    reads: Reads = app.state.reads
+    app.state.hub = hub = Hub(limits, builds, accounts.ended, OwnRanks(sources[0], reads))
+    hub.looks = Looks(app.state.board_reads, reads, *sources, audience=hub)
+    return hub
 
 
 def _serve_staff(
@@ -178,6 +199,7 @@ def create_app(settings: LeaderboardSettings | None = None) -> FastAPI:
         app.state.batch_writes = BatchWrites(places, limit, writer, AccountLookups(snapshots), catalogue.clock.now)
         app.state.reads = reads
         app.state.board_reads = BoardReads(places, reads, snapshots, catalogue.clock.now)
+        hub = _serve_live(app, StreamLimits(settings), builds, accounts, (index, pages, snapshots, catalogue.clock.now))
         app.state.board_writes = BoardWrites(catalogue, database, IndexWriter(redis).forget)
         app.state.transfers = bulk = Transfers(settings, catalogue, places, apply_and_rank=tell, told=follower.told)
         voids, imports = _serve_staff(
@@ -188,20 +210,29 @@ def create_app(settings: LeaderboardSettings | None = None) -> FastAPI:
             SessionImports(bulk.importer, database),
         )
         app.state.subscriptions = Subscriptions(database, encryption, sender.addresses)
-        app.state.board_previews = BoardPreviews(catalogue, snapshots)
         _read_snapshots(app, catalogue, snapshots, settings)
         app.state.upkeep = upkeep = Upkeep(database, _now, _chores(redis, encryption), interval=settings.upkeep_seconds)
-        for begin in (reach.start, catalogue.start, follower.start, accounts.start, ends.start, sender.start, voids.start):
+        for begin in (
+            reach.start,
+            catalogue.start,
+            follower.start,
+            accounts.start,
+            ends.start,
+            sender.start,
+            voids.start,
+            hub.start,
+        ):
             await begin()
         upkeep.start()
-        app.state.metrics.registry.register(metrics := BoardMetrics(follower, reads, writer, ends, sender))
+        app.state.metrics.registry.register(metrics := BoardMetrics(follower, reads, writer, ends, sender, hub))
         try:
-            yield {"leave": partial(_leave, writer, bulk)}
+            yield {"leave": partial(_leave, writer, bulk, hub)}
         finally:
             app.state.metrics.registry.unregister(metrics)
             # What was accepted is stored, also when nobody waits for the answer any more.
             await asyncio.gather(writer.drain(), bulk.drain(), imports.drain())
             stops = (
+                hub.stop,
                 upkeep.stop,
                 voids.stop,
                 ends.stop,

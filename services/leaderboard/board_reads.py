@@ -60,6 +60,11 @@ class BoardReads:
         """
         return (self._known(asked) or await self._view(asked)).shown.place
 
+    async def shown(self, asked: Asked) -> tuple[Shown, Style | None]:
+        """What is shown of a place, and how its pages are rendered: None where nobody has played yet."""
+        view = self._known(asked) or await self._view(asked)
+        return view.shown, view.style
+
     async def top(self, asked: Asked, limit: int, offset: int, cursor: str | None) -> RenderedPage:
         """A page (`BoardPage`): after the one that gave the ``cursor``, else from an offset on.
 

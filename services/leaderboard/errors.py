@@ -152,6 +152,17 @@ class TooManyReports(Problem):
         super().__init__(detail, headers={"Retry-After": str(seconds)})
 
 
+class TooManyStreams(Problem):
+    """As many live streams of the user, or of the address, are open as may be. Streams end, so this one may be opened later."""
+
+    status = 429
+    type = "urn:problem:too-many-streams"
+    title = "Too many live streams are open"
+
+    def __init__(self, whose: str, most: int) -> None:
+        super().__init__(f"{whose} has {most} live streams at once, at most. Close one first.", headers={"Retry-After": "10"})
+
+
 class OwnSession(Problem):
     """Players report what others have played."""
 
@@ -201,6 +212,14 @@ class TooManyWebhooks(Problem):
 class QueueFull(ServiceUnavailable):
     type = "urn:problem:queue-full"
     title = "Too many sessions wait to be stored"
+
+
+class StreamsFull(ServiceUnavailable):
+    type = "urn:problem:streams-full"
+    title = "Too many live streams are open here"
+
+    def __init__(self) -> None:
+        super().__init__("As many live streams are open as may be. Try again in a moment.", retry_after=5)
 
 
 class TooManyTransfers(ServiceUnavailable):

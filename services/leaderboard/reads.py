@@ -80,14 +80,18 @@ class Reads:
 
     async def page(self, place: Ranked, style: Style, span: Span) -> RenderedPage:
         """A page, rendered in a style."""
+        page = await self._pages.find(place, style, span)
+        return page if page is not None else await self.stored_page(place, style, span)
+
+    async def stored_page(self, place: Ranked, style: Style, span: Span) -> RenderedPage:
+        """The same from MySQL, without a generation."""
 
         async def load(connection: AsyncConnection) -> RenderedPage:
             found = await queries.find_page(connection, place.at, span)
             total_players = await queries.count_players(connection, place.at)
             return RenderedPage.of(await style.render(found, span, total_players, None))
 
-        page = await self._pages.find(place, style, span)
-        return page if page is not None else await self._from_mysql(("page", style.name, place.at, span), load)
+        return await self._from_mysql(("page", style.name, place.at, span), load)
 
     async def position(self, place: Ranked, user_id: int) -> tuple[Position, int]:
         """A player's score, how many are ahead of it, and how many are ranked. Raises PlayerNotFound."""

@@ -70,6 +70,18 @@ class LeaderboardSettings(ServiceSettings, EncryptionSettings):
     follower_interval: Seconds = Field(
         0.25, description="seconds between two looks for changes that another process could not tell Redis of"
     )
+    streams: int = Field(
+        5_000, ge=1, le=1_000_000, description="live streams of a process at once, at most; one more is answered 503"
+    )
+    streams_per_user: int = Field(
+        20, ge=1, le=1_000_000, description="those of them that may be of one user; one more is answered 429"
+    )
+    streams_per_address: int = Field(
+        200,
+        ge=1,
+        le=1_000_000,
+        description="those of them that may be of one address, or of one IPv6 network of /64; one more is answered 429",
+    )
     webhook_networks: str | None = Field(
         None,
         description="comma-separated networks (CIDR) that webhooks may be in beside public ones, and in which they need no TLS",

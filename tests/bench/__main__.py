@@ -24,6 +24,7 @@ from tests.bench.figures import GATEWAY, ONE_PROCESS, judge_ratio
 from tests.bench.generator import CONNECTIONS, Load, generator_version
 from tests.bench.identity import add_identity
 from tests.bench.index import NoIndex
+from tests.bench.live import add_live
 from tests.bench.loads import own_account, reads, submission, week_reads
 from tests.bench.machine import Meter, describe
 from tests.bench.periods import add_periods, past_rank, warm_past_day
@@ -95,6 +96,7 @@ def _measure(folder: Path, plan: Plan, players: int, smoke: bool, tell: Tell) ->
         report.outcomes += [judge_ratio(figure, report.rates) for figure in (*ONE_PROCESS, *GATEWAY)]
         add_box(report, system, loads, plan, folder, meter, tell)
         add_batches(report, system, plan, folder, meter, tell)
+        add_live(report, system, plan, folder, meter, tell)
         add_periods(report, system, folder, tell)
         add_many_boards(report, system, plan, folder, meter, tell)
         if times := system.times_without_redis():

@@ -121,6 +121,20 @@ BATCHES = (
     Figure("submit-full", "The same beside as many as they can submit", 100, 50, unit="ms", less_is_better=True),
 )
 
+LIVE = (
+    Figure(
+        "live-shown",
+        "Acknowledged to shown to 2,000 streams p99, 200 /submit a second",
+        600,
+        400,
+        unit="ms",
+        less_is_better=True,
+    ),
+    Figure("live-own", "Acknowledged to shown as one's own rank p99", unit="ms", less_is_better=True),
+    Figure("live-submit", "/submit p99 beside 2,000 streams / without", 1.5, 1.2, less_is_better=True),
+    Figure("live-memory", "Memory of a stream, 2,000 on one process", 25_000, 20_000, unit="bytes", less_is_better=True),
+)
+
 IDENTITY = (
     Figure(
         "login-oracle",

@@ -68,11 +68,20 @@ def process_seconds(pid: int) -> float:
 
 def most_memory(pid: int) -> int:
     """The most memory that a process has had at once, in bytes; 0 where that is not told."""
+    return _memory(pid, "VmHWM")
+
+
+def memory(pid: int) -> int:
+    """The memory that a process has now, in bytes; 0 where that is not told."""
+    return _memory(pid, "VmRSS")
+
+
+def _memory(pid: int, what: str) -> int:
     try:
         status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return 0
-    found = re.search(r"^VmHWM:\s*(\d+) kB$", status, re.MULTILINE)
+    found = re.search(rf"^{what}:\s*(\d+) kB$", status, re.MULTILINE)
     return int(found.group(1)) * 1024 if found else 0
 
 

@@ -112,13 +112,14 @@ def _writing(load: Load, url: str, folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def paced(load: Load, url: str, rate: int, folder: Path) -> Iterator[dict[str, float]]:
+def paced(load: Load, url: str, rate: int, folder: Path, answers: Path | None = None) -> Iterator[dict[str, float]]:
     """The load's request is sent ``rate`` times a second until the end of the block; what came of it is there after that.
 
-    Raises GeneratorFailed when it did not run to its end, or an answer was not a success.
+    ``answers``: a file for when each answer came, and what it says. Raises GeneratorFailed when it did not run to its end, or
+    an answer was not a success.
     """
     files = map(str, load.write(folder))
-    command = [sys.executable, "-m", "tests.bench.writer", url, *files, str(rate)]
+    command = [sys.executable, "-m", "tests.bench.writer", url, *files, str(rate), *([str(answers)] if answers else [])]
     writer = subprocess.Popen(  # our own module
         command, cwd=ROOT, env=without_secrets(os.environ), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )

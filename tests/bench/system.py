@@ -27,7 +27,7 @@ from services.local.seed.target import Target
 from services.local.web import Gateway, Service
 from tests.bench.index import Index
 from tests.servers import pair, server_versions
-from tests.system import NO_SUBMISSION_LIMIT
+from tests.system import MANY_STREAMS, NO_SUBMISSION_LIMIT
 
 SUBMITTERS = 200
 ONLY, EIGHT, MIDNIGHT = "only", "eight", "midnight"
@@ -47,7 +47,11 @@ class System:
     def __init__(self, folder: Path, *, leaderboards: int = 1, redis_memory: str = "256mb") -> None:
         self.secrets = {name.upper(): make() for name, make in SECRETS.items()}
         self.stack = pair().stack(
-            folder, secrets=self.secrets, leaderboards=leaderboards, redis_memory=redis_memory, environment=NO_SUBMISSION_LIMIT
+            folder,
+            secrets=self.secrets,
+            leaderboards=leaderboards,
+            redis_memory=redis_memory,
+            environment=NO_SUBMISSION_LIMIT | MANY_STREAMS,
         )
         self.ceiling, self.bare = self._beside("ceiling", "/bytes"), self._beside("bare", "/")
         # The gateway's own configuration, with the bare application behind each of its routes.

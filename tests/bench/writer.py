@@ -1,7 +1,8 @@
-"""A paced background writer, in a process of its own: ``python -m tests.bench.writer <url> <files> <rate>``.
+"""A paced background writer, in a process of its own: ``python -m tests.bench.writer <url> <files> <rate> [answers]``.
 
 Sends the request ``rate`` times a second, at even times whatever the answers take, until SIGTERM; then tells on standard
 output how that went. The files are those of the load generator, which knows no pace: the request, its values, its others.
+What was answered, and when, is kept in a file only where one is named.
 """
 
 import asyncio
@@ -38,6 +39,8 @@ class Writer:
         self.sent = 0
         self.refused = 0
         self.taken: list[float] = []
+        self.answers: list[tuple[float, bytes]] = []
+        """When each answer came, by the clock of ``time.monotonic``, and what it says."""
 
     async def connect(self, host: str, port: int) -> None:
         """Open all connections."""
@@ -70,9 +73,11 @@ class Writer:
         reader, writer = connection
         writer.write(request.encode())
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
-        await reader.readexactly(int(head.partition("content-length:")[2].partition("\r\n")[0]))
+        body = await reader.readexactly(int(head.partition("content-length:")[2].partition("\r\n")[0]))
         self._idle.put_nowait(connection)
-        self.taken.append(time.monotonic() - due)
+        now = time.monotonic()
+        self.taken.append(now - due)
+        self.answers.append((now, body))
         self.refused += not head.split(" ", 2)[1].startswith("2")
 
 
@@ -99,6 +104,10 @@ async def main(url: str, writer: Writer, rate: float) -> None:
 
 
 if __name__ == "__main__":
-    _, target, request_file, values_file, others_file, pace = sys.argv
+    _, target, request_file, values_file, others_file, pace, *answers_file = sys.argv
     lines = [Path(path).read_text(encoding="ascii").split() for path in (values_file, others_file)]
-    asyncio.run(main(target, Writer(Path(request_file).read_bytes().decode("ascii"), *lines), float(pace)))
+    made = Writer(Path(request_file).read_bytes().decode("ascii"), *lines)
+    asyncio.run(main(target, made, float(pace)))
+    for path in answers_file:
+        kept = [(at, json.loads(body)) for at, body in made.answers]
+        Path(path).write_text(json.dumps(kept), encoding="utf-8")

@@ -23,6 +23,7 @@ from tests.faults.looks import KINDS, Look, Looks, of_shorter_path
 from tests.faults.model import Asked, Model, Place, Session
 from tests.faults.proofs import Bar, Proof
 from tests.faults.subject import DOUBT, Subject, now
+from tests.faults.watched import Watchers
 from tests.playing import API
 from tests.system import Accounts, rows
 
@@ -73,7 +74,8 @@ EVERYWHERE: Body = {"score": 1, "metrics": {"laps": 1}, "boards": [*Model([]).bo
 class Machine(RuleBasedStateMachine):
     """What is done, and what must be answered.
 
-    ``patience``: seconds that it waits for a window to start anew, once. ``errors`` is given what fails.
+    ``patience``: seconds that it waits for a window to start anew, once. ``waits``: how often it waits, before the end, until
+    watchers have been told what is so by then. ``errors`` is given what fails.
     """
 
     def __init__(
@@ -83,6 +85,7 @@ class Machine(RuleBasedStateMachine):
         proof: Proof,
         bar: Bar,
         patience: float,
+        waits: int,
         errors: list[BaseException],
     ) -> None:
         super().__init__()
@@ -90,6 +93,7 @@ class Machine(RuleBasedStateMachine):
         self.proof = proof
         self.bar = bar
         self.patience = patience
+        self.waits = waits
         self.model = model = Model([FIRST_ID + index for index in range(PLAYERS)])
         self.accounts = accounts
         self.tokens = {user: accounts.new(model.names[user], user) for user in model.users}
@@ -100,6 +104,7 @@ class Machine(RuleBasedStateMachine):
         self.looks = Looks(self.subject, model, self.tokens)
         self.endings = Endings(self.subject, model)
         self.moderator = Judge(self.subject, model, accounts, self.looks, self.endings)
+        self.watchers = Watchers(self.subject, model, self.tokens)
 
     # Writing.
 
@@ -314,6 +319,9 @@ class Machine(RuleBasedStateMachine):
     @rule()
     def settle(self) -> None:
         self.subject.settle()
+        if self.waits and self.subject.stack.redis.running:
+            self.waits -= 1
+            self.watchers.have_last_state()
 
     def teardown(self) -> None:
         try:
@@ -322,6 +330,7 @@ class Machine(RuleBasedStateMachine):
         finally:
             if isinstance(error := sys.exception(), Exception):  # whether of a step or of the end
                 self.errors.append(error)
+            self.watchers.close()
             self.subject.close()
 
     def end(self) -> None:
@@ -332,6 +341,7 @@ class Machine(RuleBasedStateMachine):
         for place in self.model.places():
             for process in range(PROCESSES):
                 self.looks.page(process, place.asked, PLAYERS, 0)
+        self.watchers.have_last_state()
         self.endings.end()
         self.endings.hold()
         self.moderator.is_written_down()

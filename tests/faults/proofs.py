@@ -40,6 +40,7 @@ TITLES = {
     9: "Periods end once, whoever is killed",
     10: "Webhooks are told everything, whoever is killed",
     12: "A fifth of the log is voided while players play",
+    13: "Whoever watches has the last state, whatever fails",
 }
 WHOLE_SECONDS = 10.0
 _PLACES = "SELECT DISTINCT board_id, period_id FROM standings"

@@ -104,6 +104,10 @@ class Subject:
         self._processes[process].wait_ready()
         return self._clients[process]
 
+    def url(self, process: int) -> str:
+        """Where that process answers, whether it does or not."""
+        return self._processes[process].url
+
     @property
     def processes(self) -> int:
         """How many there are."""

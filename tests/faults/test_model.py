@@ -58,10 +58,10 @@ def test_every_answer_is_the_models(
         phases=[Phase.generate],  # a shorter history that fails is looked for in hours, for each one starts processes
         suppress_health_check=list(HealthCheck),
     )
-    patience = rounds(4, 11)
+    patience, waits = rounds(4, 11), rounds(1, 10)
     errors: list[BaseException] = []
     with proof.progress("examples", number) as bar:
-        machine: Any = lambda: Machine(make_subject, accounts, proof, bar, patience, errors)  # noqa: E731 - called as the class would be
+        machine: Any = lambda: Machine(make_subject, accounts, proof, bar, patience, waits, errors)  # noqa: E731 - called as the class would be
         try:
             run_state_machine_as_test(machine, settings=examples)
         except Flaky as flaky:  # played again, time has gone on, and it may be another example
@@ -77,6 +77,7 @@ def test_every_answer_is_the_models(
         "players unbanned",
         "judgements refused",
         "players' standings compared",
+        "last events of watchers compared",
     ):
         assert proof.done[what] > 0, what
 
@@ -89,7 +90,7 @@ def test_a_window_that_starts_anew_is_one_that_replays_removals_voids_and_bans_r
     What is over is settled then. So what is done after that changes standings, and no results.
     """
     with proof.progress("examples", 1) as bar:
-        machine = Machine(make_subject, accounts, proof, bar, 11, [])
+        machine = Machine(make_subject, accounts, proof, bar, 11, 1, [])
         try:
             machine.everyone_plays([(1, False)] * PLAYERS)
             for player in range(PLAYERS):
@@ -100,6 +101,7 @@ def test_a_window_that_starts_anew_is_one_that_replays_removals_voids_and_bans_r
                 machine.judge([Judgement("void", 0, 7 * number + 1, number % PROCESSES, by_key=bool(number % 3))])
             machine.judge([Judgement("ban", player, player, 1, by_key=False) for player in range(3)])
             machine.submit_one(0, 0, EVERYWHERE)  # who is banned
+            machine.settle()
             machine.fault("kill", 0)
             machine.fault("stop", 0)
             machine.repeat([(number % PROCESSES, number) for number in range(PLAYERS)])

@@ -28,8 +28,12 @@ PARAMETERS = {
 
 
 def readable(app: FastAPI, prefix: str) -> list[str]:
-    """The path of each route that is read, with somebody in the place of each parameter."""
-    paths = [path for path, operations in app.openapi()["paths"].items() if "get" in operations]
+    """The path of each route that is read to its end, with somebody in the place of each parameter."""
+    paths = [
+        path
+        for path, operations in app.openapi()["paths"].items()
+        if "get" in operations and "text/event-stream" not in operations["get"]["responses"]["200"].get("content", {})
+    ]
     paths += [f"{prefix}/openapi.json", f"{prefix}/docs", f"{prefix}/docs/docs.js", "/metrics"]
     for parameter, value in PARAMETERS.items():
         paths = [path.replace(parameter, value) for path in paths]

@@ -10,6 +10,7 @@ import pytest
 from tests.bench.figures import (
     BOX_LOADS,
     GATEWAY,
+    LIVE,
     ONE_PROCESS,
     PERIODS,
     Figure,
@@ -83,7 +84,7 @@ def test_every_number_of_processes_is_compared_and_the_best_is_held_against_the_
 
 def test_figures_have_names_of_their_own_and_an_aim_beyond_the_floor() -> None:
     several = [*box_figures(2, [1, 2]), *boards_figures(5, 10_000, 1_000), *scale_figures(10_000, 1_000_000)]
-    figures = [*ONE_PROCESS, *GATEWAY, *PERIODS, *several]
+    figures = [*ONE_PROCESS, *GATEWAY, *LIVE, *PERIODS, *several]
     assert len({figure.name for figure in figures}) == len(figures)
     for figure in figures:
         if figure.floor is not None and figure.aim is not None:

@@ -43,8 +43,12 @@ class _AccessToken(OAuth2):
         )
         super().__init__(flows=flows, scheme_name=_NAME, auto_error=False)
 
+    @classmethod
+    def _verify(cls, request: Request) -> Caller:
+        return cls._verify_until(request)[0]
+
     @staticmethod
-    def _verify(request: Request) -> Caller:
+    def _verify_until(request: Request) -> tuple[Caller, float]:
         headers = request.headers.getlist("authorization")
         if not headers:
             raise Unauthenticated("Send an access token: `Authorization: Bearer …`.")
@@ -53,7 +57,7 @@ class _AccessToken(OAuth2):
             raise Unauthenticated("Send exactly one access token: `Authorization: Bearer …`.")
         verifier: TokenVerifier = request.app.state.verifier
         try:
-            return verifier.verify(token.strip())
+            return verifier.verify_until(token.strip())
         except InvalidToken as error:
             raise invalid_token(str(error)) from None
 
@@ -66,6 +70,16 @@ class Authenticated(_AccessToken):
         if not isinstance(caller, Principal):
             raise NotForKeys("Send a player's access token: this one is a key's.")
         return caller
+
+
+class AuthenticatedIfTold(_AccessToken):
+    """Dependency: whoever the token speaks for, and until when it is accepted, in seconds since 1970; None without a token.
+
+    Raises Unauthenticated for a token that is not accepted. `OPTIONALLY` is what such a route passes as ``openapi_extra``.
+    """
+
+    async def __call__(self, request: Request) -> tuple[Caller, float] | None:  # type: ignore[override]  # as above
+        return self._verify_until(request) if "authorization" in request.headers else None
 
 
 class Authorized(_AccessToken):
@@ -114,6 +128,10 @@ class AuthenticatedOrScoped(_AccessToken):
 def alternatively(scope: Scope) -> dict[str, Any]:
     """What the document says of a route beside its users: that keys with this scope may call it too."""
     return {"security": [{_NAME: [scope.value]}]}
+
+
+OPTIONALLY: dict[str, Any] = {"security": [{}]}
+"""What the document says of a route that may be asked without a token too."""
 
 
 async def find_scopes(request: Request) -> frozenset[Scope]:

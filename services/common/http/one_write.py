@@ -18,6 +18,8 @@ Headers = tuple[tuple[bytes, bytes], ...]
 
 EXTENSION = "leaderboard.one_write"
 """The ASGI extension: in ``scope["extensions"]``, `OneWriteProtocol.answer` of the request."""
+CUT = "leaderboard.cut"
+"""Another: ends the connection at once, with what of the answer is not sent yet."""
 
 
 class OneWriteProtocol(HttpToolsProtocol):
@@ -83,7 +85,10 @@ class OneWriteProtocol(HttpToolsProtocol):
         if self._answered is None or self._answered.response_complete:
             self._answered = self.cycle
         # What answers the request has not begun yet: it is a task.
-        self.scope["extensions"] = {EXTENSION: partial(self.answer, self.cycle)}  # type: ignore[dict-item]
+        self.scope["extensions"] = {
+            EXTENSION: partial(self.answer, self.cycle),  # type: ignore[dict-item]
+            CUT: self.transport.abort,  # type: ignore[dict-item]
+        }
 
     def on_response_complete(self) -> None:
         if self.pipeline:

@@ -20,9 +20,11 @@ from starlette.types import ASGIApp, Lifespan, Message, Receive, Scope, Send
 
 from services.common.http import problems
 from services.common.http.heads import Heads
+from services.common.http.one_write import EXTENSION
 from services.common.http.requests import COMPONENT
 from services.common.http.screening import Screening
 from services.common.http.shortcuts import Shortcut, Shortcuts
+from services.common.http.streams import LongAnswers
 from services.common.settings import ServiceSettings
 from services.common.telemetry import HTTPMetrics, RequestIds, Telemetry
 
@@ -64,7 +66,7 @@ class ConnectionRecycling:
             await self.app(scope, receive, send)
             return
 
-        scope.pop("extensions", None)  # an answer that is sent another way would not say so
+        scope.get("extensions", {}).pop(EXTENSION, None)  # an answer that is sent another way would not say so
 
         async def send_last(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -186,6 +188,7 @@ def build_app(
     app.add_middleware(Telemetry, metrics=metrics, request_ids=request_ids)
 
     def around(stack: ASGIApp) -> ASGIApp:
+        stack = LongAnswers(stack)
         if shortcuts is not None:
             stack = Shortcuts(stack, shortcuts, metrics, request_ids)
         stack = Heads(stack)

@@ -14,6 +14,12 @@ RANKED: list[JsonValue] = [{"rank": 1, **ADA, "total_score": 3600}, {"rank": 2, 
 ROWS: list[JsonValue] = [{"rank": 1, **ADA, "score": 1200, **_EXTRA}, {"rank": 2, **BOB, "score": 900, **_EXTRA}]
 OF_BOARD: Example = {**_PLACE, "total_players": 2}
 ON_BOARD: Example = {**OF_BOARD, "rank": 1, **ADA, "score": 1200, **_EXTRA}
+LIVE = (
+    "retry: 1742\n\n"
+    "event: top\nid: 5.42\n"
+    'data: {"board":"alps","window":"week","period_id":17,"top":[{"rank":1,"user_id":7,"username":"Ada","score":1200}],'
+    '"offset":0,"total_players":2,"generation":"5.42","next_cursor":null}\n\n'
+)
 STANDING: Example = {**_PLACE, "score": 1200, "rank": 1, "total_players": 2}
 
 _TIMES: Example = {

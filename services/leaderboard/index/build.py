@@ -113,7 +113,7 @@ async def build(database: Database, settings: LeaderboardSettings, place: Ranked
 
 async def find_small(database: Database, places: Collection[Place], from_players: int) -> Collection[Place]:
     """Those of places that have fewer players than that."""
-    if not from_players:
+    if not from_players or not places:
         return ()
     async with database.reading() as connection:
         players = await count_some(connection, places, from_players)

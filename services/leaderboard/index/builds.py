@@ -7,6 +7,7 @@ each on a thousand small boards, a look at every place by itself took a third of
 
 import asyncio
 from collections import OrderedDict
+from collections.abc import Container
 from contextlib import suppress
 from enum import Enum
 from time import monotonic
@@ -51,6 +52,7 @@ class Builds:
     def __init__(self, database: Database, settings: LeaderboardSettings) -> None:
         self._database = database
         self._settings = settings
+        self._of_watched = settings.model_copy(update={"index_from_players": 0})
         self._waiting: OrderedDict[Place, Ranked] = OrderedDict()
         # Those that wait and have players enough; and those that are looked at.
         self._large: OrderedDict[Place, Ranked] = OrderedDict()
@@ -61,6 +63,8 @@ class Builds:
         self._outcomes: OrderedDict[Place, tuple[Outcome | _Failed, float]] = OrderedDict()
         self._stopping = False
         self._failed = False
+        self.watched: Container[Place] = ()
+        """Places whose indexes are built however few players they have: somebody watches them live."""
 
     def want(self, place: Ranked) -> None:
         """Have the index of a place built, if it is worth it, as soon as it can be. Nothing if that is known already."""
@@ -70,7 +74,8 @@ class Builds:
             return
         if sum(map(len, waiting)) >= MOST_WAITING:
             return
-        if at in self._outcomes and monotonic() < self._outcomes[at][1]:
+        outcome, until = self._outcomes.get(at, (None, 0.0))
+        if monotonic() < until and not (outcome is Outcome.SMALL and at in self.watched):
             return
         self._waiting[at] = place
         self._start_worker()
@@ -118,7 +123,8 @@ class Builds:
         some = dict([self._waiting.popitem(last=False) for _ in range(min(_LOOKED_AT, len(self._waiting)))])
         self._looked_at |= some.keys()
         try:
-            small = await find_small(self._database, some, self._settings.index_from_players)
+            usual = [at for at in some if at not in self.watched]
+            small = await find_small(self._database, usual, self._settings.index_from_players)
         except (SQLAlchemyError, OSError, TimeoutError) as error:
             self._tell_of_failure(error)
             for place in some.values():
@@ -136,7 +142,8 @@ class Builds:
 
     async def _build(self, place: Ranked) -> Outcome | _Failed:
         try:
-            outcome = await build(self._database, self._settings, place)
+            settings = self._of_watched if place.at in self.watched else self._settings
+            outcome = await build(self._database, settings, place)
         except (*UNAVAILABLE, SQLAlchemyError, Lost) as error:  # it is begun again when it is asked for, and that is not said
             self._tell_of_failure(error)
         except Exception:

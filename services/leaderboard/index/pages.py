@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Self
 
+from services.leaderboard.index.questions import Page
 from services.leaderboard.index.reader import RankingIndex
 from services.leaderboard.rules.places import Place, Ranked
 from services.leaderboard.rules.standings import Neighbours, Span
@@ -61,11 +62,15 @@ class PageCache:
 
     async def find(self, place: Ranked, style: Style, span: Span) -> RenderedPage | None:
         """A page as it is now, in a style. None when the index is not to be read."""
-        name = place.at, style.name, span
-        kept = self._kept.get(name)
+        kept = self._kept.get((place.at, style.name, span))
         found = await self._index.page(place, style.name, span, kept[0] if kept else b"")
-        if found is None:
-            return None
+        return None if found is None else await self.take(place, style, span, found, kept)
+
+    async def take(
+        self, place: Ranked, style: Style, span: Span, found: Page, kept: tuple[bytes, RenderedPage] | None = None
+    ) -> RenderedPage:
+        """The page that the index tells of, rendered if it was not before. ``kept``: the one that it was told the asker has."""
+        name = place.at, style.name, span
         body = found.body
         if found.neighbours is not None:
             body = await style.render(found.neighbours, span, found.total_players, found.generation.decode())

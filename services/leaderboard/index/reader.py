@@ -1,7 +1,7 @@
 """The index as requests read it, and as what a writer has committed reaches it."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from time import monotonic
 from typing import Generic, TypeVar
 
@@ -107,6 +107,27 @@ class RankingIndex:
         answer = await self._look_up(self._arounds, place, (user_id, radius))
         return answer[0] if answer else None
 
+    async def look_up_each(
+        self, kind: Kind[K, R], questions: Mapping[Ranked, Sequence[K]]
+    ) -> Mapping[Ranked, Sequence[R] | None]:
+        """Answers to questions of one kind about several places, in one round trip. None for each that is not to be read."""
+        nothing = dict.fromkeys(questions)
+        if not questions or not self._breaker.readable:
+            return nothing
+        try:
+            answers = await _ask(kind, self._redis, self._epoch, questions)
+        except UNAVAILABLE as error:
+            self._breaker.open(error)
+            return nothing
+        told: dict[Ranked, Sequence[R] | None] = {}
+        for place, answer in answers.items():
+            if isinstance(answer, BaseException):
+                self._breaker.open(answer)
+                return nothing
+            self._note_read(place, complete=answer is not None)
+            told[place] = answer
+        return told
+
     async def count_complete(self, places: Sequence[Ranked]) -> int | None:
         """How many of these places have a complete index, in one round trip; None when Redis is not to be read.
 
@@ -185,14 +206,22 @@ class _Gathered(Generic[K, R]):
         for place, question in members:
             asked.setdefault(place, {})[question] = None
         questions = {place: list(of_place) for place, of_place in asked.items()}
-        calls = [self._kind.ask(place, self._epoch.value, of_place) for place, of_place in questions.items()]
         told: dict[tuple[Ranked, K], tuple[R] | BaseException | None] = {}
-        for (place, of_place), answer in zip(
-            questions.items(), await self._redis.run_each(self._kind.script, calls), strict=True
-        ):
+        for place, answer in (await _ask(self._kind, self._redis, self._epoch, questions)).items():
             if answer is None or isinstance(answer, BaseException):
-                told |= {(place, question): answer for question in of_place}
+                told |= {(place, question): answer for question in questions[place]}
                 continue
-            answers = self._kind.parse(place, of_place, answer)
-            told |= {(place, question): (each,) for question, each in zip(of_place, answers, strict=True)}
+            told |= {(place, question): (each,) for question, each in zip(questions[place], answer, strict=True)}
         return [told[member] for member in members]
+
+
+async def _ask(
+    kind: Kind[K, R], redis: RedisConnection, epoch: Epoch, questions: Mapping[Ranked, Sequence[K]]
+) -> dict[Ranked, Sequence[R] | BaseException | None]:
+    """The answers of each place, None where its index is not complete, or its error. Raises one of UNAVAILABLE."""
+    calls = [kind.ask(place, epoch.value, of_place) for place, of_place in questions.items()]
+    answers = await redis.run_each(kind.script, calls)
+    return {
+        place: answer if answer is None or isinstance(answer, BaseException) else kind.parse(place, of_place, answer)
+        for (place, of_place), answer in zip(questions.items(), answers, strict=True)
+    }

@@ -7,6 +7,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Summa
 from prometheus_client.registry import Collector
 
 from services.leaderboard.index.follower import Follower
+from services.leaderboard.live.hub import Hub
 from services.leaderboard.log.writer import Writer
 from services.leaderboard.reads import Reads
 from services.leaderboard.seasons.ends import PeriodEnds
@@ -17,12 +18,13 @@ from services.leaderboard.webhooks.sender import Sender
 class BoardMetrics(Collector):
     """One process's, read when they are asked for: requests do nothing for them but count."""
 
-    def __init__(self, follower: Follower, rankings: Reads, writer: Writer, ends: PeriodEnds, sender: Sender) -> None:
+    def __init__(self, follower: Follower, rankings: Reads, writer: Writer, ends: PeriodEnds, sender: Sender, hub: Hub) -> None:
         self._follower = follower
         self._rankings = rankings
         self._writer = writer
         self._ends = ends
         self._sender = sender
+        self._hub = hub
 
     def collect(self) -> Iterable[Metric]:
         yield GaugeMetricFamily(
@@ -60,4 +62,14 @@ class BoardMetrics(Collector):
         )
         yield CounterMetricFamily(
             "leaderboard_sessions", "Submissions in them that are stored, repeats included.", self._writer.sessions
+        )
+        yield GaugeMetricFamily("leaderboard_streams", "Live streams that are open.", self._hub.limits.open)
+        yield SummaryMetricFamily(
+            "leaderboard_stream_look_seconds",
+            "Time of a look at all that is watched live, in seconds.",
+            self._hub.looked,
+            self._hub.looked_seconds,
+        )
+        yield CounterMetricFamily(
+            "leaderboard_streams_cut", "Live streams that were cut off because nobody read them.", self._hub.cut
         )
