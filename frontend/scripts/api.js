@@ -8,8 +8,14 @@
 const TIMEOUT_MS = 10_000;
 /** For all that is kept of a busy player, to be sent or to be erased. */
 const LONG_TIMEOUT_MS = 300_000;
+/** A stream lives ten minutes. */
+const STREAM_TIMEOUT_MS = 660_000;
 /** The longest that the page stays away from a server that asked for it. */
 const LONGEST_PAUSE_MS = 60_000;
+
+/** How many players are on a page. */
+export const PAGE_SIZE = 10;
+const BOARD = "/api/leaderboard/boards/main";
 
 /** A 4xx answer: RFC 9457 problem details, or a bare status from the gateway's own limits. */
 export class Refused extends Error {
@@ -48,8 +54,8 @@ export class Unreachable extends Error {
 /**
  * @typedef {object} RequestOptions
  * @property {object} [body]
- * @property {string} [token]
- * @property {AbortSignal} [signal]
+ * @property {string | undefined} [token]
+ * @property {AbortSignal | undefined} [signal]
  * @property {Record<string, string>} [headers]
  * @property {boolean} [keepalive]
  * @property {number} [timeoutMs]
@@ -225,25 +231,36 @@ const download = (path, token) =>
   request("GET", path, { token, timeoutMs: LONG_TIMEOUT_MS, read: (response) => response.blob() });
 
 /**
- * @param {{ limit: number, offset: number, signal?: AbortSignal }} page
+ * @param {{ limit?: number, offset: number, signal?: AbortSignal }} page
  * @returns {Promise<BoardPage>}
  */
-export const top = ({ limit, offset, signal }) =>
-  request("GET", `/api/leaderboard/top?limit=${limit}&offset=${offset}`, signal ? { signal } : {});
+export const top = ({ limit = PAGE_SIZE, offset, signal }) =>
+  request("GET", `${BOARD}/top?window=all&limit=${limit}&offset=${offset}`, { signal });
 
 /**
  * @param {string} token
+ * @param {AbortSignal} signal
  * @returns {Promise<Standing>}
  */
-export const myStanding = (token) => request("GET", "/api/leaderboard/rank/me", { token });
+export const myStanding = (token, signal) => request("GET", `${BOARD}/rank/me?window=all`, { token, signal });
 
 /**
- * Has the board call the person by the name that the token carries.
+ * The board's first page and, with a token, the caller's standing, whenever they change.
  *
- * @param {string} token
- * @returns {Promise<Standing>}
+ * @param {{ token: string | undefined, lastEventId: string | undefined, signal: AbortSignal }} options
+ * @returns {Promise<ReadableStreamDefaultReader<string>>}
  */
-export const showName = (token) => request("PUT", "/api/leaderboard/me", { token });
+export const live = ({ token, lastEventId, signal }) =>
+  request("GET", `${BOARD}/live?window=all&limit=${PAGE_SIZE}`, {
+    token,
+    signal,
+    timeoutMs: STREAM_TIMEOUT_MS,
+    headers: { Accept: "text/event-stream", ...(lastEventId && { "Last-Event-ID": lastEventId }) },
+    read: async ({ body, headers }) => {
+      if (!body || !headers.get("Content-Type")?.startsWith("text/event-stream")) throw new Unreachable("no stream");
+      return body.pipeThrough(new TextDecoderStream()).getReader();
+    },
+  });
 
 /**
  * @param {string} token
@@ -257,7 +274,7 @@ export const submit = (token, score, key) =>
     body: { score },
     headers: { "Idempotency-Key": `"${key}"` },
     read: async (response) => {
-      const standing = await response.json();
-      return { standing, repeated: response.headers.has("Idempotent-Replayed"), held: standing.held };
+      const { user_id, total_score: score, rank, held } = await response.json();
+      return { standing: { user_id, score, rank }, repeated: response.headers.has("Idempotent-Replayed"), held };
     },
   });

@@ -11,7 +11,7 @@ import { component, setText } from "./dom.js";
 import { explain, inField, inForm } from "./failures.js";
 import { count, number, place } from "./format.js";
 import { createGame } from "./game.js";
-import { Poller } from "./poller.js";
+import { Live } from "./live.js";
 import { createScoreForm } from "./score-form.js";
 import { Session, SessionEnded } from "./session.js";
 import { createSettingsDialog } from "./settings-dialog.js";
@@ -19,7 +19,7 @@ import { createStandingCard } from "./standing-card.js";
 import { Submission } from "./submission.js";
 
 /** @import { AccountDialogData } from "./account-dialog.js" */
-/** @import { Credentials, EntryMode, Recovery, Standing } from "./types.d.ts" */
+/** @import { Credentials, EntryMode, Outage, RankedPlayer, Recovery, Standing } from "./types.d.ts" */
 
 /** @type {AccountDialogData} */
 const ACCOUNT_CLOSED = { mode: "closed", notice: null, busy: false, failure: null };
@@ -30,30 +30,29 @@ const NAME_IS_TAKEN = { "urn:problem:username-taken": inField("username", "That 
 /** Codes and passwords are counted together. */
 const TOO_MANY_GUESSES = { "urn:problem:too-many-failures": inForm("Too many wrong codes or passwords in a row.") };
 
+/** What is looked up for a player is told within this time. */
+const COUNTED_MS = 1_000;
+
 const session = new Session();
 const account = new Account(session);
 const submission = new Submission(session);
-const pages = new BoardPages();
-const poller = new Poller(refresh, (failure) => {
-  state.connection = failure;
-  render();
-});
+const pages = new BoardPages(render);
+const live = new Live(session, { top: (page) => pages.hear(page), me: hearStanding, outage: hearOutage });
 
 const state = {
   /** @type {Standing | null} */
   standing: null,
-  /** @type {api.Unreachable | null} */
-  connection: null,
+  /** @type {Outage | null} */
+  outage: null,
+  /** Who came past the person, since their own score changed. @type {RankedPlayer[]} */
+  passedBy: [],
   signingOut: false,
   signOutFailed: false,
   account: ACCOUNT_CLOSED,
 };
-/** Grows with everything that makes an older answer about the standing out of date. */
-let standingTurn = 0;
-/** Whether the standing is going to be asked for as soon as it is known who is signed in. */
-let seekingCaller = false;
-/** Whether the board may still call the person by an older name. */
-let renamed = false;
+/** When the person's own score was counted, by `performance.now()`. */
+let countedAt = -Infinity;
+let standingTimer = 0;
 /** The score that waits for its player to sign in. @type {number | null} */
 let waitingScore = null;
 
@@ -74,15 +73,17 @@ createGame(component("game"));
 function render() {
   const { status, user, ending } = session;
   menu.update({ status, user });
-  banner.update({ failure: state.connection, signOutFailed: state.signOutFailed });
-  const players = pages.shown?.total_players ?? null;
-  card.update({ status, ending, guest: user?.guest ?? false, standing: state.standing, players });
+  const outage = state.outage ?? pages.outage;
+  banner.update({ outage, signOutFailed: state.signOutFailed });
+  const { standing, passedBy } = state;
+  const players = standing?.total_players ?? pages.shown?.total_players ?? null;
+  card.update({ status, ending, guest: user?.guest ?? false, standing, players, passedBy });
   scoreForm.update(submission.progress);
   board.update({
     shown: pages.shown,
     page: pages.page,
     turning: pages.turning,
-    live: state.connection === null,
+    live: outage === null,
     callerId: user?.user_id ?? null,
   });
   dialog.update(state.account);
@@ -95,36 +96,37 @@ function announce(text) {
   setText(announcer, text);
 }
 
-/** Everything that others can change: the board, and where the caller stands. */
-async function refresh() {
-  const outcomes = await Promise.allSettled([pages.load().finally(render), loadStanding().finally(render)]);
-  const errors = outcomes.flatMap((outcome) => (outcome.status === "rejected" ? [outcome.reason] : []));
-  if (errors.length > 0) throw errors.find((error) => error instanceof api.Unreachable) ?? errors[0];
-}
-
-async function loadStanding() {
-  if (session.status === "signed-out") return;
-  let turn = standingTurn;
-  const outdated = renamed;
-  seekingCaller = true;
-  try {
-    const standing = await session.authorized((token) => {
-      seekingCaller = false;
-      // Only now, because finding out who is signed in makes what was asked before out of date.
-      turn = ++standingTurn;
-      return outdated ? api.showName(token) : api.myStanding(token);
-    });
-    if (outdated) renamed = false;
-    if (turn === standingTurn && standing.user_id === session.user?.user_id) state.standing = standing;
-  } catch (error) {
-    if (!(error instanceof SessionEnded)) throw error;
-  } finally {
-    seekingCaller = false;
-  }
+/** @param {Outage | null} outage */
+function hearOutage(outage) {
+  state.outage = outage;
+  render();
 }
 
 /**
- * For what a person asked for outside of a form: nobody answering shows in the banner, and the poller sees to the rest.
+ * What has been looked up before the person's own score was counted may come after the answer that says so. A second later
+ * it cannot.
+ *
+ * @param {Standing} standing
+ */
+function hearStanding(standing) {
+  clearTimeout(standingTimer);
+  const wait = countedAt + COUNTED_MS - performance.now();
+  if (wait > 0) standingTimer = setTimeout(() => hearStanding(standing), wait);
+  else show(standing);
+}
+
+/** @param {Standing} standing */
+function show(standing) {
+  if (standing.user_id !== session.user?.user_id) return;
+  const { passed_by: passedBy = [] } = standing;
+  if (passedBy.length > 0) state.passedBy = passedBy;
+  else if (standing.score !== state.standing?.score) state.passedBy = [];
+  state.standing = standing;
+  render();
+}
+
+/**
+ * For what a person asked for outside of a form: whether anybody answers shows in the banner.
  *
  * @param {() => Promise<void>} work
  */
@@ -133,8 +135,7 @@ async function patiently(work) {
     await work();
   } catch (error) {
     if (!(error instanceof api.Unreachable)) throw error;
-    state.connection = error;
-    poller.now();
+    live.restart();
   } finally {
     render();
   }
@@ -142,21 +143,17 @@ async function patiently(work) {
 
 async function showPage() {
   render();
-  await patiently(async () => {
-    await pages.load();
-    if (pages.shown) announce(`Page ${number(pages.page)} of ${number(pageCount(pages.shown.total_players))}`);
-  });
+  await pages.load();
+  if (pages.shown && !pages.turning) announce(`Page ${number(pages.page)} of ${number(pageCount(pages.shown.total_players))}`);
 }
 
 async function jumpToCaller() {
   await patiently(async () => {
-    await loadStanding();
     const { standing } = state;
     if (standing === null || standing.rank === null) return;
     pages.turnTo(await pages.pageOf({ ...standing, rank: standing.rank }));
     render();
     await pages.load();
-    render();
     if (board.focusCaller()) announce(`You are ${place(standing.rank)}, on page ${number(pages.page)}`);
   });
 }
@@ -252,8 +249,7 @@ async function welcome(greeting) {
   card.focus();
   goToPassword();
   announce(greeting);
-  if (score === null) poller.now();
-  else await submission.send(score, false);
+  if (score !== null) await submission.send(score, false);
 }
 
 /** @param {Credentials} credentials */
@@ -277,7 +273,6 @@ async function keepAccount(credentials) {
   render();
   card.focus();
   announce(`This account is yours, ${session.user?.username}`);
-  await showNewName();
 }
 
 /** Signing out is the end of a guest's account, so a guest is asked first. @param {boolean} sure */
@@ -331,19 +326,6 @@ function goToPassword() {
   }
 }
 
-/** @param {string} username */
-async function rename(username) {
-  if (await account.rename(username)) await showNewName();
-}
-
-async function showNewName() {
-  renamed = true;
-  await patiently(async () => {
-    await loadStanding();
-    await pages.load();
-  });
-}
-
 /** @param {string | null} password */
 async function deleteAccount(password) {
   if (await account.delete(password)) {
@@ -353,17 +335,15 @@ async function deleteAccount(password) {
 }
 
 session.addEventListener("change", () => {
-  standingTurn += 1;
   state.standing = null;
+  state.passedBy = [];
   state.signOutFailed = false;
-  renamed = false;
   submission.hush();
   account.forget();
   if (session.status === "signed-in" && !state.account.busy) {
     // Signed in from another tab: there is nothing left to ask for here.
     waitingScore = null;
     state.account = ACCOUNT_CLOSED;
-    if (!seekingCaller) poller.now();
   }
   render();
   if (!state.account.busy) goToPassword();
@@ -373,13 +353,9 @@ session.addEventListener("rename", render);
 account.addEventListener("change", render);
 submission.addEventListener("change", render);
 submission.addEventListener("counted", (event) => {
-  const standing = /** @type {CustomEvent<Standing>} */ (event).detail;
-  if (standing.user_id === session.user?.user_id) {
-    standingTurn += 1;
-    state.standing = standing;
-    render();
-  }
-  poller.now();
+  countedAt = performance.now();
+  show(/** @type {CustomEvent<Standing>} */ (event).detail);
+  live.now();
 });
 submission.addEventListener("sign-in", (event) => askToSignIn(/** @type {CustomEvent<number>} */ (event).detail));
 account.addEventListener("ended", (event) => {
@@ -411,7 +387,7 @@ body.addEventListener("account:sign-out", ({ detail }) => void leave(detail.sure
 body.addEventListener("settings:open", () => account.show());
 body.addEventListener("settings:close", () => account.close());
 body.addEventListener("settings:turn", ({ detail }) => account.turnTo(detail.section));
-body.addEventListener("settings:rename", ({ detail }) => void rename(detail.username));
+body.addEventListener("settings:rename", ({ detail }) => void account.rename(detail.username));
 body.addEventListener("settings:password", ({ detail }) => void account.changePassword(detail));
 body.addEventListener("settings:make-codes", ({ detail }) => void account.makeCodes(detail.password));
 body.addEventListener("settings:copy-codes", () => void account.copyCodes());
@@ -422,7 +398,8 @@ body.addEventListener("settings:end-others", () => void account.endOtherDevices(
 body.addEventListener("settings:download", ({ detail }) => void account.download(detail.what));
 body.addEventListener("settings:delete", ({ detail }) => void deleteAccount(detail.password));
 body.addEventListener("connection:retry", () => {
-  poller.now();
+  live.restart();
+  pages.now();
   submission.now();
 });
 body.addEventListener("game:end", ({ detail }) => submission.offer(detail.score));
@@ -441,4 +418,5 @@ window.addEventListener("popstate", () => {
 component("late").hidden = true;
 render();
 followHash();
-poller.start();
+live.start();
+void pages.load();

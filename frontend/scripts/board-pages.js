@@ -1,25 +1,37 @@
 import * as api from "./api.js";
+import { PAGE_SIZE } from "./api.js";
+import { Pause, pauseAfter } from "./backoff.js";
 
 /** @import { BoardPage, Standing } from "./types.d.ts" */
 
-export const PAGE_SIZE = 10;
 /** The longest page that the service gives. */
 const SCAN_SIZE = 100;
 /** The service takes offsets below 2^31. */
 const FARTHEST_PAGE = 200_000_000;
 /** How many ties to look through for one player before the start of the tie has to do. */
 const SCANS = 10;
+/** How often a page that does not come by itself is loaded again, while the board changes. */
+const FOLLOW_MS = 5_000;
 
 /** The page of the board that is looked at, kept in the address, so that a reload and a link show the same. */
 export class BoardPages {
+  page = pageInAddress();
   /** @type {BoardPage | null} */
   shown = null;
+  /** Why the page asked for is not there yet. @type {api.Unreachable | null} */
+  outage = null;
 
+  #onChange;
+  /** The first page, as it was heard last. @type {BoardPage | null} */
+  #first = null;
   #turn = 0;
   #abort = new AbortController();
+  #pause = new Pause();
+  #following = 0;
 
-  constructor() {
-    this.page = pageInAddress();
+  /** @param {() => void} onChange */
+  constructor(onChange) {
+    this.#onChange = onChange;
   }
 
   /** Whether what is shown is not the page that was asked for. */
@@ -39,25 +51,60 @@ export class BoardPages {
     this.page = pageInAddress();
   }
 
-  /** Loads the page asked for. A later call takes the place of this one, which then changes nothing. */
+  /**
+   * The first page comes by itself. Where another one is looked at, it tells that this one may have changed.
+   *
+   * @param {BoardPage} first
+   */
+  hear(first) {
+    this.#first = first;
+    if (this.page === 1) {
+      void this.load();
+    } else if (!this.#following) {
+      this.#following = setTimeout(() => {
+        this.#following = 0;
+        if (document.visibilityState === "visible" && this.outage === null) void this.load();
+      }, FOLLOW_MS);
+    }
+  }
+
+  /** Asks again now for what is going to be asked for again. */
+  now() {
+    this.#pause.end();
+  }
+
+  /**
+   * Shows the page asked for, as soon as somebody answers. A later call takes the place of this one, which then changes nothing.
+   */
   async load() {
     const turn = ++this.#turn;
     this.#abort.abort();
     this.#abort = new AbortController();
-    try {
-      const page = await api.top({ limit: PAGE_SIZE, offset: (this.page - 1) * PAGE_SIZE, signal: this.#abort.signal });
-      if (turn !== this.#turn) return;
-      const last = pageCount(page.total_players);
-      if (this.page > last) {
+    this.#pause.end();
+    for (let failures = 0; this.page > 1; ) {
+      try {
+        const page = await api.top({ offset: (this.page - 1) * PAGE_SIZE, signal: this.#abort.signal });
+        if (turn !== this.#turn) return;
+        const last = pageCount(page.total_players);
+        if (this.page <= last) {
+          this.shown = page;
+          break;
+        }
         this.page = last;
         history.replaceState(null, "", addressOf(last));
-        await this.load();
-      } else {
-        this.shown = page;
+      } catch (error) {
+        if (turn !== this.#turn) return;
+        if (!(error instanceof api.Unreachable)) throw error;
+        this.outage = error;
+        this.#onChange();
+        await this.#pause.for(pauseAfter(error, failures));
+        if (turn !== this.#turn) return;
+        failures += 1;
       }
-    } catch (error) {
-      if (turn === this.#turn) throw error;
     }
+    this.outage = null;
+    if (this.page === 1) this.shown = this.#first ?? this.shown;
+    this.#onChange();
   }
 
   /**

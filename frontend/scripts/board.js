@@ -1,4 +1,5 @@
-import { PAGE_SIZE, pageCount } from "./board-pages.js";
+import { PAGE_SIZE } from "./api.js";
+import { pageCount } from "./board-pages.js";
 import { copyOf, emit, part, setText } from "./dom.js";
 import { count, number } from "./format.js";
 
@@ -12,7 +13,7 @@ const LONG_TOTAL = 1e11;
  * @property {BoardPage | null} shown null until the first answer
  * @property {number} page the page that was asked for
  * @property {boolean} turning whether another page than the shown one is on its way
- * @property {boolean} live whether the last refresh succeeded
+ * @property {boolean} live whether somebody answers
  * @property {number | null} callerId
  */
 
@@ -63,11 +64,20 @@ export function createBoard(root) {
       rows.set(player.user_id, row);
     }
     const wanted = [...rows.values()].map((row) => row.element);
+    const focused = document.activeElement;
     for (const child of [...body.children]) if (!wanted.some((element) => element === child)) child.remove();
-    wanted.forEach((element, index) => {
-      // A row that stands right is left alone: moving it would drop the focus and the reader's place.
-      if (body.children[index] !== element) body.insertBefore(element, body.children[index] ?? null);
-    });
+    let next = body.firstElementChild;
+    for (const element of wanted) {
+      // A row that is moved drops the focus and the reader's place. The one that has it stays, and the others move around it.
+      while (element === focused && next && next !== element) {
+        const before = next;
+        next = next.nextElementSibling;
+        body.append(before);
+      }
+      if (element === next) next = next.nextElementSibling;
+      else body.insertBefore(element, next);
+    }
+    if (focused?.matches(".player-row") && !focused.isConnected) root.focus({ preventScroll: true });
   }
 
   return {
@@ -91,7 +101,7 @@ export function createBoard(root) {
       setText(place, `Page ${number(page)} of ${number(Math.max(page, last))}`);
       pages.hidden = last === 1 && page === 1;
       root.dataset.paged = String(last > 1);
-      root.dataset.longTotals = String(shown.top.some((player) => player.total_score >= LONG_TOTAL));
+      root.dataset.longTotals = String(shown.top.some((player) => player.score >= LONG_TOTAL));
       table.hidden = isEmpty;
       empty.hidden = !isEmpty;
       updateRows(shown.top, callerId);
@@ -117,6 +127,8 @@ function createRow() {
   const score = part(element, "score", HTMLElement);
   /** @type {number | null} */
   let total = null;
+  // A row that moves would show the change once more.
+  score.addEventListener("animationend", () => score.classList.remove("changed"));
 
   const row = {
     element,
@@ -140,9 +152,9 @@ function createRow() {
         element.removeAttribute("aria-current");
         element.removeAttribute("tabindex");
       }
-      setText(score, number(player.total_score));
-      if (total !== null && total !== player.total_score) flash(score);
-      total = player.total_score;
+      setText(score, number(player.score));
+      if (total !== null && total !== player.score) flash(score);
+      total = player.score;
     },
   };
   return row;

@@ -1,6 +1,6 @@
 import { emit, part, setText } from "./dom.js";
 
-/** @import { Unreachable } from "./api.js" */
+/** @import { Outage } from "./types.d.ts" */
 
 /**
  * Says that nobody answers, and what happens next.
@@ -19,25 +19,25 @@ export function createConnectionBanner(root) {
   });
 
   return {
-    /** @param {{ failure: Unreachable | null, signOutFailed: boolean }} data */
-    update({ failure, signOutFailed }) {
+    /** @param {{ outage: Outage | null, signOutFailed: boolean }} data */
+    update({ outage, signOutFailed }) {
       signOut = signOutFailed;
-      banner.hidden = failure === null && !signOutFailed;
-      setText(message, words(failure, signOutFailed));
+      banner.hidden = outage === null && !signOutFailed;
+      setText(message, words(outage, signOutFailed));
       setText(retry, signOutFailed ? "Try again" : "Try now");
     },
   };
 }
 
 /**
- * @param {Unreachable | null} failure
+ * @param {Outage | null} outage
  * @param {boolean} signOutFailed
  */
-function words(failure, signOutFailed) {
+function words(outage, signOutFailed) {
   // Only the server can end a session, so this stays until it has, or the person has seen that it has not.
   if (signOutFailed) return "You are still signed in: the server did not answer when you signed out.";
-  if (failure === null) return "";
-  return failure.offline
+  if (outage === null) return "";
+  return outage.offline
     ? "You are offline. The board goes on by itself when you are back."
     : "The server is not answering right now. Trying again by itself…";
 }

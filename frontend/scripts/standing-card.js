@@ -1,7 +1,7 @@
 import { emit, part, setText } from "./dom.js";
 import { count, number, ordinalSuffix, topShare } from "./format.js";
 
-/** @import { SessionEnding, SessionStatus, Standing } from "./types.d.ts" */
+/** @import { RankedPlayer, SessionEnding, SessionStatus, Standing } from "./types.d.ts" */
 
 /**
  * @typedef {object} StandingCardData
@@ -10,6 +10,7 @@ import { count, number, ordinalSuffix, topShare } from "./format.js";
  * @property {boolean} guest
  * @property {Standing | null} standing null until it is known
  * @property {number | null} players null until it is known
+ * @property {RankedPlayer[]} passedBy who came past the caller last
  */
 
 /** Of fewer players a share says no more than the rank does. */
@@ -54,6 +55,8 @@ export function createStandingCard(root) {
   const suffix = part(root, "suffix", HTMLElement);
   const of = part(root, "of", HTMLElement);
   const total = part(root, "total", HTMLElement);
+  const passedBy = part(root, "passed-by", HTMLElement);
+  const passed = part(root, "passed", HTMLElement);
   const jump = part(root, "jump", HTMLButtonElement);
   const guestBox = part(root, "guest-box", HTMLElement);
 
@@ -66,7 +69,7 @@ export function createStandingCard(root) {
 
   return {
     /** @param {StandingCardData} data */
-    update({ status, ending, guest, standing, players }) {
+    update({ status, ending, guest, standing, players, passedBy: [first, ...others] }) {
       wait.hidden = status !== "restoring";
       invite.hidden = status !== "signed-out";
       box.hidden = status !== "signed-in";
@@ -80,7 +83,9 @@ export function createStandingCard(root) {
       setText(rank, place !== null ? number(place) : standing === null ? "…" : "No rank yet");
       setText(suffix, place === null ? "" : ordinalSuffix(place));
       setText(of, standing === null ? "" : position(place, players));
-      setText(total, standing === null ? "–" : number(standing.total_score));
+      setText(total, standing === null ? "–" : number(standing.score ?? 0));
+      setText(passedBy, first?.username ?? "");
+      setText(passed, first ? `${others.length > 0 ? ` and ${count(others.length, "other")}` : ""} passed you` : "");
       jump.hidden = place === null;
       guestBox.hidden = !guest;
     },

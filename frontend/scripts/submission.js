@@ -1,7 +1,7 @@
 /** A score on its way to the board. */
 
 import * as api from "./api.js";
-import { pauseAfter } from "./backoff.js";
+import { Pause, pauseAfter } from "./backoff.js";
 import { explain } from "./failures.js";
 import { count, place } from "./format.js";
 import { SessionEnded } from "./session.js";
@@ -25,7 +25,7 @@ export class Submission extends EventTarget {
   #session;
   /** The submission whose outcome is not known yet. @type {Attempt | null} */
   #attempt = null;
-  #endPause = () => {};
+  #pause = new Pause();
 
   /** @param {Session} session */
   constructor(session) {
@@ -48,7 +48,7 @@ export class Submission extends EventTarget {
 
   /** Sends again now what is going to be sent again. */
   now() {
-    this.#endPause();
+    this.#pause.end();
   }
 
   /**
@@ -98,20 +98,9 @@ export class Submission extends EventTarget {
       } catch (error) {
         if (!isPassing(error, failures)) throw error;
         this.#show({ result: delay(attempt.score, error) });
-        await this.#pause(pauseAfter(error, failures));
+        await this.#pause.for(pauseAfter(error, failures));
       }
     }
-  }
-
-  /** @param {number} ms */
-  #pause(ms) {
-    return new Promise((/** @type {(value?: undefined) => void} */ resolve) => {
-      const timer = setTimeout(resolve, ms);
-      this.#endPause = () => {
-        clearTimeout(timer);
-        resolve();
-      };
-    });
   }
 
   /** @param {Partial<ScoreFormData>} change */

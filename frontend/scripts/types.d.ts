@@ -16,23 +16,31 @@ export interface RankedPlayer {
   rank: number;
   user_id: number;
   username: string;
-  total_score: number;
+  score: number;
 }
 
 export interface BoardPage {
   top: RankedPlayer[];
-  limit: number;
   offset: number;
   total_players: number;
 }
 
-/** Where a player stands; before the first session the rank is null. */
+/** Where a player stands; before the first session score and rank are null. */
 export interface Standing {
   user_id: number;
-  username: string;
-  total_score: number;
+  score: number | null;
   rank: number | null;
+  total_players?: number;
+  /** Who stood close behind and stands ahead now, where that is told. */
+  passed_by?: RankedPlayer[];
 }
+
+/** That the system does not answer. */
+export interface Outage {
+  /** Whether it is this browser that has no network. */
+  offline: boolean;
+}
+
 
 export interface FieldError {
   detail: string;

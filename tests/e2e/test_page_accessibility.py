@@ -9,7 +9,16 @@ import pytest
 from playwright.async_api import Browser, BrowserContext, Page, Route, expect
 
 from services.local import ROOT
-from tests.e2e.visitor import create_account, dialog, expect_signed_in, expect_signed_out, own_row, place, submit_score
+from tests.e2e.visitor import (
+    create_account,
+    dialog,
+    expect_signed_in,
+    expect_signed_out,
+    own_row,
+    place,
+    refuse_stream,
+    submit_score,
+)
 from tests.system import PASSWORD
 
 AXE = ROOT / "tests/frontend/node_modules/axe-core/axe.min.js"
@@ -125,7 +134,8 @@ async def test_what_shows_when_something_fails_breaks_no_rule(page: Page, contex
     async def answer_with_nobody(route: Route) -> None:
         await route.fulfill(json={"top": [], "limit": 10, "offset": 0, "total_players": 0})
 
-    await page.route("**/api/leaderboard/top*", answer_with_nobody)
+    await refuse_stream(page)
+    await page.route("**/boards/main/top?*", answer_with_nobody)
     await page.goto("/")
     await expect(page.get_by_text("Nobody is on the board yet")).to_be_visible()
     await auditor.look("an empty board")

@@ -16,9 +16,7 @@ from tests.e2e.visitor import (
     expect_wrong,
     new_player,
     submit_score,
-    take_clock,
     unfold,
-    until_next_look,
 )
 from tests.system import PASSWORD
 
@@ -35,7 +33,6 @@ async def confirm_deletion(page: Page, password: str) -> None:
 
 
 async def test_an_account_is_deleted_with_its_password_alone(page: Page, client: httpx.AsyncClient) -> None:
-    await take_clock(page)
     username = await new_player(page)
     await submit_score(page, "700000")
     await expect(page.get_by_role("table").get_by_text(username)).to_be_visible()
@@ -51,7 +48,6 @@ async def test_an_account_is_deleted_with_its_password_alone(page: Page, client:
     await confirm_deletion(page, PASSWORD)
     await expect_signed_out(page)
     await expect(page.get_by_role("heading", name="Your account is deleted")).to_be_focused()
-    await until_next_look(page)
     await expect(page.get_by_role("table").get_by_text(username)).to_have_count(0)
     answer = await client.post("/auth/login", json={"username": username, "password": PASSWORD})
     assert answer.status_code == 401

@@ -14,7 +14,7 @@ async def replace(page: Page, path: str, **figures: int) -> None:
         real = await route.fetch()
         await route.fulfill(response=real, json=await real.json() | figures)
 
-    await page.route(f"**/api/leaderboard/{path}", answer)
+    await page.route(f"**/boards/main/{path}", answer)
 
 
 async def test_the_pager_has_room_for_every_number_of_pages(page: Page) -> None:

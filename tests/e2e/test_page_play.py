@@ -8,6 +8,7 @@ from playwright.async_api import Page, Route, expect
 from tests.e2e.visitor import (
     create_account,
     expect_signed_in,
+    refuse_stream,
     submit_score,
     take_clock,
 )
@@ -30,8 +31,9 @@ async def test_after_a_reload_the_own_rank_is_there_as_soon_as_it_is_answered(pa
     username = await enter(page)
     await submit_score(page, "870")
     await total_is(page, "870")
+    await refuse_stream(page)
     await page.reload()
-    async with page.expect_response("**/rank/me"):
+    async with page.expect_response("**/boards/main/rank/me?*"):
         await expect_signed_in(page, username)
     # Well before the next look at the board, which would bring it too.
     await expect(page.get_by_role("region", name="You").get_by_role("definition")).to_have_text("870", timeout=2_000)
@@ -131,15 +133,11 @@ async def test_the_share_of_players_is_true(page: Page) -> None:
 
     async def standing(route: Route) -> None:
         answer = await route.fetch()
-        await route.fulfill(response=answer, json={**await answer.json(), "rank": rank, "total_score": 5})
-
-    async def board(route: Route) -> None:
-        answer = await route.fetch()
-        await route.fulfill(response=answer, json={**await answer.json(), "total_players": players})
+        await route.fulfill(response=answer, json={**await answer.json(), "rank": rank, "total_players": players})
 
     await enter(page)
-    await page.route("**/rank/me", standing)
-    await page.route("**/api/leaderboard/top?*", board)
+    await refuse_stream(page)
+    await page.route("**/boards/main/rank/me?*", standing)
     for rank, players, told in SHARES:  # noqa: B007 - what the routes answer with
         await page.reload()
         await expect(page.get_by_role("region", name="You").get_by_text(told, exact=True)).to_be_visible()

@@ -17,7 +17,7 @@ from tests.e2e.visitor import (
     fill_in,
     submit_score,
     take_clock,
-    until_next_look,
+    until_much_later,
 )
 from tests.playing import API
 from tests.system import PASSWORD, Accounts
@@ -235,7 +235,7 @@ async def test_signing_out_ends_the_sending(page: Page, player: str) -> None:
     await expect(dialog(page)).to_be_hidden()
     sent = len(keys)
     for _ in range(2):
-        await until_next_look(page)
+        await until_much_later(page)
     assert len(keys) == sent
 
 

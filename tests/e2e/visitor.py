@@ -7,6 +7,8 @@ from playwright.async_api import Locator, Page, expect
 
 from tests.system import PASSWORD
 
+LIVE = "**/boards/main/live?*"
+
 
 def new_name() -> str:
     return f"e2e_{secrets.token_hex(6)}"
@@ -59,15 +61,20 @@ def place(page: Page) -> Locator:
 
 
 async def take_clock(page: Page) -> None:
-    """Load the page again with timers that `until_next_look` can hasten."""
+    """Load the page again with timers that `until_much_later` can hasten."""
     await page.clock.install()
     await page.reload()
 
 
-async def until_next_look(page: Page) -> None:
-    """Let the page look at the board again, as it does every five seconds."""
-    async with page.expect_response(re.compile("/api/leaderboard/top")):
-        await page.clock.fast_forward(6_000)
+async def until_much_later(page: Page) -> None:
+    """Let all the pauses end in which the page waits for something: it takes its stream for dead then, and asks for another."""
+    async with page.expect_request(LIVE):
+        await page.clock.fast_forward(60_000)
+
+
+async def refuse_stream(page: Page) -> None:
+    """Have the page go on without a stream."""
+    await page.route(LIVE, lambda route: route.fulfill(status=429, content_type="application/problem+json", body="{}"))
 
 
 async def new_player(page: Page) -> str:
