@@ -19,7 +19,7 @@ from services.leaderboard.reads import TOP
 from services.leaderboard.rules.direction import Direction
 from services.leaderboard.rules.places import MAIN, MAIN_RANKED, Place, Ranked
 from services.leaderboard.rules.ranking import MAX_TOTAL
-from services.leaderboard.rules.standings import Neighbours, Span, StandingRow
+from services.leaderboard.rules.standings import Neighbours, PlayerScore, Span, StandingRow
 from services.leaderboard.settings import LeaderboardSettings
 from tests.ranked import EPOCH, aheads_told, begin, change, fill, indexing, tell
 
@@ -38,6 +38,10 @@ async def is_read(reads: RankingIndex, place: Ranked = MAIN_RANKED) -> bool:
         await reads.rank(place, 1),
         await reads.ahead(place, 1, 5),
         await reads.around(place, 1, 5),
+        await reads.placing(place, 1),
+        await reads.own_placing(place, PlayerScore(1, "player1", 5)),
+        await reads.positions(place, (1, 2)),
+        await reads.distribution(place, 3),
     )
     assert len({answer is None for answer in answers}) == 1
     return answers[0] is not None

@@ -10,10 +10,22 @@ from services.leaderboard.index.breaker import Breaker
 from services.leaderboard.index.connection import UNAVAILABLE, RedisConnection
 from services.leaderboard.index.epoch import Epoch
 from services.leaderboard.index.layout import page_key
-from services.leaderboard.index.questions import AHEADS, AROUNDS, PAGES, RANKS, Kind, Page
+from services.leaderboard.index.questions import (
+    AHEADS,
+    AROUNDS,
+    DISTRIBUTIONS,
+    LISTS,
+    OWN_PLACINGS,
+    PAGES,
+    PLACINGS,
+    RANKS,
+    Kind,
+    Page,
+)
 from services.leaderboard.index.writer import Applied, IndexWriter, now_ms
+from services.leaderboard.rules.distribution import Distribution
 from services.leaderboard.rules.places import Place, Ranked
-from services.leaderboard.rules.standings import Aheads, Neighbours, Position, Span, StandingRow
+from services.leaderboard.rules.standings import Aheads, Neighbours, Placing, PlayerScore, Position, Span, StandingRow
 
 K = TypeVar("K")
 R = TypeVar("R")
@@ -22,6 +34,8 @@ _GATHERED = 100
 # While Redis works on one round trip, the process reads and sends what came back with another. Of neighbours Redis has more to
 # do: with three, a million players' were told a seventh faster.
 _LANES, _AROUND_LANES = 2, 3
+# Of what takes Redis a millisecond or two, no more than so many are in a round trip: everybody else's wait behind it.
+_FEW_GATHERED = 2
 # An index of an ended period that is read goes on for a day, which is said so often.
 RENEWED_SECONDS = 60.0
 _MOST_RENEWED = 10_000
@@ -44,6 +58,10 @@ class RankingIndex:
         self._ranks = _Gathered(RANKS, redis, epoch)
         self._aheads = _Gathered(AHEADS, redis, epoch)
         self._arounds = _Gathered(AROUNDS, redis, epoch, _AROUND_LANES)
+        self._placings = _Gathered(PLACINGS, redis, epoch)
+        self._own_placings = _Gathered(OWN_PLACINGS, redis, epoch)
+        self._lists = _Gathered(LISTS, redis, epoch, most=_FEW_GATHERED)
+        self._distributions = _Gathered(DISTRIBUTIONS, redis, epoch, most=_FEW_GATHERED)
         self._renewed: dict[Place, float] = {}
         self._renewing: set[asyncio.Task[None]] = set()
 
@@ -105,6 +123,30 @@ class RankingIndex:
     async def around(self, place: Ranked, user_id: int, radius: int) -> tuple[Neighbours | None, int] | None:
         """A player among others, or none if they are not ranked, and how many are. None when the index is not to be read."""
         answer = await self._look_up(self._arounds, place, (user_id, radius))
+        return answer[0] if answer else None
+
+    async def placing(self, place: Ranked, user_id: int) -> tuple[Placing | None] | None:
+        """A player's place and what they lack of a better one, or none if they are not ranked. None when the index is not to be
+        read.
+        """
+        return await self._look_up(self._placings, place, user_id)
+
+    async def own_placing(self, place: Ranked, own: PlayerScore) -> Placing | None:
+        """The same of a player with this score, among the others. None when the index is not to be read."""
+        answer = await self._look_up(self._own_placings, place, own)
+        return answer[0] if answer else None
+
+    async def positions(self, place: Ranked, user_ids: tuple[int, ...]) -> tuple[list[Position], int] | None:
+        """The places of those of some players who are ranked, in their order, and how many are.
+
+        None when the index is not to be read.
+        """
+        answer = await self._look_up(self._lists, place, user_ids)
+        return answer[0] if answer else None
+
+    async def distribution(self, place: Ranked, bins: int) -> Distribution | None:
+        """How scores are distributed, in at most so many bins. None when the index is not to be read."""
+        answer = await self._look_up(self._distributions, place, bins)
         return answer[0] if answer else None
 
     async def count_complete(self, places: Sequence[Ranked]) -> int | None:
@@ -171,11 +213,13 @@ class _Gathered(Generic[K, R]):
     An answer is in a tuple of its own, because None says that the index is not complete.
     """
 
-    def __init__(self, kind: Kind[K, R], redis: RedisConnection, epoch: Epoch, lanes: int = _LANES) -> None:
+    def __init__(
+        self, kind: Kind[K, R], redis: RedisConnection, epoch: Epoch, lanes: int = _LANES, most: int = _GATHERED
+    ) -> None:
         self._kind = kind
         self._redis = redis
         self._epoch = epoch
-        self._gather: Gather[tuple[Ranked, K], tuple[R] | None] = Gather(self._run, most=_GATHERED, lanes=lanes)
+        self._gather: Gather[tuple[Ranked, K], tuple[R] | None] = Gather(self._run, most=most, lanes=lanes)
 
     async def look_up(self, place: Ranked, question: K) -> tuple[R] | None:
         return await self._gather.ask((place, question))
