@@ -201,7 +201,7 @@ class Reads:
     async def ranks_of(self, user_id: int, scores: Mapping[Ranked, int]) -> dict[Place, tuple[int, int | None]]:
         """The rank that a player has in each of these places with this score, and how many are ranked there."""
         places = list(scores)
-        found = await asyncio.gather(*(self._index.ahead(place, user_id, scores[place]) for place in places))
+        found = await asyncio.gather(*(self._index.ahead_after_change(place, user_id, scores[place]) for place in places))
         ranks: dict[Place, tuple[int, int | None]] = {
             place.at: (1 + each[0], each[1]) for place, each in zip(places, found, strict=True) if each is not None
         }

@@ -182,6 +182,19 @@ async def test_an_index_of_an_ended_period_lives_for_a_day_after_it_was_built_or
     assert changed > built
 
 
+async def test_an_index_of_an_ended_period_is_built_for_who_reads_it_and_not_for_who_judges_its_sessions(
+    settings: LeaderboardSettings, redis: Redis
+) -> None:
+    wanted: list[Ranked] = []
+    async with indexing(settings, want=wanted.append) as (_, reads):
+        for place in (ENDED, WEEK):
+            assert await reads.ahead_after_change(place, 1, 5) is None
+            assert await aheads_told(reads, [(place, [change(1, 5)])]) == [[None]]
+        assert wanted == [WEEK, WEEK]
+        assert await reads.ahead(ENDED, 1, 5) is None
+        assert wanted == [WEEK, WEEK, ENDED]
+
+
 async def test_who_reads_an_ended_period_keeps_its_index_once_a_minute(
     settings: LeaderboardSettings, index: IndexWriter, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
