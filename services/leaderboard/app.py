@@ -19,12 +19,13 @@ from services.common.telemetry import configure_logging
 from services.common.tokens import TokenVerifier
 from services.common.upkeep import Chore, Upkeep
 from services.leaderboard.batch_writes import BatchWrites
+from services.leaderboard.board_numbers import BoardNumbers
 from services.leaderboard.board_reads import BoardReads
 from services.leaderboard.boards import deletion
 from services.leaderboard.boards.catalogue import Catalogue
 from services.leaderboard.boards.places import Places
 from services.leaderboard.directory import Directory
-from services.leaderboard.http import batches, boards, hot, live, players, rankings, results, submissions
+from services.leaderboard.http import batches, boards, hot, live, numbers, players, rankings, results, submissions
 from services.leaderboard.http.dependencies import PREFIX
 from services.leaderboard.http.staff import (
     administration,
@@ -110,6 +111,7 @@ _PARTS = (
     submissions,
     batches,
     rankings,
+    numbers,
     boards,
     live,
     administration,
@@ -123,6 +125,11 @@ _PARTS = (
     previews,
     webhooks,
 )
+
+
+def _read_boards(app: FastAPI, board_reads: BoardReads, reads: Reads, snapshots: Database) -> None:
+    app.state.board_reads = board_reads
+    app.state.board_numbers = BoardNumbers(board_reads, reads, snapshots)
 
 
 def _read_snapshots(app: FastAPI, catalogue: Catalogue, snapshots: Database, settings: LeaderboardSettings) -> None:
@@ -198,7 +205,7 @@ def create_app(settings: LeaderboardSettings | None = None) -> FastAPI:
         app.state.writes = Writes(places, limit, writer, people, AccountLookups(snapshots), reads, catalogue.clock.now)
         app.state.batch_writes = BatchWrites(places, limit, writer, AccountLookups(snapshots), catalogue.clock.now)
         app.state.reads = reads
-        app.state.board_reads = BoardReads(places, reads, snapshots, catalogue.clock.now)
+        _read_boards(app, BoardReads(places, reads, snapshots, catalogue.clock.now), reads, snapshots)
         hub = _serve_live(app, StreamLimits(settings), builds, accounts, (index, pages, snapshots, catalogue.clock.now))
         app.state.board_writes = BoardWrites(catalogue, database, IndexWriter(redis).forget)
         app.state.transfers = bulk = Transfers(settings, catalogue, places, apply_and_rank=tell, told=follower.told)

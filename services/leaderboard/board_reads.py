@@ -58,7 +58,12 @@ class BoardReads:
 
         Raises BoardNotFound, WindowNotFound, PeriodNotFound and PeriodExpired, as every method here that is asked for a place.
         """
-        return (self._known(asked) or await self._view(asked)).shown.place
+        return (await self.look(asked))[0].place
+
+    async def look(self, asked: Asked) -> tuple[Shown, str]:
+        """What is shown there, and what every answer about it begins with (`rendering.head`)."""
+        view = self._known(asked) or await self._view(asked)
+        return view.shown, view.head
 
     async def shown(self, asked: Asked) -> tuple[Shown, Style | None]:
         """What is shown of a place, and how its pages are rendered: None where nobody has played yet."""
@@ -82,25 +87,22 @@ class BoardReads:
         view = self._known(asked) or await self._view(asked)
         if view.shown.place is None:
             raise not_found(user_id)
-        (player, ahead), total_players = await self._reads.position(view.shown.place, user_id)
+        placing = await self._reads.placing(view.shown.place, user_id)
         extra = None
         if view.shown.board.definition.show_extra:
-            extra = (await self._extras_of(view.shown, [player])).get(user_id)
-        return rendering.board_rank(view.head, player, player.score, ahead, extra, total_players)
+            extra = (await self._extras_of(view.shown, [placing.position.player])).get(user_id)
+        return rendering.board_rank(view.head, placing, extra)
 
     async def own_rank(self, asked: Asked, caller: Principal) -> bytes:
         """The caller's rank (`OwnBoardRank`): without score and rank before their first session there."""
         view = self._known(asked) or await self._view(asked)
-        head, shown, place = view.head, view.shown, view.shown.place
-        found, total_players = await self._reads.own_position(place, caller) if place else (None, 0)
+        place = view.shown.place
+        found = await self._reads.own_placing(place, caller) if place else None
         if found is None:
-            if place is not None:
-                total_players = await self._reads.count_players(place)
-            nobody = PlayerScore(caller.user_id, caller.username, 0)
-            return rendering.board_rank(head, nobody, None, None, None, total_players or 0)
-        extras = await self._extras_of(shown, [found.player])
-        extra = extras.get(caller.user_id)
-        return rendering.board_rank(head, found.player, found.player.score, found.ahead, extra, total_players or 0)
+            total_players = await self._reads.count_players(place) if place else 0
+            return rendering.unranked(view.head, caller.user_id, caller.username, total_players)
+        extras = await self._extras_of(view.shown, [found.position.player])
+        return rendering.board_rank(view.head, found, extras.get(caller.user_id))
 
     async def around(self, asked: Asked, user_id: int, radius: int) -> bytes:
         """A player among those who stand next to them (`BoardAround`). Raises PlayerNotFound."""

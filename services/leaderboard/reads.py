@@ -1,4 +1,4 @@
-"""The use cases that read the board: pages, ranks, neighbours, and a player's own sessions.
+"""The use cases that read the board: pages, ranks, neighbours, how scores are distributed, and a player's own sessions.
 
 Each is answered by the ranking index, and by MySQL, with the same answer, when the index is not to be read.
 """
@@ -18,9 +18,10 @@ from services.leaderboard.index.pages import PageCache, RenderedPage, Style
 from services.leaderboard.index.reader import RankingIndex
 from services.leaderboard.log import history
 from services.leaderboard.log.history import LoggedSession
+from services.leaderboard.rules.distribution import Distribution
 from services.leaderboard.rules.places import Place, Ranked
-from services.leaderboard.rules.standings import Neighbours, PlayerScore, Position, Ranks, Span
-from services.leaderboard.standings import queries, rendering
+from services.leaderboard.rules.standings import Neighbours, Placing, PlayerScore, Position, Ranks, Span
+from services.leaderboard.standings import distribution, queries, rendering
 
 T = TypeVar("T")
 
@@ -110,6 +111,31 @@ class Reads:
             raise not_found(user_id)
         return found, total_players
 
+    async def placing(self, place: Ranked, user_id: int) -> Placing:
+        """A player's position, and what they lack of a better one. Raises PlayerNotFound."""
+
+        async def load(connection: AsyncConnection) -> Placing | None:
+            found = await queries.list_scores(connection, place.at, [user_id])
+            return await queries.find_placing(connection, place, found[0]) if found else None
+
+        answer = await self._index.placing(place, user_id)
+        found = answer[0] if answer is not None else await self._from_mysql(("placing", place.at, user_id), load)
+        if found is None:
+            raise not_found(user_id)
+        return found
+
+    async def own_placing(self, place: Ranked, caller: Principal) -> Placing | None:
+        """The caller's, as `own_position` has it."""
+        own = await self._own_scores.ask((place.at, caller.user_id))
+        if own is None:
+            return None
+
+        async def load(connection: AsyncConnection) -> Placing:
+            return await queries.find_placing(connection, place, own)
+
+        placing = await self._index.own_placing(place, own)
+        return placing if placing is not None else await self._from_mysql(("own placing", place.at, own), load)
+
     async def own_position(self, place: Ranked, caller: Principal) -> tuple[Position | None, int | None]:
         """The caller's: always of their last acknowledged session, whichever process stored it. None before the first.
 
@@ -149,10 +175,37 @@ class Reads:
 
         return await self._from_mysql(("count", place.at), load)
 
+    async def ahead(self, place: Ranked, score: int) -> tuple[int, int]:
+        """How many players are strictly ahead of a score, and how many are ranked."""
+
+        async def load(connection: AsyncConnection) -> tuple[int, int]:
+            return await queries.count_ahead_and_all(connection, place.at, place.direction.sort(score))
+
+        found = await self._index.ahead(place, _NOBODY, score)
+        return found if found is not None else await self._from_mysql(("ahead", place.at, score), load)
+
+    async def positions(self, place: Ranked, user_ids: tuple[int, ...]) -> tuple[Sequence[Position], int]:
+        """The places of those of some players who are ranked, in their order, and how many are ranked."""
+
+        async def load(connection: AsyncConnection) -> tuple[Sequence[Position], int]:
+            return await queries.list_positions(connection, place, user_ids)
+
+        found = await self._index.positions(place, user_ids)
+        return found if found is not None else await self._from_mysql(("positions", place.at, user_ids), load)
+
+    async def distribution(self, place: Ranked, bins: int) -> Distribution:
+        """How scores are distributed, in at most so many bins."""
+
+        async def load(connection: AsyncConnection) -> Distribution:
+            return await distribution.find(connection, place, bins)
+
+        found = await self._index.distribution(place, bins)
+        return found if found is not None else await self._from_mysql(("distribution", place.at, bins), load)
+
     async def ranks_of(self, user_id: int, scores: Mapping[Ranked, int]) -> dict[Place, tuple[int, int | None]]:
         """The rank that a player has in each of these places with this score, and how many are ranked there."""
         places = list(scores)
-        found = await asyncio.gather(*(self._index.ahead(place, user_id, scores[place]) for place in places))
+        found = await asyncio.gather(*(self._index.ahead_after_change(place, user_id, scores[place]) for place in places))
         ranks: dict[Place, tuple[int, int | None]] = {
             place.at: (1 + each[0], each[1]) for place, each in zip(places, found, strict=True) if each is not None
         }

@@ -164,6 +164,14 @@ BOX_LOADS = tuple(_RIVAL)
 _SCALED = {"rank": "/rank", "submit-only": "/submit, one place,", "submit": "/submit, three places,", "around": "/around"}
 SCALE_LOADS = tuple(_SCALED)
 
+NUMBERS = {
+    "number-rank": "/boards/…/rank/{random}",
+    "number-score": "/boards/…/rank/score/{random}",
+    "number-ranks": "/boards/…/ranks of 200 players",
+    "number-distribution": "/boards/…/distribution",
+}
+"""The numbers of a screen, by the names of their figures."""
+
 
 def at(load: str, processes: int) -> str:
     """The name of a load on so many service processes."""
@@ -203,6 +211,13 @@ def scale_figures(few: int, many: int) -> list[Figure]:
         Figure("settle", f"A period's end to its results, {many:,} players", unit="s", less_is_better=True),
         Figure("settle-memory", "Most memory of the process that settled it", unit="MiB", less_is_better=True),
         Figure("void", f"Voiding a session, {many:,} players", unit="ms", less_is_better=True),
+        *(
+            Figure(name, f"{title} p99 at 200 a second, {many:,} players", 30, 15, unit="ms", less_is_better=True)
+            for name, title in NUMBERS.items()
+        ),
+        Figure(
+            "ranks-redis", f"Redis' work for {NUMBERS['number-ranks']}, {many:,} players", 5, 3, unit="ms", less_is_better=True
+        ),
     ]
 
 

@@ -9,10 +9,11 @@ import httpx
 
 from services.leaderboard.rules.places import ALL_TIME, MAIN, Place
 from tests.bench.figures import SCALE_LOADS, judge, judge_ratio, scale_figures
-from tests.bench.generator import Load
+from tests.bench.generator import GeneratorFailed, Load
 from tests.bench.index import NoIndex
 from tests.bench.loads import BOARDS, reads, submission
 from tests.bench.machine import Meter
+from tests.bench.numbers import time_numbers
 from tests.bench.report import Report
 from tests.bench.rounds import Case, Plan, measure
 from tests.bench.seasons import time_season
@@ -52,8 +53,9 @@ def add_scale(report: Report, plan: Plan, folder: Path, tell: Callable[[str], No
         plan = replace(plan, rounds=_TIMES_THE_ROUNDS * plan.rounds)
         report.add(*measure(cases, plan, folder, meter, tell))
         report.notes.append(f"{counts['many']:,} players beside {counts['few']:,} were measured in {plan.rounds} rounds.")
+        numbers = _time_numbers(systems["many"], plan.rounds // _TIMES_THE_ROUNDS, folder, report, tell)
         tell("Rebuilding the index")
-        single = _rebuild(systems["many"], report)
+        single = numbers | _rebuild(systems["many"], report)
         try:
             single |= time_season(systems["many"], tell)
         except (TimeoutError, httpx.HTTPError) as failure:
@@ -68,6 +70,16 @@ def _have_built(system: System, at: Place) -> None:
     """Ask for a place, so that its index is built, and wait until everybody is there. Raises NoIndex."""
     httpx.get(f"{system.url}{BOARDS}/{ONLY}/top", timeout=60).raise_for_status()
     system.index.wait(at, len(system.player_ids()))
+
+
+def _time_numbers(
+    system: System, rounds: int, folder: Path, report: Report, tell: Callable[[str], None]
+) -> dict[str, list[float]]:
+    try:
+        return time_numbers(system, rounds, folder, tell)
+    except (GeneratorFailed, OSError, httpx.HTTPError) as failure:
+        report.faults.append(f"numbers of a screen: {failure}")
+        return {}
 
 
 def _rebuild(system: System, report: Report) -> dict[str, list[float]]:

@@ -60,6 +60,7 @@ BEYOND_SCHEMA = {
     "/api/leaderboard/sessions/me",
     "/api/leaderboard/sessions/{session_id}/report",
     "/api/leaderboard/boards",
+    "/api/leaderboard/boards/{board}/rank/score/{score}",
     "/api/leaderboard/boards/{board}/periods",
     "/api/leaderboard/boards/{board}/periods/{period_id}/results",
 }

@@ -89,6 +89,21 @@ def test_the_boards_are_played_on_as_the_example_says(
     assert (later["top"], later["period_id"]) == ([], None)
     assert (previous["top"], previous["period_id"]) == (now["top"], now["period_id"])
 
+    numbers_are_told(grace, paste(blocks(DOCUMENT, "sh")[2], stack, secrets, folder))
+
+
+def numbers_are_told(grace: dict[str, object], printed: list[str]) -> None:
+    """Hold what the third example prints against what the document says of it."""
+    score, own, ranks, distribution = map(json.loads, printed)
+    assert (score["score"], score["rank"], score["total_players"], score["percentile"]) == (61000, 2, 1, 0)
+    assert (own["username"], own["percentile"], own["to_next"]) == ("Grace", 100, None)
+    assert ranks["ranks"] == [
+        {**grace, "rank": 1, "score": 60800, "place": 1},
+        {"user_id": 999999, "username": None, "rank": None, "score": None, "place": None},
+    ]
+    assert distribution["bins"] == [{"from": 60800, "to": 60800, "count": 1}]
+    assert distribution["quantiles"] == dict.fromkeys(["10", "25", "50", "75", "90", "99"], 60800)
+
 
 def board_fields(board: dict[str, object]) -> dict[str, object]:
     windows: list[dict[str, object]] = board["windows"]  # type: ignore[assignment]

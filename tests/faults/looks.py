@@ -2,12 +2,15 @@
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any, NamedTuple
 
 from tests.faults.model import Asked, Model, Place
 from tests.faults.subject import Answer, Subject, now
 
 Row = dict[str, Any]
+NUMBERS = "percentile", "to_next"
+"""What a board's rank tells beside the row, and the shorter path of main does not."""
 KINDS = "page", "pages", "rank", "own rank", "around", "standings", "windows", "sessions"
 
 
@@ -118,7 +121,7 @@ class Looks:
         self._subject.agrees(walk, lambda time: (200, {"top": self._model.rows(self._model.place(asked, time))}))
 
     def rank(self, process: int, asked: Asked, user: int) -> None:
-        self._holds(process, asked, f"rank/{user}", lambda rows: next((row for row in rows if row["user_id"] == user), None))
+        self._holds(process, asked, f"rank/{user}", lambda rows: with_numbers(rows, user))
 
     def own_rank(self, process: int, asked: Asked, user: int) -> None:
         """Own sessions are seen at once by whichever process answers, whatever has failed."""
@@ -203,4 +206,16 @@ def of_shorter_path(found: Row) -> Row:
     """An answer as the shorter paths of the board main give it."""
     rows = {name: [of_shorter_path(row) for row in value] for name, value in found.items() if isinstance(value, list)}
     total = {"total_score": found["score"] or 0} if "score" in found else {}
-    return {name: value for name, value in found.items() if name != "score"} | total | rows
+    return {name: value for name, value in found.items() if name not in ("score", *NUMBERS)} | total | rows
+
+
+def with_numbers(rows: list[Row], user: int) -> Row | None:
+    """A player's row among those of a place, and what a rank tells beside it."""
+    row = next((row for row in rows if row["user_id"] == user), None)
+    if row is None:
+        return None
+    better = [other for other in rows if other["rank"] < row["rank"]]
+    hundredth = Decimal(100 * (len(rows) - len(better))) / len(rows)
+    percentile = float(hundredth.quantize(Decimal("0.0001"), ROUND_HALF_UP))
+    to_next = {"points": abs(row["score"] - better[-1]["score"]), "rank": better[-1]["rank"]} if better else None
+    return row | {"percentile": percentile, "to_next": to_next}

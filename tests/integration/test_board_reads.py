@@ -3,9 +3,12 @@
 from itertools import count
 from typing import Any
 
+from services.leaderboard.rules import distribution
 from tests.playing import API, remove, submit
 from tests.reading import LAST_WEEK, THIS_WEEK, Both, Weeks, best, from_mysql, indexed, ranked_at, same
 from tests.system import Accounts, assert_problem
+
+_NO_NUMBERS = {"percentile": None, "to_next": None}
 
 
 async def test_each_route_reads_a_board_in_each_of_its_periods(
@@ -34,8 +37,9 @@ async def test_each_route_reads_a_board_in_each_of_its_periods(
         for number, row in enumerate(expected):
             user_id = row["user_id"]
             player = accounts.new(user_id=user_id)
-            assert await same(services, f"/boards/alps/rank/{user_id}{query}") == head | row
-            assert await same(services, f"/boards/alps/rank/me{query}", headers=player) == head | row
+            rank = head | row | numbers_of(row, expected)
+            assert await same(services, f"/boards/alps/rank/{user_id}{query}") == rank
+            assert await same(services, f"/boards/alps/rank/me{query}", headers=player) == rank
             radius = f"{query}&radius=1" if query else "?radius=1"
             around = head | {"players": expected[max(0, number - 1) : number + 2]}
             assert await same(services, f"/boards/alps/around/{user_id}{radius}") == around
@@ -44,6 +48,13 @@ async def test_each_route_reads_a_board_in_each_of_its_periods(
                 "players": expected[max(0, number - 5) : number + 6]
             }
     assert await from_mysql(services[0]) == asked_before
+
+
+def numbers_of(row: dict[str, Any], ranked: list[dict[str, Any]]) -> dict[str, Any]:
+    """What a rank tells beside a row of these, where less is better."""
+    better = [each for each in ranked if each["rank"] < row["rank"]]
+    to_next = {"points": row["score"] - better[-1]["score"], "rank": better[-1]["rank"]} if better else None
+    return {"percentile": distribution.percentile(row["rank"] - 1, len(ranked)), "to_next": to_next}
 
 
 async def test_a_page_begins_where_it_is_asked_to(services: Both, weeks: Weeks) -> None:
@@ -69,7 +80,7 @@ async def test_a_page_begins_where_it_is_asked_to(services: Both, weeks: Weeks) 
 
 async def test_one_who_has_not_played_there_has_no_rank(services: Both, weeks: Weeks, accounts: Accounts) -> None:
     head = {"board": "alps", "window": "week", "period_id": weeks.this_week, "total_players": 6}
-    nobody = {"rank": None, "user_id": 2, "username": "player2", "score": None}
+    nobody = {"rank": None, "user_id": 2, "username": "player2", "score": None} | _NO_NUMBERS
     asked_before = await from_mysql(services[0])
     # They drove last week, and know so.
     assert await same(services, "/boards/alps/rank/me", headers=accounts.new(user_id=2)) == head | nobody
@@ -98,7 +109,7 @@ async def test_a_period_in_which_nobody_has_played_is_empty(services: Both, acco
             for path in ("rank/1", "around/1", "around/me"):
                 answer = await client.get(f"{API}/boards/quiet/{path}{query}", headers=player)
                 assert_problem(answer, 404, "player-not-found")
-        nobody = {"rank": None, "user_id": 1, "username": "player1", "score": None}
+        nobody = {"rank": None, "user_id": 1, "username": "player1", "score": None} | _NO_NUMBERS
         assert await same(services, f"/boards/quiet/rank/me{query}", headers=player) == head | nobody
     # A season is written down before anybody plays in it, and between two there is none.
     page = (await services[0].get(f"{API}/boards/alps/top?window=season")).json()

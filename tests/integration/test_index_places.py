@@ -19,7 +19,7 @@ from services.leaderboard.reads import TOP
 from services.leaderboard.rules.direction import Direction
 from services.leaderboard.rules.places import MAIN, MAIN_RANKED, Place, Ranked
 from services.leaderboard.rules.ranking import MAX_TOTAL
-from services.leaderboard.rules.standings import Neighbours, Span, StandingRow
+from services.leaderboard.rules.standings import Neighbours, PlayerScore, Span, StandingRow
 from services.leaderboard.settings import LeaderboardSettings
 from tests.ranked import EPOCH, aheads_told, begin, change, fill, indexing, tell
 
@@ -38,6 +38,10 @@ async def is_read(reads: RankingIndex, place: Ranked = MAIN_RANKED) -> bool:
         await reads.rank(place, 1),
         await reads.ahead(place, 1, 5),
         await reads.around(place, 1, 5),
+        await reads.placing(place, 1),
+        await reads.own_placing(place, PlayerScore(1, "player1", 5)),
+        await reads.positions(place, (1, 2)),
+        await reads.distribution(place, 3),
     )
     assert len({answer is None for answer in answers}) == 1
     return answers[0] is not None
@@ -176,6 +180,19 @@ async def test_an_index_of_an_ended_period_lives_for_a_day_after_it_was_built_or
     await tell(index, change(1, 11, 2), place=ENDED)
     [changed] = expiries(redis, ENDED)
     assert changed > built
+
+
+async def test_an_index_of_an_ended_period_is_built_for_who_reads_it_and_not_for_who_judges_its_sessions(
+    settings: LeaderboardSettings, redis: Redis
+) -> None:
+    wanted: list[Ranked] = []
+    async with indexing(settings, want=wanted.append) as (_, reads):
+        for place in (ENDED, WEEK):
+            assert await reads.ahead_after_change(place, 1, 5) is None
+            assert await aheads_told(reads, [(place, [change(1, 5)])]) == [[None]]
+        assert wanted == [WEEK, WEEK]
+        assert await reads.ahead(ENDED, 1, 5) is None
+        assert wanted == [WEEK, WEEK, ENDED]
 
 
 async def test_who_reads_an_ended_period_keeps_its_index_once_a_minute(

@@ -2,12 +2,21 @@
 
 import json
 from collections.abc import Mapping
+from itertools import zip_longest
+from operator import attrgetter
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
+from services.leaderboard.http.number_schemas import (
+    AskedPlayerRank,
+    PlayerRanks,
+    ScoreBin,
+    ScoreDistribution,
+    ScoreRank,
+)
 from services.leaderboard.http.schemas import (
     BoardAround,
     BoardPage,
@@ -19,10 +28,11 @@ from services.leaderboard.http.schemas import (
     SubmittedSession,
     SubmittedStanding,
 )
-from services.leaderboard.rules import ranking
+from services.leaderboard.rules import distribution, ranking
+from services.leaderboard.rules.distribution import Bin, Distribution
 from services.leaderboard.rules.places import MAIN, Place
 from services.leaderboard.rules.ranking import MAX_TOTAL
-from services.leaderboard.rules.standings import Neighbours, PlaceRank, PlayerScore
+from services.leaderboard.rules.standings import Neighbours, NextRank, PlaceRank, Placing, PlayerScore, Position
 from services.leaderboard.standings import rendering
 from services.leaderboard.standings.rendering import RankedIn
 
@@ -98,19 +108,79 @@ def test_pages_and_neighbours_are_their_schemas(
     same(rendering.board_around(head, found, texts, total_players), BoardAround(**of_board, players=shown))
 
 
-@given(BOARD_NAMES, BOARD_NAMES, PERIODS, PLAYERS, COUNTS, COUNTS, st.none() | EXTRAS)
-def test_ranks_are_their_schemas(
-    board: str, window: str, period_id: int, player: PlayerScore, ahead: int, total_players: int, extra: Any
-) -> None:
+PLACINGS = st.builds(
+    Placing, st.builds(Position, PLAYERS, COUNTS), COUNTS, st.none() | st.builds(NextRank, st.integers(1, MAX_TOTAL), COUNTS)
+)
+
+
+@given(BOARD_NAMES, BOARD_NAMES, PERIODS, PLACINGS, st.none() | EXTRAS)
+def test_ranks_are_their_schemas(board: str, window: str, period_id: int, placing: Placing, extra: Any) -> None:
+    (player, ahead), total_players, next_rank = placing
     head = rendering.head(board, window, period_id)
     of_board: dict[str, Any] = {"board": board, "window": window, "period_id": period_id, "total_players": total_players}
     text, more = (None, {}) if extra is None else (written(extra), {"extra": extra})
     named: dict[str, Any] = {"user_id": player.user_id, "username": player.username}
-    rank = rendering.board_rank(head, player, player.score, ahead, text, total_players)
-    same(rank, BoardRank(**of_board, **named, **more, rank=1 + ahead, score=player.score))
-    same(rank, OwnBoardRank(**of_board, **named, **more, rank=1 + ahead, score=player.score))
-    nobody = rendering.board_rank(head, player, None, None, None, total_players)
-    same(nobody, OwnBoardRank(**of_board, **named, rank=None, score=None))
+    counted = max(total_players, 1 + ahead)
+    numbers: dict[str, Any] = {
+        "percentile": distribution.percentile(ahead, counted),
+        "to_next": None if next_rank is None else next_rank._asdict(),
+    }
+    rank = rendering.board_rank(head, placing, text)
+    same(rank, BoardRank(**of_board, **named, **more, **numbers, rank=1 + ahead, score=player.score))
+    same(rank, OwnBoardRank(**of_board, **named, **more, **numbers, rank=1 + ahead, score=player.score))
+    nobody = rendering.unranked(head, player.user_id, player.username, total_players)
+    same(nobody, OwnBoardRank(**of_board, **named, rank=None, score=None, percentile=None, to_next=None))
+
+
+@given(BOARD_NAMES, BOARD_NAMES, st.none() | PERIODS, SCORES, COUNTS, COUNTS)
+def test_the_rank_of_a_score_is_its_schema(
+    board: str, window: str, period_id: int | None, score: int, ahead: int, below: int
+) -> None:
+    players = ahead + below
+    of_board: dict[str, Any] = {"board": board, "window": window, "period_id": period_id, "total_players": players}
+    percentile = distribution.percentile(ahead, players) if players else None
+    rendered = rendering.score_rank(rendering.head(board, window, period_id), score, ahead, players)
+    same(rendered, ScoreRank(**of_board, score=score, rank=1 + ahead, percentile=percentile))
+
+
+@given(
+    st.lists(st.builds(Position, PLAYERS, st.integers(0, 3)), max_size=6).map(
+        lambda each: sorted(each, key=attrgetter("ahead"))
+    ),
+    st.lists(st.tuples(IDS, st.none() | TEXT), max_size=3),
+    COUNTS,
+)
+def test_ranks_of_some_players_are_their_schema(
+    positions: list[Position], others: list[tuple[int, str | None]], total_players: int
+) -> None:
+    rows = [
+        AskedPlayerRank(
+            user_id=player.user_id,
+            username=player.username,
+            rank=1 + ahead,
+            score=player.score,
+            place=1 + sum(other.ahead < ahead for other in positions),
+        )
+        for player, ahead in positions
+    ]
+    rows += [AskedPlayerRank(user_id=each, username=name, rank=None, score=None, place=None) for each, name in others]
+    of_board: dict[str, Any] = {"board": "alps", "window": "all", "period_id": 0, "total_players": total_players}
+    rendered = rendering.player_ranks(rendering.head("alps", "all", 0), positions, others, total_players)
+    same(rendered, PlayerRanks(**of_board, ranks=rows))
+
+
+@given(st.lists(st.builds(Bin, SCORES, SCORES, COUNTS), max_size=5), st.lists(SCORES, min_size=6, max_size=6) | st.just([]))
+def test_a_distribution_is_its_schema(bins: list[Bin], quantiles: list[int]) -> None:
+    found = Distribution(sum(each.players for each in bins), bins, quantiles)
+    model = ScoreDistribution(
+        board="alps",
+        window="all",
+        period_id=0,
+        total_players=found.total_players,
+        bins=[ScoreBin(**{"from": least, "to": greatest, "count": players}) for least, greatest, players in bins],
+        quantiles=dict(zip_longest(["10", "25", "50", "75", "90", "99"], quantiles)),
+    )
+    same(rendering.score_distribution(rendering.head("alps", "all", 0), found), model)
 
 
 @given(st.lists(st.tuples(BOARD_NAMES, BOARD_NAMES, PERIODS, SCORES, COUNTS, COUNTS), max_size=5))

@@ -12,6 +12,7 @@ from services.common.http.requests import DECIMAL, JSON, json_body
 from services.common.tokens import MAX_USER_ID, Principal, Scope
 from services.common.tokens import Caller as AnyCaller
 from services.leaderboard.batch_writes import BatchWrites
+from services.leaderboard.board_numbers import BoardNumbers
 from services.leaderboard.board_reads import Asked, BoardReads
 from services.leaderboard.boards.board import MAIN_NAME
 from services.leaderboard.cursors import MAX_LENGTH
@@ -75,6 +76,11 @@ async def _reads(request: Request) -> Reads:
 async def _board_reads(request: Request) -> BoardReads:
     reads: BoardReads = request.app.state.board_reads
     return reads
+
+
+async def _board_numbers(request: Request) -> BoardNumbers:
+    numbers: BoardNumbers = request.app.state.board_numbers
+    return numbers
 
 
 async def _board_writes(request: Request) -> BoardWrites:
@@ -146,6 +152,7 @@ Writing = Annotated[Writes, Depends(_writes)]
 BatchWriting = Annotated[BatchWrites, Depends(_batch_writes)]
 Reading = Annotated[Reads, Depends(_reads)]
 BoardReading = Annotated[BoardReads, Depends(_board_reads)]
+BoardNumbering = Annotated[BoardNumbers, Depends(_board_numbers)]
 BoardWriting = Annotated[BoardWrites, Depends(_board_writes)]
 Previewing = Annotated[BoardPreviews, Depends(_board_previews)]
 Directing = Annotated[Directory, Depends(_directory)]

@@ -13,7 +13,19 @@ _EXTRA: Example = {"extra": {"car": "red"}}
 RANKED: list[JsonValue] = [{"rank": 1, **ADA, "total_score": 3600}, {"rank": 2, **BOB, "total_score": 1200}]
 ROWS: list[JsonValue] = [{"rank": 1, **ADA, "score": 1200, **_EXTRA}, {"rank": 2, **BOB, "score": 900, **_EXTRA}]
 OF_BOARD: Example = {**_PLACE, "total_players": 2}
-ON_BOARD: Example = {**OF_BOARD, "rank": 1, **ADA, "score": 1200, **_EXTRA}
+ON_BOARD: Example = {
+    **OF_BOARD,
+    "rank": 2,
+    **BOB,
+    "score": 900,
+    **_EXTRA,
+    "percentile": 50.0,
+    "to_next": {"points": 300, "rank": 1},
+}
+ASKED_RANKS: list[JsonValue] = [
+    {**ADA, "rank": 1, "score": 1200, "place": 1},
+    {**BOB, "rank": 2, "score": 900, "place": 2},
+]
 LIVE = (
     "retry: 1742\n\n"
     "event: top\nid: 5.42\n"

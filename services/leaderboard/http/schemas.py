@@ -138,14 +138,16 @@ class BoardRow(BaseModel):
     )
 
 
-class _OfBoard(BaseModel):
+class OfBoard(BaseModel):
+    """What every answer of a board has."""
+
     board: str
     window: str
     period_id: int | None = Field(description="0 in a window that never ends; null while nobody has played in the period")
     total_players: int = Field(description="how many players are ranked")
 
 
-class BoardPage(_OfBoard):
+class BoardPage(OfBoard):
     """A page of a board, in its order: the best first; of equal scores, who reached it first."""
 
     model_config = shown(
@@ -158,12 +160,26 @@ class BoardPage(_OfBoard):
     next_cursor: str | None = Field(description="what the next page is asked for with; null when there is none")
 
 
-class BoardRank(_OfBoard, BoardRow):
+_PERCENTILE = "how many of a hundred players have this score or a worse one, rounded to four decimals: 100 has the first"
+_TO_NEXT = "what a better rank takes; null for who has the first"
+
+
+class NextRank(BaseModel):
+    """What the player lacks of a better rank."""
+
+    points: int = Field(description="the fewest points that the score has to be better by: less, where less is better")
+    rank: int = Field(description="the rank that the player would share or have then")
+
+
+class BoardRank(OfBoard, BoardRow):
     model_config = shown(examples.ON_BOARD)
 
+    percentile: float = Field(description=_PERCENTILE)
+    to_next: NextRank | None = Field(description=_TO_NEXT)
 
-class OwnBoardRank(_OfBoard):
-    """The caller's rank. Before their first session there, score and rank are null."""
+
+class OwnBoardRank(OfBoard):
+    """The caller's rank. Before their first session there, score, rank, `percentile` and `to_next` are null."""
 
     model_config = shown(examples.ON_BOARD)
 
@@ -172,9 +188,11 @@ class OwnBoardRank(_OfBoard):
     username: str
     score: int | None
     extra: JsonValue = Field(None, description="as on the board's pages")
+    percentile: float | None = Field(description=_PERCENTILE)
+    to_next: NextRank | None = Field(description=_TO_NEXT)
 
 
-class BoardAround(_OfBoard):
+class BoardAround(OfBoard):
     """A player among those who stand next to them, in the board's order: fewer on one side at an end of the board."""
 
     model_config = shown({**examples.OF_BOARD, "players": examples.ROWS})

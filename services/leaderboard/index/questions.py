@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from services.leaderboard.index.connection import Arguments, Script
-from services.leaderboard.index.layout import keys, neighbours, page, page_key, player, sort_key
+from services.leaderboard.index.layout import keys, neighbours, page, page_key, parse_sort, player, sort_key
+from services.leaderboard.rules import distribution
+from services.leaderboard.rules.distribution import Bin, Distribution
 from services.leaderboard.rules.places import Ranked
-from services.leaderboard.rules.standings import Neighbours, Position, Span
+from services.leaderboard.rules.standings import Neighbours, NextRank, Placing, PlayerScore, Position, Span
 
 K = TypeVar("K")
 R = TypeVar("R")
@@ -84,6 +86,70 @@ def _parse_arounds(place: Ranked, _asked: Sequence[tuple[int, int]], answer: Any
     return [(rows and neighbours(rows[0], rows[1], place.direction), total_players) for rows in found]
 
 
+def _ask_placings(place: Ranked, epoch: str, user_ids: Sequence[int]) -> tuple[list[str], Arguments]:
+    return keys(place.at), [epoch, *(f"U{user_id}" for user_id in user_ids)]
+
+
+def _parse_placings(place: Ranked, user_ids: Sequence[int], answer: Any) -> list[Placing | None]:
+    total_players, *found = answer
+    placings: list[Placing | None] = []
+    for user_id, each in zip(user_ids, found, strict=True):
+        if each is None:
+            placings.append(None)
+            continue
+        sort, ahead, username, *better = each
+        position = Position(player(user_id, sort, username, place.direction), ahead)
+        placings.append(Placing(position, total_players, _next_rank(parse_sort(sort), better)))
+    return placings
+
+
+def _ask_own_placings(place: Ranked, epoch: str, own: Sequence[PlayerScore]) -> tuple[list[str], Arguments]:
+    return keys(place.at), [epoch, *(f"S{place.direction.sort(each.score)} {each.user_id}" for each in own)]
+
+
+def _parse_own_placings(place: Ranked, own: Sequence[PlayerScore], answer: Any) -> list[Placing]:
+    total_players, *found = answer
+    return [
+        Placing(Position(each, ahead), total_players, _next_rank(place.direction.sort(each.score), better))
+        for each, (ahead, *better) in zip(own, found, strict=True)
+    ]
+
+
+def _next_rank(sort: int, better: Sequence[Any]) -> NextRank | None:
+    """What is told of the next better sort, and how many are ahead of that."""
+    return NextRank(sort - parse_sort(better[0]), 1 + better[1]) if better else None
+
+
+def _ask_lists(place: Ranked, epoch: str, asked: Sequence[tuple[int, ...]]) -> tuple[list[str], Arguments]:
+    return _ask_ranks(place, epoch, [user_id for user_ids in asked for user_id in user_ids])
+
+
+def _parse_lists(place: Ranked, asked: Sequence[tuple[int, ...]], answer: Any) -> list[tuple[list[Position], int]]:
+    found = iter(_parse_ranks(place, [user_id for user_ids in asked for user_id in user_ids], answer))
+    lists = [[next(found)[0] for _ in user_ids] for user_ids in asked]
+    return [([position for position in each if position is not None], answer[0]) for each in lists]
+
+
+def _ask_distributions(place: Ranked, epoch: str, bins: Sequence[int]) -> tuple[list[str], Arguments]:
+    percents = " ".join(map(str, distribution.QUANTILES))
+    return keys(place.at), [epoch, place.direction.sort(1), percents, *bins]
+
+
+def _parse_distributions(place: Ranked, bins: Sequence[int], answer: Any) -> list[Distribution]:
+    if len(answer) == 1:
+        return [Distribution(0, [], [])] * len(bins)
+    total_players, sorts, *counted = answer
+    least, greatest, *quantiles = [place.direction.score(parse_sort(sort)) for sort in sorts]
+    return [
+        Distribution(
+            total_players,
+            [Bin(*edge, each) for edge, each in zip(distribution.edges(least, greatest, most), counts, strict=True)],
+            quantiles,
+        )
+        for most, counts in zip(bins, counted, strict=True)
+    ]
+
+
 PAGES: Kind[tuple[str, Span, bytes], Page] = Kind(Script("page"), _ask_pages, _parse_pages)
 """How it is rendered, which page, and the generation of the one that the asker has."""
 _RANKS = Script("ranks")
@@ -91,5 +157,13 @@ RANKS: Kind[int, tuple[Position | None, int]] = Kind(_RANKS, _ask_ranks, _parse_
 """A player. With each answer, how many are ranked."""
 AHEADS: Kind[tuple[int, int], tuple[int, int]] = Kind(_RANKS, _ask_aheads, _parse_aheads)
 """A player and a score."""
+PLACINGS: Kind[int, Placing | None] = Kind(_RANKS, _ask_placings, _parse_placings)
+"""A player, with what they lack of a better rank."""
+OWN_PLACINGS: Kind[PlayerScore, Placing] = Kind(_RANKS, _ask_own_placings, _parse_own_placings)
+"""The same of a player with this score."""
+LISTS: Kind[tuple[int, ...], tuple[list[Position], int]] = Kind(_RANKS, _ask_lists, _parse_lists)
+"""Some players: those of them who are ranked, in their order. With each answer, how many are ranked."""
 AROUNDS: Kind[tuple[int, int], tuple[Neighbours | None, int]] = Kind(Script("around"), _ask_arounds, _parse_arounds)
 """A player, and how many on either side."""
+DISTRIBUTIONS: Kind[int, Distribution] = Kind(Script("distribution"), _ask_distributions, _parse_distributions)
+"""How many bins there may be."""

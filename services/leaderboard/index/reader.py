@@ -10,10 +10,22 @@ from services.leaderboard.index.breaker import Breaker
 from services.leaderboard.index.connection import UNAVAILABLE, RedisConnection
 from services.leaderboard.index.epoch import Epoch
 from services.leaderboard.index.layout import page_key
-from services.leaderboard.index.questions import AHEADS, AROUNDS, PAGES, RANKS, Kind, Page
+from services.leaderboard.index.questions import (
+    AHEADS,
+    AROUNDS,
+    DISTRIBUTIONS,
+    LISTS,
+    OWN_PLACINGS,
+    PAGES,
+    PLACINGS,
+    RANKS,
+    Kind,
+    Page,
+)
 from services.leaderboard.index.writer import Applied, IndexWriter, now_ms
+from services.leaderboard.rules.distribution import Distribution
 from services.leaderboard.rules.places import Place, Ranked
-from services.leaderboard.rules.standings import Aheads, Neighbours, Position, Span, StandingRow
+from services.leaderboard.rules.standings import Aheads, Neighbours, Placing, PlayerScore, Position, Span, StandingRow
 
 K = TypeVar("K")
 R = TypeVar("R")
@@ -22,6 +34,8 @@ _GATHERED = 100
 # While Redis works on one round trip, the process reads and sends what came back with another. Of neighbours Redis has more to
 # do: with three, a million players' were told a seventh faster.
 _LANES, _AROUND_LANES = 2, 3
+# Of what takes Redis a millisecond or two, no more than so many are in a round trip: everybody else's wait behind it.
+_FEW_GATHERED = 2
 # An index of an ended period that is read goes on for a day, which is said so often.
 RENEWED_SECONDS = 60.0
 _MOST_RENEWED = 10_000
@@ -44,6 +58,10 @@ class RankingIndex:
         self._ranks = _Gathered(RANKS, redis, epoch)
         self._aheads = _Gathered(AHEADS, redis, epoch)
         self._arounds = _Gathered(AROUNDS, redis, epoch, _AROUND_LANES)
+        self._placings = _Gathered(PLACINGS, redis, epoch)
+        self._own_placings = _Gathered(OWN_PLACINGS, redis, epoch)
+        self._lists = _Gathered(LISTS, redis, epoch, most=_FEW_GATHERED)
+        self._distributions = _Gathered(DISTRIBUTIONS, redis, epoch, most=_FEW_GATHERED)
         self._renewed: dict[Place, float] = {}
         self._renewing: set[asyncio.Task[None]] = set()
 
@@ -67,7 +85,8 @@ class RankingIndex:
                 self._breaker.open(outcome)
                 answers.append(None)
                 continue
-            if outcome.applied is not Applied.OK and readable:
+            # What is over is changed by who judges, leaves or takes another name: an index of it is for who reads it.
+            if outcome.applied is not Applied.OK and readable and not _is_over(place):
                 self._want(place)
             heard = outcome.applied in (Applied.OK, Applied.INCOMPLETE)
             aheads = Aheads(outcome.aheads, outcome.total_players) if readable else Aheads([None] * len(rows), None)
@@ -102,6 +121,15 @@ class RankingIndex:
         answer = await self._look_up(self._aheads, place, (user_id, score))
         return answer[0] if answer else None
 
+    async def ahead_after_change(self, place: Ranked, user_id: int, score: int) -> tuple[int, int] | None:
+        """The same, where a player's sessions have been judged: of a period that is over no index is built for that.
+
+        Building one costs as much as counting with MySQL 150 times does, and who asks meanwhile waits for it: with builds of
+        past weeks and days beside it, a void on a board of 100,000 players took six times as long.
+        """
+        answer = await self._look_up(self._aheads, place, (user_id, score), wanted=not _is_over(place))
+        return answer[0] if answer else None
+
     async def around(self, place: Ranked, user_id: int, radius: int) -> tuple[Neighbours | None, int] | None:
         """A player among others, or none if they are not ranked, and how many are. None when the index is not to be read."""
         answer = await self._look_up(self._arounds, place, (user_id, radius))
@@ -124,9 +152,33 @@ class RankingIndex:
             if isinstance(answer, BaseException):
                 self._breaker.open(answer)
                 return nothing
-            self._note_read(place, complete=answer is not None)
+            self._note_read(place, complete=answer is not None, wanted=True)
             told[place] = answer
         return told
+
+    async def placing(self, place: Ranked, user_id: int) -> tuple[Placing | None] | None:
+        """A player's place and what they lack of a better one, or none if they are not ranked. None when the index is not to be
+        read.
+        """
+        return await self._look_up(self._placings, place, user_id)
+
+    async def own_placing(self, place: Ranked, own: PlayerScore) -> Placing | None:
+        """The same of a player with this score, among the others. None when the index is not to be read."""
+        answer = await self._look_up(self._own_placings, place, own)
+        return answer[0] if answer else None
+
+    async def positions(self, place: Ranked, user_ids: tuple[int, ...]) -> tuple[list[Position], int] | None:
+        """The places of those of some players who are ranked, in their order, and how many are.
+
+        None when the index is not to be read.
+        """
+        answer = await self._look_up(self._lists, place, user_ids)
+        return answer[0] if answer else None
+
+    async def distribution(self, place: Ranked, bins: int) -> Distribution | None:
+        """How scores are distributed, in at most so many bins. None when the index is not to be read."""
+        answer = await self._look_up(self._distributions, place, bins)
+        return answer[0] if answer else None
 
     async def count_complete(self, places: Sequence[Ranked]) -> int | None:
         """How many of these places have a complete index, in one round trip; None when Redis is not to be read.
@@ -148,7 +200,9 @@ class RankingIndex:
         if self._renewing:
             await asyncio.wait(self._renewing)
 
-    async def _look_up(self, gathered: "_Gathered[K, R]", place: Ranked, question: K) -> tuple[R] | None:
+    async def _look_up(
+        self, gathered: "_Gathered[K, R]", place: Ranked, question: K, *, wanted: bool = True
+    ) -> tuple[R] | None:
         if not self._breaker.readable:
             return None
         try:
@@ -156,15 +210,16 @@ class RankingIndex:
         except UNAVAILABLE as error:
             self._breaker.open(error)
             return None
-        self._note_read(place, complete=answer is not None)
+        self._note_read(place, complete=answer is not None, wanted=wanted)
         return answer
 
-    def _note_read(self, place: Ranked, *, complete: bool) -> None:
-        """Have an index built that is not there, and one kept that is of an ended period and is still read."""
-        if not complete:
+    def _note_read(self, place: Ranked, *, complete: bool, wanted: bool) -> None:
+        """Have an index built that is not there and wanted, and one kept that is of an ended period and is still read."""
+        if complete:
+            if _is_over(place):
+                self._keep(place)
+        elif wanted:
             self._want(place)
-        elif place.closes_at_ms is not None and place.closes_at_ms < now_ms():
-            self._keep(place)
 
     def _keep(self, place: Ranked) -> None:
         now = monotonic()
@@ -185,6 +240,11 @@ class RankingIndex:
             self._breaker.open(error)
 
 
+def _is_over(place: Ranked) -> bool:
+    """Whether nothing is counted there any more."""
+    return place.closes_at_ms is not None and place.closes_at_ms < now_ms()
+
+
 class _Gathered(Generic[K, R]):
     """Questions of one kind. Those that are asked at the same time, of whichever places, share a round trip; in it the same
     question is asked once.
@@ -192,11 +252,13 @@ class _Gathered(Generic[K, R]):
     An answer is in a tuple of its own, because None says that the index is not complete.
     """
 
-    def __init__(self, kind: Kind[K, R], redis: RedisConnection, epoch: Epoch, lanes: int = _LANES) -> None:
+    def __init__(
+        self, kind: Kind[K, R], redis: RedisConnection, epoch: Epoch, lanes: int = _LANES, most: int = _GATHERED
+    ) -> None:
         self._kind = kind
         self._redis = redis
         self._epoch = epoch
-        self._gather: Gather[tuple[Ranked, K], tuple[R] | None] = Gather(self._run, most=_GATHERED, lanes=lanes)
+        self._gather: Gather[tuple[Ranked, K], tuple[R] | None] = Gather(self._run, most=most, lanes=lanes)
 
     async def look_up(self, place: Ranked, question: K) -> tuple[R] | None:
         return await self._gather.ask((place, question))

@@ -65,6 +65,21 @@ class Position(NamedTuple):
     ahead: int
 
 
+class NextRank(NamedTuple):
+    """What a player lacks of a better rank: the fewest points, and the rank that they would share or have then."""
+
+    points: int
+    rank: int
+
+
+class Placing(NamedTuple):
+    """A player's position among so many who are ranked, and what they lack of a better one: nothing who has the first."""
+
+    position: Position
+    total_players: int
+    next_rank: NextRank | None
+
+
 class End(NamedTuple):
     """The row that a page ends with: where the next one goes on, whatever happens in between."""
 

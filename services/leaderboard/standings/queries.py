@@ -1,13 +1,14 @@
 """SQL that reads standings: pages, ranks and neighbours, and the rows that the ranking index is made of. And own sessions."""
 
 from collections.abc import Collection, Mapping, Sequence
+from itertools import accumulate, pairwise
 
 from sqlalchemy import ColumnElement, Row, case, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.leaderboard.models import Player, SessionExtra, Standing
-from services.leaderboard.rules.places import Place
-from services.leaderboard.rules.standings import Neighbours, PlayerScore, Ranks, Span
+from services.leaderboard.rules.places import Place, Ranked
+from services.leaderboard.rules.standings import Neighbours, NextRank, Placing, PlayerScore, Position, Ranks, Span
 
 
 async def list_scores(connection: AsyncConnection, at: Place, user_ids: Collection[int]) -> list[PlayerScore]:
@@ -128,11 +129,11 @@ def at_place(at: Place) -> tuple[ColumnElement[bool], ...]:
 _PLACE = select(Standing.user_id, Standing.score, Standing.sort, Standing.reached_session_id)
 _PLAYERS = "FROM standings WHERE board_id = %s AND period_id = %s"
 _COUNT_SOME = f"SELECT %s, COUNT(*) FROM (SELECT user_id {_PLAYERS} LIMIT %s) AS some"
-_COUNT_AHEAD = f"SELECT %s, %s, COUNT(*), NULL {_PLAYERS} AND sort < %s AND user_id <> %s"
-# Of one player in the pass that counts all: most often there is one alone.
-_COUNT_BOTH = (
-    f"SELECT %s, %s, COUNT(CASE WHEN sort < %s AND user_id <> %s THEN 1 END), COUNT(*) {_PLAYERS} AND sort IS NOT NULL"
-)
+# Rows of two kinds: how many stand between two scores, and where a player stands.
+_COUNT = f"SELECT %s, %s, NULL, COUNT(*) {_PLAYERS}"
+_COUNT_ALL, _COUNT_BELOW = f"{_COUNT} AND sort IS NOT NULL", f"{_COUNT} AND sort < %s"
+_COUNT_BETWEEN, _COUNT_FROM = f"{_COUNT} AND sort >= %s AND sort < %s", f"{_COUNT} AND sort >= %s"
+_OWN = f"SELECT %s, NULL, user_id, sort {_PLAYERS} AND sort IS NOT NULL AND user_id IN "
 
 
 async def count_some(connection: AsyncConnection, places: Collection[Place], most: int) -> dict[Place, int]:
@@ -151,26 +152,72 @@ async def find_ranks(connection: AsyncConnection, asked: Sequence[tuple[Place, M
 
     Only others are ahead of a player: their own score may be better since, and nobody is ahead of themselves.
     """
+    found: list[Ranks] = []
+    for (_, sorts), (aheads, own, total_players) in zip(asked, await _count(connection, asked), strict=True):
+        ranks = {user_id: 1 + aheads[sort] - (own.get(user_id, sort) < sort) for user_id, sort in sorts.items()}
+        found.append(Ranks(ranks, total_players))
+    return found
+
+
+async def list_positions(connection: AsyncConnection, place: Ranked, user_ids: Sequence[int]) -> tuple[list[Position], int]:
+    """The places of those of these players who are ranked, in their order, and how many are ranked."""
+    scores = {player.user_id: player for player in await list_scores(connection, place.at, user_ids)}
+    sorts = {user_id: place.direction.sort(scores[user_id].score) for user_id in user_ids if user_id in scores}
+    [ranks] = await find_ranks(connection, [(place.at, sorts)])
+    return [Position(scores[user_id], rank - 1) for user_id, rank in ranks.by_player.items()], ranks.total_players or 0
+
+
+async def find_placing(connection: AsyncConnection, place: Ranked, player: PlayerScore) -> Placing:
+    """Where a player with this score stands among the others, and what they lack of a better rank."""
+    sort, at = place.direction.sort(player.score), place.at
+    [(ranks, total_players)] = await find_ranks(connection, [(at, {player.user_id: sort})])
+    ahead = ranks[player.user_id] - 1
+    next_rank = await _find_next_rank(connection, at, player.user_id, sort, ahead) if ahead else None
+    return Placing(Position(player, ahead), total_players or 0, next_rank)
+
+
+async def _find_next_rank(connection: AsyncConnection, at: Place, user_id: int, sort: int, ahead: int) -> NextRank:
+    others = (*at_place(at), Standing.user_id != user_id)
+    nearest = select(Standing.sort).where(*others, Standing.sort < sort).order_by(Standing.sort.desc()).limit(1)
+    better: int = (await connection.execute(nearest)).scalar_one()  # type: ignore[assignment]  # less than another is not NULL
+    return NextRank(sort - better, 1 + ahead - await count(connection, *others, Standing.sort == better))
+
+
+async def _count(
+    connection: AsyncConnection, asked: Sequence[tuple[Place, Mapping[int, int]]]
+) -> list[tuple[dict[int, int], dict[int, int], int]]:
+    """In each of these places, how many are ahead of each of these sorts, where these players stand, and how many are ranked.
+
+    However many are asked about, each place is read once: what stands between one of the sorts and the next is counted.
+    """
     statements: list[str] = []
     values: list[int] = []
     for number, (at, sorts) in enumerate(asked):
-        # Where nobody is asked about, all are counted all the same.
-        (first, first_sort), *others = sorts.items() or [(0, 0)]
-        statements += [_COUNT_BOTH, *[_COUNT_AHEAD] * len(others)]
-        values += [number, first, first_sort, first, *at]
-        for user_id, sort in others:
-            values += [number, user_id, *at, sort, user_id]
-    found: list[dict[int, int]] = [{} for _ in asked]
-    totals = [0] * len(asked)
+        bounds = sorted(set(sorts.values()))
+        if not bounds:
+            statements.append(_COUNT_ALL)
+            values += [number, 0, *at]
+            continue
+        statements += [_COUNT_BELOW, *[_COUNT_BETWEEN] * (len(bounds) - 1), _COUNT_FROM]
+        values += [number, 0, *at, bounds[0]]
+        for part, bound in enumerate(pairwise(bounds), 1):
+            values += [number, part, *at, *bound]
+        values += [number, len(bounds), *at, bounds[-1]]
+        statements.append(f"{_OWN}({','.join(['%s'] * len(sorts))})")
+        values += [number, *at, *sorts]
+    rows: Sequence[tuple[int, int | None, int, int]] = []
     if statements:
-        rows: Sequence[tuple[int, int, int, int | None]] = (  # type: ignore[assignment]
-            await connection.exec_driver_sql(" UNION ALL ".join(statements), tuple(values))
-        ).all()
-        for number, user_id, ahead, total in rows:
-            found[number][user_id] = ahead
-            if total is not None:
-                totals[number] = total
-    return [
-        Ranks({user_id: 1 + aheads[user_id] for user_id in sorts}, total)
-        for (_, sorts), aheads, total in zip(asked, found, totals, strict=True)
-    ]
+        rows = (await connection.exec_driver_sql(" UNION ALL ".join(statements), tuple(values))).all()  # type: ignore[assignment]
+    counts: list[dict[int, int]] = [{} for _ in asked]
+    own: list[dict[int, int]] = [{} for _ in asked]
+    for number, counted, user_id, value in rows:
+        if counted is None:
+            own[number][user_id] = value
+        else:
+            counts[number][counted] = value
+    found = []
+    for number, (_, sorts) in enumerate(asked):
+        bounds = sorted(set(sorts.values()))
+        *aheads, total_players = accumulate(counts[number][each] for each in range(len(bounds) + 1))
+        found.append((dict(zip(bounds, aheads, strict=True)), own[number], total_players))
+    return found

@@ -5,13 +5,15 @@ finding the rank does.
 """
 
 from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 from json.encoder import encode_basestring  # the C one where there is one; like Pydantic it leaves non-ASCII as it is
 from types import MappingProxyType
 from typing import NamedTuple
 
-from services.leaderboard.rules import ranking
+from services.leaderboard.rules import distribution, ranking
+from services.leaderboard.rules.distribution import Distribution
 from services.leaderboard.rules.places import MAIN
-from services.leaderboard.rules.standings import Neighbours, PlaceRank, PlayerScore, Span
+from services.leaderboard.rules.standings import Neighbours, PlaceRank, Placing, PlayerScore, Position, Span
 
 
 def top(found: Neighbours, span: Span, total_players: int) -> bytes:
@@ -39,17 +41,56 @@ def board_around(head: str, found: Neighbours | None, extras: Mapping[int, str],
     return f'{{{head},"players":[{rows}],"total_players":{total_players}}}'.encode()
 
 
-def board_rank(
-    head: str, player: PlayerScore, score: int | None, ahead: int | None, extra: str | None, total_players: int
-) -> bytes:
-    """`BoardRank`, of a player who may have no score."""
+def board_rank(head: str, placing: Placing, extra: str | None) -> bytes:
+    """`BoardRank`."""
+    (player, ahead), total_players, next_rank = placing
     more = "" if extra is None else f',"extra":{extra}'
-    place = "null" if ahead is None else 1 + ahead
-    name = encode_basestring(player.username)
+    to_next = "null" if next_rank is None else f'{{"points":{next_rank.points},"rank":{next_rank.rank}}}'
+    # An index that has not heard of the player yet counts only the others.
+    percentile = distribution.percentile(ahead, max(total_players, 1 + ahead))
     return (
-        f'{{{head},"rank":{place},"user_id":{player.user_id},"username":{name},"score":{_number(score)}{more},'
-        f'"total_players":{total_players}}}'
+        f'{{{head},"rank":{1 + ahead},"user_id":{player.user_id},"username":{encode_basestring(player.username)},'
+        f'"score":{player.score}{more},"total_players":{total_players},"percentile":{percentile},"to_next":{to_next}}}'
     ).encode()
+
+
+def unranked(head: str, user_id: int, username: str, total_players: int) -> bytes:
+    """`OwnBoardRank` of one who has no score there."""
+    return (
+        f'{{{head},"rank":null,"user_id":{user_id},"username":{encode_basestring(username)},"score":null,'
+        f'"total_players":{total_players},"percentile":null,"to_next":null}}'
+    ).encode()
+
+
+def score_rank(head: str, score: int, ahead: int, total_players: int) -> bytes:
+    """`ScoreRank`."""
+    percentile = distribution.percentile(ahead, total_players) if total_players else "null"
+    return (f'{{{head},"score":{score},"rank":{1 + ahead},"total_players":{total_players},"percentile":{percentile}}}').encode()
+
+
+def player_ranks(
+    head: str, positions: Sequence[Position], others: Sequence[tuple[int, str | None]], total_players: int
+) -> bytes:
+    """`PlayerRanks`: of those who are ranked, by rank, then of ``others``, with their names if they have any."""
+    rows = []
+    place, before = 0, -1
+    for number, ((user_id, username, score), ahead) in enumerate(positions, 1):
+        if ahead != before:
+            place, before = number, ahead
+        of_player = f'"user_id":{user_id},"username":{encode_basestring(username)}'
+        rows.append(f'{{{of_player},"rank":{1 + ahead},"score":{score},"place":{place}}}')
+    for user_id, name in others:
+        shown = "null" if name is None else encode_basestring(name)
+        rows.append(f'{{"user_id":{user_id},"username":{shown},"rank":null,"score":null,"place":null}}')
+    return f'{{{head},"ranks":[{",".join(rows)}],"total_players":{total_players}}}'.encode()
+
+
+def score_distribution(head: str, found: Distribution) -> bytes:
+    """`ScoreDistribution`."""
+    bins = ",".join([f'{{"from":{least},"to":{greatest},"count":{count}}}' for least, greatest, count in found.bins])
+    quantiles = zip_longest(distribution.QUANTILES, found.quantiles)
+    told = ",".join([f'"{percent}":{_number(score)}' for percent, score in quantiles])
+    return f'{{{head},"total_players":{found.total_players},"bins":[{bins}],"quantiles":{{{told}}}}}'.encode()
 
 
 def standing(board: str, window: str, period_id: int, score: int, rank: int, total_players: int | None) -> str:
