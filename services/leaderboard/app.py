@@ -48,6 +48,7 @@ from services.leaderboard.log import erased_keys
 from services.leaderboard.log.limits import SubmissionLimit
 from services.leaderboard.log.writer import BATCH_LANES, LANES, Writer
 from services.leaderboard.operate.metrics import BoardMetrics
+from services.leaderboard.player_reads import PlayerReads
 from services.leaderboard.players import changes
 from services.leaderboard.players.exports import Exports
 from services.leaderboard.players.follower import AccountFollower
@@ -127,6 +128,14 @@ def _read_snapshots(app: FastAPI, catalogue: Catalogue, snapshots: Database, set
     app.state.exports = Exports(snapshots)
 
 
+def _read_boards(
+    app: FastAPI, places: Places, index: RankingIndex, reads: Reads, snapshots: Database, clock: Callable[[], datetime]
+) -> None:
+    """The use cases that read any board, and the players who are ranked there."""
+    app.state.board_reads = BoardReads(places, reads, snapshots, clock)
+    app.state.player_reads = PlayerReads(places, index, reads, app.state.board_reads, snapshots, clock)
+
+
 def _leave(writer: Writer, bulk: Transfers) -> None:
     bulk.leave()
     writer.leave()
@@ -177,7 +186,7 @@ def create_app(settings: LeaderboardSettings | None = None) -> FastAPI:
         app.state.writes = Writes(places, limit, writer, people, AccountLookups(snapshots), reads, catalogue.clock.now)
         app.state.batch_writes = BatchWrites(places, limit, writer, AccountLookups(snapshots), catalogue.clock.now)
         app.state.reads = reads
-        app.state.board_reads = BoardReads(places, reads, snapshots, catalogue.clock.now)
+        _read_boards(app, places, index, reads, snapshots, catalogue.clock.now)
         app.state.board_writes = BoardWrites(catalogue, database, IndexWriter(redis).forget)
         app.state.transfers = bulk = Transfers(settings, catalogue, places, apply_and_rank=tell, told=follower.told)
         voids, imports = _serve_staff(

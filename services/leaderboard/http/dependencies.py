@@ -18,6 +18,7 @@ from services.leaderboard.cursors import MAX_LENGTH
 from services.leaderboard.directory import Directory
 from services.leaderboard.errors import InvalidKey
 from services.leaderboard.http.schemas import ScoreSubmission
+from services.leaderboard.player_reads import PlayerReads
 from services.leaderboard.players.exports import Exports
 from services.leaderboard.reads import Reads
 from services.leaderboard.result_reads import ResultReads
@@ -74,6 +75,11 @@ async def _reads(request: Request) -> Reads:
 
 async def _board_reads(request: Request) -> BoardReads:
     reads: BoardReads = request.app.state.board_reads
+    return reads
+
+
+async def _player_reads(request: Request) -> PlayerReads:
+    reads: PlayerReads = request.app.state.player_reads
     return reads
 
 
@@ -146,6 +152,7 @@ Writing = Annotated[Writes, Depends(_writes)]
 BatchWriting = Annotated[BatchWrites, Depends(_batch_writes)]
 Reading = Annotated[Reads, Depends(_reads)]
 BoardReading = Annotated[BoardReads, Depends(_board_reads)]
+PlayerReading = Annotated[PlayerReads, Depends(_player_reads)]
 BoardWriting = Annotated[BoardWrites, Depends(_board_writes)]
 Previewing = Annotated[BoardPreviews, Depends(_board_previews)]
 Directing = Annotated[Directory, Depends(_directory)]
