@@ -8,11 +8,12 @@ from pathlib import Path
 import httpx
 
 from services.leaderboard.rules.places import ALL_TIME, MAIN, Place
-from tests.bench.figures import SCALE_LOADS, judge, judge_ratio, scale_figures
-from tests.bench.generator import Load
+from tests.bench.figures import SCALE_LOADS, judge, judge_ratio, player_figures, scale_figures
+from tests.bench.generator import GeneratorFailed, Load
 from tests.bench.index import NoIndex
 from tests.bench.loads import BOARDS, reads, submission
 from tests.bench.machine import Meter
+from tests.bench.players import time_players
 from tests.bench.report import Report
 from tests.bench.rounds import Case, Plan, measure
 from tests.bench.seasons import time_season
@@ -52,15 +53,20 @@ def add_scale(report: Report, plan: Plan, folder: Path, tell: Callable[[str], No
         plan = replace(plan, rounds=_TIMES_THE_ROUNDS * plan.rounds)
         report.add(*measure(cases, plan, folder, meter, tell))
         report.notes.append(f"{counts['many']:,} players beside {counts['few']:,} were measured in {plan.rounds} rounds.")
+        single: dict[str, list[float]] = {}
+        try:
+            single |= time_players(systems["many"], plan, folder, tell)
+        except GeneratorFailed as failure:
+            report.faults.append(f"players: {failure}")
         tell("Rebuilding the index")
-        single = _rebuild(systems["many"], report)
+        single |= _rebuild(systems["many"], report)
         try:
             single |= time_season(systems["many"], tell)
         except (TimeoutError, httpx.HTTPError) as failure:
             report.faults.append(f"a season: {failure}")
     report.outcomes += [
         judge_ratio(figure, report.rates) if figure.of else judge(figure, single.get(figure.name, []))
-        for figure in scale_figures(**counts)
+        for figure in (*scale_figures(**counts), *player_figures(counts["many"]))
     ]
 
 
