@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 
 from services.common.mysql.database import Database
+from services.common.names import canonical
 from services.leaderboard.settings import LeaderboardSettings
 from tests.ranked import database_of
 
@@ -44,6 +45,13 @@ def add_sessions(connection: Any, user_id: int, count: int) -> None:
             "INSERT INTO game_sessions (user_id, submission_key, group_id, score, submitted_at) VALUES (%s, %s, %s, %s, %s)",
             [(user_id, f"s:{number}", b"0" * 16, 0, "2026-01-01") for number in range(count)],
         )
+
+
+def add_account(connection: Any, user_id: int, username: str) -> None:
+    """An account, as the auth service writes down that it was made."""
+    with connection.cursor() as cursor:
+        statement = "INSERT INTO account_changes (id, username, username_canonical) VALUES (%s, %s, %s)"
+        cursor.execute(statement, (user_id, username, canonical(username)))
 
 
 async def remove(client: httpx.AsyncClient, headers: dict[str, str]) -> None:

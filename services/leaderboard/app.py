@@ -53,6 +53,7 @@ from services.leaderboard.log import erased_keys
 from services.leaderboard.log.limits import SubmissionLimit
 from services.leaderboard.log.writer import BATCH_LANES, LANES, Writer
 from services.leaderboard.operate.metrics import BoardMetrics
+from services.leaderboard.player_reads import PlayerReads
 from services.leaderboard.players import changes
 from services.leaderboard.players.exports import Exports
 from services.leaderboard.players.follower import AccountFollower
@@ -127,17 +128,21 @@ _PARTS = (
 )
 
 
-def _read_boards(app: FastAPI, board_reads: BoardReads, reads: Reads, snapshots: Database) -> None:
-    app.state.board_reads = board_reads
-    app.state.board_numbers = BoardNumbers(board_reads, reads, snapshots)
-
-
 def _read_snapshots(app: FastAPI, catalogue: Catalogue, snapshots: Database, settings: LeaderboardSettings) -> None:
     """The use cases that do nothing but read."""
     app.state.directory = Directory(catalogue, snapshots)
     app.state.result_reads = ResultReads(catalogue, snapshots, settings.results)
     app.state.exports = Exports(snapshots)
     app.state.board_previews = BoardPreviews(catalogue, snapshots)
+
+
+def _read_boards(
+    app: FastAPI, places: Places, index: RankingIndex, reads: Reads, snapshots: Database, clock: Callable[[], datetime]
+) -> None:
+    """The use cases that read any board, and the players who are ranked there."""
+    app.state.board_reads = board_reads = BoardReads(places, reads, snapshots, clock)
+    app.state.board_numbers = BoardNumbers(board_reads, reads, snapshots)
+    app.state.player_reads = PlayerReads(places, index, reads, board_reads, snapshots, clock)
 
 
 def _leave(writer: Writer, bulk: Transfers, hub: Hub) -> None:
@@ -205,7 +210,7 @@ def create_app(settings: LeaderboardSettings | None = None) -> FastAPI:
         app.state.writes = Writes(places, limit, writer, people, AccountLookups(snapshots), reads, catalogue.clock.now)
         app.state.batch_writes = BatchWrites(places, limit, writer, AccountLookups(snapshots), catalogue.clock.now)
         app.state.reads = reads
-        _read_boards(app, BoardReads(places, reads, snapshots, catalogue.clock.now), reads, snapshots)
+        _read_boards(app, places, index, reads, snapshots, catalogue.clock.now)
         hub = _serve_live(app, StreamLimits(settings), builds, accounts, (index, pages, snapshots, catalogue.clock.now))
         app.state.board_writes = BoardWrites(catalogue, database, IndexWriter(redis).forget)
         app.state.transfers = bulk = Transfers(settings, catalogue, places, apply_and_rank=tell, told=follower.told)

@@ -33,6 +33,17 @@ class Asked(NamedTuple):
     period: str | None = None
 
 
+class CurrentStanding(NamedTuple):
+    """How a player stands in a place that goes on, by the names of its board and of its window."""
+
+    board: str
+    window: str
+    period_id: int
+    score: int
+    rank: int
+    total_players: int | None
+
+
 class _View(NamedTuple):
     """What is shown of a place, as long as it is right: until a moment by this process's clock, while its board is the same."""
 
@@ -120,16 +131,15 @@ class BoardReads:
 
     async def standings(self, user_id: int) -> bytes:
         """Where a player stands in every place that goes on (`PlayerStandings`): in none, if they have not played."""
+        return rendering.standings([rendering.standing(*each) for each in await self.list_standings(user_id)])
+
+    async def list_standings(self, user_id: int) -> list[CurrentStanding]:
+        """The same, for who shows more of it."""
         async with self._snapshots.reading() as connection:
             scores = await table.list_current(connection, user_id)
         places = await self._places.ranked(scores)
         ranks = await self._reads.ranks_of(user_id, {place: scores[at] for at, place in places.items()})
-        found = []
-        for at in places:
-            board, window = await self._places.names(at)
-            rank, total_players = ranks[at]
-            found.append(rendering.standing(board, window, at.period_id, scores[at], rank, total_players))
-        return rendering.standings(found)
+        return [CurrentStanding(*await self._places.names(at), at.period_id, scores[at], *ranks[at]) for at in places]
 
     def _known(self, asked: Asked) -> _View | None:
         view = self._views.get(asked)

@@ -221,6 +221,19 @@ def scale_figures(few: int, many: int) -> list[Figure]:
     ]
 
 
+def player_figures(many: int) -> list[Figure]:
+    """What is asked about players, 200 times a second, while ``many`` are ranked. The marks are meant for a million."""
+    asked = {
+        "player-search": "Players by what their names begin with",
+        "player-profile": "/players/{random}",
+        "player-best": "/players/{random}/best",
+    }
+    return [
+        Figure(name, f"{title}, 99 of 100 within, {many:,} players", 30, unit="ms", less_is_better=True)
+        for name, title in asked.items()
+    ]
+
+
 def boards_figures(few: int, many: int, used: int) -> list[Figure]:
     """What ``many`` boards cost, of which ``used`` ones are played on. The marks are meant for ten thousand, and a thousand."""
     ready = "Start of a process until it is ready"

@@ -8,12 +8,13 @@ from pathlib import Path
 import httpx
 
 from services.leaderboard.rules.places import ALL_TIME, MAIN, Place
-from tests.bench.figures import SCALE_LOADS, judge, judge_ratio, scale_figures
+from tests.bench.figures import SCALE_LOADS, judge, judge_ratio, player_figures, scale_figures
 from tests.bench.generator import GeneratorFailed, Load
 from tests.bench.index import NoIndex
 from tests.bench.loads import BOARDS, reads, submission
 from tests.bench.machine import Meter
 from tests.bench.numbers import time_numbers
+from tests.bench.players import time_players
 from tests.bench.report import Report
 from tests.bench.rounds import Case, Plan, measure
 from tests.bench.seasons import time_season
@@ -53,16 +54,16 @@ def add_scale(report: Report, plan: Plan, folder: Path, tell: Callable[[str], No
         plan = replace(plan, rounds=_TIMES_THE_ROUNDS * plan.rounds)
         report.add(*measure(cases, plan, folder, meter, tell))
         report.notes.append(f"{counts['many']:,} players beside {counts['few']:,} were measured in {plan.rounds} rounds.")
-        numbers = _time_numbers(systems["many"], plan.rounds // _TIMES_THE_ROUNDS, folder, report, tell)
+        plan = replace(plan, rounds=plan.rounds // _TIMES_THE_ROUNDS)
+        many = systems["many"]
+        single = _attempt(report, "numbers of a screen", lambda: time_numbers(many, plan.rounds, folder, tell))
+        single |= _attempt(report, "players", lambda: time_players(many, plan, folder, tell))
         tell("Rebuilding the index")
-        single = numbers | _rebuild(systems["many"], report)
-        try:
-            single |= time_season(systems["many"], tell)
-        except (TimeoutError, httpx.HTTPError) as failure:
-            report.faults.append(f"a season: {failure}")
+        single |= _rebuild(many, report)
+        single |= _attempt(report, "a season", lambda: time_season(many, tell))
     report.outcomes += [
         judge_ratio(figure, report.rates) if figure.of else judge(figure, single.get(figure.name, []))
-        for figure in scale_figures(**counts)
+        for figure in (*scale_figures(**counts), *player_figures(counts["many"]))
     ]
 
 
@@ -72,13 +73,11 @@ def _have_built(system: System, at: Place) -> None:
     system.index.wait(at, len(system.player_ids()))
 
 
-def _time_numbers(
-    system: System, rounds: int, folder: Path, report: Report, tell: Callable[[str], None]
-) -> dict[str, list[float]]:
+def _attempt(report: Report, what: str, time: Callable[[], dict[str, list[float]]]) -> dict[str, list[float]]:
     try:
-        return time_numbers(system, rounds, folder, tell)
+        return time()
     except (GeneratorFailed, OSError, httpx.HTTPError) as failure:
-        report.faults.append(f"numbers of a screen: {failure}")
+        report.faults.append(f"{what}: {failure}")
         return {}
 
 

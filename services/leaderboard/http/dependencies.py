@@ -19,6 +19,7 @@ from services.leaderboard.cursors import MAX_LENGTH
 from services.leaderboard.directory import Directory
 from services.leaderboard.errors import InvalidKey
 from services.leaderboard.http.schemas import ScoreSubmission
+from services.leaderboard.player_reads import PlayerReads
 from services.leaderboard.players.exports import Exports
 from services.leaderboard.reads import Reads
 from services.leaderboard.result_reads import ResultReads
@@ -81,6 +82,11 @@ async def _board_reads(request: Request) -> BoardReads:
 async def _board_numbers(request: Request) -> BoardNumbers:
     numbers: BoardNumbers = request.app.state.board_numbers
     return numbers
+
+
+async def _player_reads(request: Request) -> PlayerReads:
+    reads: PlayerReads = request.app.state.player_reads
+    return reads
 
 
 async def _board_writes(request: Request) -> BoardWrites:
@@ -153,6 +159,7 @@ BatchWriting = Annotated[BatchWrites, Depends(_batch_writes)]
 Reading = Annotated[Reads, Depends(_reads)]
 BoardReading = Annotated[BoardReads, Depends(_board_reads)]
 BoardNumbering = Annotated[BoardNumbers, Depends(_board_numbers)]
+PlayerReading = Annotated[PlayerReads, Depends(_player_reads)]
 BoardWriting = Annotated[BoardWrites, Depends(_board_writes)]
 Previewing = Annotated[BoardPreviews, Depends(_board_previews)]
 Directing = Annotated[Directory, Depends(_directory)]

@@ -96,6 +96,13 @@ CAME_TO: Example = {
 }
 
 _SESSION: Example = {"session_id": 41, "score": 1200, "submitted_at": "2026-02-03T12:00:00Z"}
+BEST: Example = {
+    **_PLACE,
+    **ADA,
+    "score": 1200,
+    "rank": 1,
+    "session": {**_SESSION, "value": 1200, "metrics": {"laps": 3}, "tags": {"track": "alps"}, **_EXTRA},
+}
 OWN_SESSION: Example = {**_SESSION, "voided": False, "held": False}
 SUBMITTED: Example = {
     "session_id": 41,

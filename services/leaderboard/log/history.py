@@ -1,13 +1,14 @@
 """SQL that reads the log: a player's sessions, and what they fold to."""
 
 import json
-from collections.abc import AsyncGenerator, Collection, Mapping
-from datetime import datetime
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import and_, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.leaderboard.log.places import on_board
 from services.leaderboard.log.statements import literal
 from services.leaderboard.models import Erasure, GameSession, Player
 from services.leaderboard.rules import ranking
@@ -193,6 +194,55 @@ async def list_own_sessions(connection: AsyncConnection, user_id: int, before: i
     ]
 
 
+LOOKED_AT_ONCE = 1_000
+"""Sessions of a player that one page of those on a board looks at."""
+
+
+COUNTED_AT_ONCE = 10_000
+"""Sessions of a player that one statement counts."""
+
+
+class Looked(NamedTuple):
+    """What was found among a player's sessions, newest first, and the last one that was looked at: None if there is no more."""
+
+    sessions: Sequence[LoggedSession]
+    last: int | None
+
+
+async def list_own_on_board(connection: AsyncConnection, user_id: int, board_id: int, before: int | None, limit: int) -> Looked:
+    """A player's sessions that count on a board, or would once somebody has approved them, from before a session on.
+
+    Looked at are `LOOKED_AT_ONCE` of them: no index has places, and all of a player's others may be of other boards.
+    """
+    before = _LAST_ID if before is None else before
+    ids = (await connection.exec_driver_sql(_LOOK, (user_id, before, LOOKED_AT_ONCE - 1))).scalars().all()
+    values = user_id, before, ids[0] if ids else 0, user_id, limit
+    rows: Any = await connection.exec_driver_sql(_ON_BOARD.format(on_board=on_board(board_id)), values)
+    found = [
+        LoggedSession(session_id, score, at.replace(tzinfo=UTC), False, bool(held)) for session_id, score, at, held in rows
+    ]
+    return Looked(found, ids[0] if len(ids) > 1 else None)
+
+
+class Counted(NamedTuple):
+    """How many of a player's sessions count, and when the first of them was played: None where none does."""
+
+    sessions: int
+    since: datetime | None
+
+
+async def count_counted(connection: AsyncConnection, user_id: int, after: int) -> tuple[Counted, int | None]:
+    """How many of a player's sessions count, wherever they do: of the next `COUNTED_AT_ONCE` after one.
+
+    Gives also the last one that was looked at; None when those were all.
+    """
+    values = user_id, after, user_id, COUNTED_AT_ONCE
+    row: Any = (await connection.exec_driver_sql(_COUNTED, values)).one()
+    sessions, since, looked_at, last = row
+    counted = Counted(int(sessions or 0), since and since.replace(tzinfo=UTC))
+    return counted, last if looked_at == COUNTED_AT_ONCE else None
+
+
 async def _scan(connection: AsyncConnection, after: tuple[int, int], upto: int) -> _Scanned:
     """What counts of all players up to one, after a player and a session."""
     user_id, session_id = after
@@ -217,6 +267,23 @@ _SCANNED_AT_ONCE = 10_000
 _LIST_SAID = """
 SELECT user_id, submission_key, score, body_digest
 FROM game_sessions FORCE INDEX (uq_game_sessions_user_id_submission_key) WHERE {wanted}"""
+# The last one that is looked at, and the one after it if there is one.
+_LOOK = """
+SELECT id FROM game_sessions FORCE INDEX (ix_game_sessions_user_id_id)
+WHERE user_id = %s AND id < %s ORDER BY id DESC LIMIT 2 OFFSET %s"""
+_NOT_ERASED = "s.id > COALESCE((SELECT upto_session_id FROM erasures WHERE user_id = %s), 0)"
+_ON_BOARD = f"""
+SELECT s.id, s.score, s.submitted_at, s.state = {SessionState.HELD:d}
+FROM game_sessions AS s FORCE INDEX (ix_game_sessions_user_id_id)
+WHERE s.user_id = %s AND s.id < %s AND s.id >= %s AND {_NOT_ERASED} AND s.state <> {SessionState.VOIDED:d} AND {{on_board}}
+ORDER BY s.id DESC LIMIT %s"""
+_COUNTED = f"""
+SELECT SUM(counts), MIN(IF(counts, played, NULL)), COUNT(*), MAX(id) FROM (
+  SELECT s.id, COALESCE(s.played_at, s.submitted_at) AS played,
+    s.state = {SessionState.COUNTED:d} AND (s.places IS NULL OR s.places <> '') AS counts
+  FROM game_sessions AS s FORCE INDEX (ix_game_sessions_user_id_id)
+  WHERE s.user_id = %s AND s.id > %s AND {_NOT_ERASED} ORDER BY s.id LIMIT %s
+) AS looked"""
 # In one value, a line each: the driver takes longer for a row than MySQL does.
 _SCAN = f"""
 SELECT GROUP_CONCAT(

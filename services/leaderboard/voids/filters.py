@@ -13,7 +13,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.common.times import write_time
-from services.leaderboard.rules.places import MAIN_BOARD_ID, MOST_PLACES
+from services.leaderboard.log.places import on_board
 from services.leaderboard.rules.played import SessionState
 
 
@@ -85,7 +85,7 @@ class Search:
                 conditions.append(f"{column} {sign} :{name}")
                 self._values[name] = value
         if board_id is not None:
-            conditions.append(_on_board(board_id))
+            conditions.append(on_board(board_id))
         return conditions
 
     async def find_stretch(self, connection: AsyncConnection, after: int, upto: int, most: int) -> Stretch | None:
@@ -114,14 +114,6 @@ class Search:
     def _statement(self, columns: str, stretch: Stretch, rest: str = "", into: str = "") -> tuple[Any, dict[str, Any]]:
         statement = f"{into}{_FIND.format(columns=columns, index=self._index, whose=self._whose, fits=self._fits)}{rest}"
         return text(statement), {**self._values, **stretch._asdict()}
-
-
-def _on_board(board_id: int) -> str:
-    """Whether a session counts on a board, wherever among its places it has it. The first look spares most the others."""
-    board = f"0x{board_id:08x}"
-    at = " OR ".join(f"SUBSTRING(s.places, {8 * number + 1}, 4) = {board}" for number in range(MOST_PLACES))
-    listed = f"(LOCATE({board}, s.places) > 0 AND ({at}))"
-    return f"(s.places IS NULL OR {listed})" if board_id == MAIN_BOARD_ID else listed
 
 
 _PLAYED_AT = "COALESCE(s.played_at, s.submitted_at)"
