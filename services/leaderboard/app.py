@@ -128,52 +128,16 @@ _PARTS = (
 )
 
 
-def _read_snapshots(app: FastAPI, catalogue: Catalogue, snapshots: Database, settings: LeaderboardSettings) -> None:
-    """The use cases that do nothing but read."""
-    app.state.directory = Directory(catalogue, snapshots)
-    app.state.result_reads = ResultReads(catalogue, snapshots, settings.results)
-    app.state.exports = Exports(snapshots)
-    app.state.board_previews = BoardPreviews(catalogue, snapshots)
-
-
-def _read_boards(
-    app: FastAPI, places: Places, index: RankingIndex, reads: Reads, snapshots: Database, clock: Callable[[], datetime]
-) -> None:
-    """The use cases that read any board, and the players who are ranked there."""
-    app.state.board_reads = board_reads = BoardReads(places, reads, snapshots, clock)
-    app.state.board_numbers = BoardNumbers(board_reads, reads, snapshots)
-    app.state.player_reads = PlayerReads(places, index, reads, board_reads, snapshots, clock)
-
-
 def _leave(writer: Writer, bulk: Transfers, hub: Hub) -> None:
     hub.leave()
     bulk.leave()
     writer.leave()
 
 
-def _serve_live(
-    app: FastAPI,
-    limits: StreamLimits,
-    builds: Builds,
-    accounts: AccountFollower,
-    sources: tuple[RankingIndex, PageCache, Database, Callable[[], datetime]],
-) -> Hub:
-    """Have requests find what streams are opened at."""
-    reads: Reads = app.state.reads
-    app.state.hub = hub = Hub(limits, builds, accounts.ended, OwnRanks(sources[0], reads))
-    hub.looks = Looks(app.state.board_reads, reads, *sources, audience=hub)
-    return hub
-
-
-def _serve_staff(
-    app: FastAPI, moderators: Moderators, void_jobs: VoidJobs, figures: Figures, session_imports: SessionImports
-) -> tuple[VoidJobs, SessionImports]:
-    """Have requests find what staff use. Gives what is to be started, and what is to come to its end."""
-    app.state.moderators = moderators
-    app.state.void_jobs = void_jobs
-    app.state.figures = figures
-    app.state.session_imports = session_imports
-    return void_jobs, session_imports
+def _serve(app: FastAPI, **parts: object) -> None:
+    """Have requests find these, each by its name."""
+    for name, part in parts.items():
+        setattr(app.state, name, part)
 
 
 def create_app(settings: LeaderboardSettings | None = None) -> FastAPI:
@@ -198,43 +162,49 @@ def create_app(settings: LeaderboardSettings | None = None) -> FastAPI:
         index = RankingIndex(redis, breaker, epoch, builds.want)
         pages = PageCache(settings, index)
         reads = Reads(snapshots, index, pages)
-        app.state.follower = follower = Follower(follows, builds, redis, breaker, epoch, settings)
+        follower = Follower(follows, builds, redis, breaker, epoch, settings)
         places = Places(catalogue, database)
         tell = index.apply_and_rank
         writer = Writer(groups, settings, places=places, apply_and_rank=tell, ranks=reads.ranks, told=follower.told)
-        app.state.reach = reach = Reach(settings, *account, databases=[snapshots, follows, definitions])
+        reach = Reach(settings, *account, databases=[snapshots, follows, definitions])
         people = PlayerWriter(database, settings, _now, places=places, apply_and_rank=tell, told=follower.told)
         accounts = AccountFollower(follows, people, settings)
-        app.state.verifier = TokenVerifier(keys, settings.jwt_issuer, settings.jwt_audience, accounts.ended)
+        verifier = TokenVerifier(keys, settings.jwt_issuer, settings.jwt_audience, accounts.ended)
         limit = SubmissionLimit(snapshots, settings.submissions_per_second, settings.submissions_burst)
-        app.state.writes = Writes(places, limit, writer, people, AccountLookups(snapshots), reads, catalogue.clock.now)
-        app.state.batch_writes = BatchWrites(places, limit, writer, AccountLookups(snapshots), catalogue.clock.now)
-        app.state.reads = reads
-        _read_boards(app, places, index, reads, snapshots, catalogue.clock.now)
-        hub = _serve_live(app, StreamLimits(settings), builds, accounts, (index, pages, snapshots, catalogue.clock.now))
-        app.state.board_writes = BoardWrites(catalogue, database, IndexWriter(redis).forget)
-        app.state.transfers = bulk = Transfers(settings, catalogue, places, apply_and_rank=tell, told=follower.told)
-        voids, imports = _serve_staff(
+        lookups, now = AccountLookups(snapshots), catalogue.clock.now
+        board_reads = BoardReads(places, reads, snapshots, now)
+        hub = Hub(StreamLimits(settings), builds, accounts.ended, OwnRanks(index, reads))
+        hub.looks = Looks(board_reads, reads, index, pages, snapshots, now, audience=hub)
+        bulk = Transfers(settings, catalogue, places, apply_and_rank=tell, told=follower.told)
+        imports, voids = SessionImports(bulk.importer, database), VoidJobs(catalogue, database, people)
+        upkeep = Upkeep(database, _now, _chores(redis, encryption), interval=settings.upkeep_seconds)
+        _serve(
             app,
-            Moderators(people, places, reads, snapshots),
-            VoidJobs(catalogue, database, people),
-            Figures(snapshots, follower, index, writer),
-            SessionImports(bulk.importer, database),
+            writes=Writes(places, limit, writer, people, lookups, reads, now),
+            batch_writes=BatchWrites(places, limit, writer, lookups, now),
+            reads=reads,
+            board_reads=board_reads,
+            board_numbers=BoardNumbers(board_reads, reads, snapshots),
+            player_reads=PlayerReads(places, index, reads, board_reads, snapshots, now),
+            hub=hub,
+            directory=Directory(catalogue, snapshots),
+            result_reads=ResultReads(catalogue, snapshots, settings.results),
+            exports=Exports(snapshots),
+            board_writes=BoardWrites(catalogue, database, IndexWriter(redis).forget),
+            board_previews=BoardPreviews(catalogue, snapshots),
+            moderators=Moderators(people, places, reads, snapshots),
+            void_jobs=voids,
+            figures=Figures(snapshots, follower, index, writer),
+            transfers=bulk,
+            session_imports=imports,
+            subscriptions=Subscriptions(database, encryption, sender.addresses),
+            verifier=verifier,
+            reach=reach,
+            follower=follower,
+            upkeep=upkeep,
         )
-        app.state.subscriptions = Subscriptions(database, encryption, sender.addresses)
-        _read_snapshots(app, catalogue, snapshots, settings)
-        app.state.upkeep = upkeep = Upkeep(database, _now, _chores(redis, encryption), interval=settings.upkeep_seconds)
-        for begin in (
-            reach.start,
-            catalogue.start,
-            follower.start,
-            accounts.start,
-            ends.start,
-            sender.start,
-            voids.start,
-            hub.start,
-        ):
-            await begin()
+        for part in (reach, catalogue, follower, accounts, ends, sender, voids, hub):
+            await part.start()
         upkeep.start()
         app.state.metrics.registry.register(metrics := BoardMetrics(follower, reads, writer, ends, sender, hub))
         try:
