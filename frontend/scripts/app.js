@@ -14,12 +14,12 @@ import { createGame } from "./game.js";
 import { Live } from "./live.js";
 import { createScoreForm } from "./score-form.js";
 import { Session, SessionEnded } from "./session.js";
-import { createSettingsDialog } from "./settings-dialog.js";
 import { createStandingCard } from "./standing-card.js";
 import { Submission } from "./submission.js";
 
 /** @import { AccountDialogData } from "./account-dialog.js" */
-/** @import { Credentials, EntryMode, Outage, RankedPlayer, Recovery, Standing } from "./types.d.ts" */
+/** @import { createSettingsDialog } from "./settings-dialog.js" */
+/** @import { Credentials, EntryMode, Outage, RankedPlayer, Recovery, SettingsSection, Standing } from "./types.d.ts" */
 
 /** @type {AccountDialogData} */
 const ACCOUNT_CLOSED = { mode: "closed", notice: null, busy: false, failure: null };
@@ -67,7 +67,10 @@ const card = createStandingCard(component("standing-card"));
 const scoreForm = createScoreForm(component("score-form"));
 const board = createBoard(component("board"));
 const dialog = createAccountDialog(component("account-dialog"));
-const settings = createSettingsDialog(component("settings-dialog"));
+/** Loaded when it is first opened: most visits go without. @type {ReturnType<typeof createSettingsDialog> | null} */
+let settings = null;
+/** @type {Promise<void> | null} */
+let loadingSettings = null;
 createGame(component("game"));
 
 function render() {
@@ -88,7 +91,7 @@ function render() {
   });
   dialog.update(state.account);
   const { open, section, devices, codesLeft, codes, progress } = account;
-  settings.update({ open, section, user, devices, codesLeft, codes, progress });
+  settings?.update({ open, section, user, devices, codesLeft, codes, progress });
 }
 
 /** @param {string} text for those who hear the page */
@@ -319,11 +322,27 @@ function goToPassword() {
     openAccount("keep", null);
   } else if (session.status === "signed-in") {
     cameForPassword = false;
-    account.show();
-    account.turnTo("password");
+    void openSettings("password");
   } else {
     openAccount("sign-in", "Sign in to change your password.");
   }
+}
+
+/** @param {SettingsSection | null} section the one to unfold */
+async function openSettings(section) {
+  loadingSettings ??= import("./settings-dialog.js").then((loaded) => {
+    settings = loaded.createSettingsDialog(component("settings-dialog"));
+  });
+  try {
+    await loadingSettings;
+  } catch {
+    // Lost on the way, it is asked for no more by this page (start.js). Offline the banner says what is the matter.
+    if (navigator.onLine) location.reload();
+    return;
+  }
+  if (session.status !== "signed-in") return;
+  account.show();
+  if (section !== null) account.turnTo(section);
 }
 
 /** @param {string | null} password */
@@ -384,7 +403,7 @@ body.addEventListener("account:submit", ({ detail: { mode, credentials } }) => {
 body.addEventListener("account:recover", ({ detail }) => void recover(detail));
 body.addEventListener("account:guest", () => void playAsGuest());
 body.addEventListener("account:sign-out", ({ detail }) => void leave(detail.sure));
-body.addEventListener("settings:open", () => account.show());
+body.addEventListener("settings:open", () => void openSettings(null));
 body.addEventListener("settings:close", () => account.close());
 body.addEventListener("settings:turn", ({ detail }) => account.turnTo(detail.section));
 body.addEventListener("settings:rename", ({ detail }) => void account.rename(detail.username));

@@ -1,5 +1,4 @@
 import { copyOf, one, part, setText } from "./dom.js";
-import { strengthOf } from "./strength.js";
 
 /** @import { Strength } from "./strength.js" */
 
@@ -55,8 +54,10 @@ function createStrength(form, field, input) {
   const meter = copyOf("strength", HTMLElement);
   const text = part(meter, "text", HTMLElement);
 
-  function update() {
-    const strength = strengthOf(input.value, username.value.trim());
+  async function update() {
+    // Most visits go without a new password, and so without what this loads. Where it is lost, so is the hint.
+    const rules = input.value === "" ? null : await import("./strength.js").catch(() => null);
+    const strength = rules?.strengthOf(input.value, username.value.trim()) ?? "none";
     meter.dataset.strength = strength;
     setText(text, WORDS[strength]);
   }
@@ -64,6 +65,6 @@ function createStrength(form, field, input) {
   part(field, "error", HTMLElement).before(meter);
   input.addEventListener("input", update);
   username.addEventListener("input", update);
-  update();
+  void update();
   return update;
 }

@@ -254,6 +254,17 @@ async def test_a_module_lost_on_the_way_is_fetched_again(page: Page) -> None:
     assert starts == 2
 
 
+async def test_an_account_whose_module_was_lost_opens_on_the_page_that_is_loaded_again(page: Page) -> None:
+    username = await create_account(page)
+    await expect_signed_in(page, username)
+    await page.route("**/scripts/settings-dialog.js", lambda route: route.abort("internetdisconnected"), times=1)
+    async with page.expect_event("load"):
+        await page.get_by_role("button", name="Your account").click()
+    await expect_signed_in(page, username)
+    await page.get_by_role("button", name="Your account").click()
+    await expect(dialog(page)).to_be_visible()
+
+
 async def test_a_page_that_cannot_start_offers_to_be_loaded_again(context: BrowserContext) -> None:
     page = await context.new_page()
     await page.route("**/scripts/board.js", lambda route: route.abort("internetdisconnected"))
