@@ -76,7 +76,7 @@ async def test_every_row_is_found_by_an_index(crowd: Any, leaderboard_database: 
         ("account_changes", "range", BY_NAME),
         ("game_sessions", "range", BY_PLAYER),
         ("game_sessions", "ref", BY_PLAYER),
-        *((alias, how, "PRIMARY") for alias in ("a", "p", "s", "x", "erasures") for how in ("const", "eq_ref")),
+        *((alias, how, "PRIMARY") for alias in ("a", "n", "p", "s", "x", "erasures") for how in ("const", "eq_ref")),
         *(("s", how, BY_PLAYER) for how in ("range", "ref")),
     }
     for title, ask in asked.items():
@@ -93,3 +93,4 @@ async def test_every_row_is_found_by_an_index(crowd: Any, leaderboard_database: 
                 if plan["table"].startswith("<derived"):
                     continue
                 assert (plan["table"], plan["type"], plan["key"]) in allowed, (title, plans)
+                assert plan["key"] != BY_NAME or "Using index" in plan["Extra"].split("; "), (title, plans)

@@ -196,8 +196,6 @@ async def list_own_sessions(connection: AsyncConnection, user_id: int, before: i
 
 LOOKED_AT_ONCE = 1_000
 """Sessions of a player that one page of those on a board looks at."""
-
-
 COUNTED_AT_ONCE = 10_000
 """Sessions of a player that one statement counts."""
 

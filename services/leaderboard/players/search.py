@@ -41,12 +41,17 @@ async def list_beginning(connection: AsyncConnection, beginnings: Sequence[str],
 _LAST = "\U0010ffff"
 _NOWHERE = Place(0, 0)
 _RANGE = "username_canonical >= %s AND username_canonical < %s AND CHAR_LENGTH(username_canonical) >= %s"
-# Of an account that has ended there is no name, and of one that was renamed the new one alone.
+# An account that has ended has no name, and one that was renamed has the new one alone. Names are read from their index, and
+# accounts' rows for those alone who are found.
 _BEGINNING = """
-SELECT a.id, a.username, s.score FROM (
-  SELECT id, username, username_canonical FROM account_changes FORCE INDEX (ix_account_changes_username_canonical)
-  WHERE ({ranges}) AND ended_at IS NULL ORDER BY username_canonical LIMIT %s
-) AS a
-JOIN players AS p ON p.user_id = a.id AND p.banned_at IS NULL AND p.username <> ''
-LEFT JOIN standings AS s ON s.board_id = %s AND s.period_id = %s AND s.user_id = a.id
-ORDER BY s.sort IS NULL, s.sort, s.reached_session_id, a.username_canonical LIMIT %s"""
+SELECT best.id, n.username, best.score FROM (
+  SELECT a.id, a.username_canonical, s.score, s.sort, s.reached_session_id FROM (
+    SELECT id, username_canonical FROM account_changes FORCE INDEX (ix_account_changes_username_canonical)
+    WHERE {ranges} ORDER BY username_canonical LIMIT %s
+  ) AS a
+  JOIN players AS p ON p.user_id = a.id AND p.banned_at IS NULL AND p.username <> ''
+  LEFT JOIN standings AS s ON s.board_id = %s AND s.period_id = %s AND s.user_id = a.id
+  ORDER BY s.sort IS NULL, s.sort, s.reached_session_id, a.username_canonical LIMIT %s
+) AS best
+JOIN account_changes AS n ON n.id = best.id AND n.ended_at IS NULL
+ORDER BY best.sort IS NULL, best.sort, best.reached_session_id, best.username_canonical"""
