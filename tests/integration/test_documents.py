@@ -11,7 +11,7 @@ import pytest
 from services.leaderboard.transfers.formats import MEDIA_TYPES
 from tests.system import Accounts, assert_problem
 
-LINES = set(MEDIA_TYPES.values())
+LINES = {*MEDIA_TYPES.values(), "text/event-stream"}
 """What is a line after another, and no object."""
 
 

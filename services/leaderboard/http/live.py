@@ -77,7 +77,7 @@ Told = Annotated[tuple[Caller, float] | None, Depends(AuthenticatedIfTold())]
         ],
     },
 )
-async def live(request: Request, hub: Watching, told: Told, asked: AskedPlace, limit: Limit = DEFAULT_LIMIT) -> Response:
+async def board_live(request: Request, hub: Watching, told: Told, asked: AskedPlace, limit: Limit = DEFAULT_LIMIT) -> Response:
     who = None if told is None else (told[0], monotonic() + told[1] - time())
     host = "" if request.client is None else request.client.host
     stream = await hub.open(asked, limit, who, addresses.network(addresses.spell(host)))

@@ -79,19 +79,12 @@ class Hub:
 
         Raises StreamsFull, TooManyStreams, ServiceUnavailable, and what `BoardReads` raises.
         """
-        if self._leaving:
-            raise _Leaving
         subject = None if who is None else who[0].user_id if isinstance(who[0], Principal) else who[0].client_id
         self.limits.take(subject, address)
         try:
-            found = await self.looks.find(asked, limit)
-            watched = self._places.setdefault(_name(found), found)
-            watched.streams += 1
+            watched = await self._find(asked, limit)
             try:
-                waiting: asyncio.Future[State] = asyncio.get_running_loop().create_future()
-                watched.waiting.append(waiting)
-                self._wanted.set()
-                state = await waiting
+                state = await self._look_up(watched)
             except BaseException:
                 self._let_go(watched)
                 raise
@@ -104,10 +97,10 @@ class Hub:
         """From now on the watcher is told. It was told a state that may be an older one by now."""
         watcher.comment_at = monotonic() + COMMENT_SECONDS
         watcher.watched.watchers.add(watcher)
-        if self._places.get(_name(watcher.watched)) is watcher.watched:
-            self._tell(watcher)
-        else:  # it was dropped meanwhile
+        if self._leaving or self._places.get(_name(watcher.watched)) is not watcher.watched:  # it was dropped meanwhile
             self._end(watcher)
+        else:
+            self._tell(watcher)
 
     def remove(self, watched: Watched, watcher: Watcher | None, subject: Subject | None, address: str) -> None:
         """The stream has ended."""
@@ -132,6 +125,22 @@ class Hub:
         fail(watched.waiting, error)
         for watcher in [*watched.watchers]:
             self._end(watcher)
+
+    async def _find(self, asked: Asked, limit: int) -> Watched:
+        """What is asked for, with one stream more."""
+        found = await self.looks.find(asked, limit)
+        watched = self._places.setdefault(_name(found), found)
+        watched.streams += 1
+        return watched
+
+    async def _look_up(self, watched: Watched) -> State:
+        """What that shows from now on."""
+        if self._leaving:
+            raise _Leaving
+        waiting: asyncio.Future[State] = asyncio.get_running_loop().create_future()
+        watched.waiting.append(waiting)
+        self._wanted.set()
+        return await waiting
 
     def _let_go(self, watched: Watched) -> None:
         watched.streams -= 1

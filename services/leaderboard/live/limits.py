@@ -24,12 +24,15 @@ class StreamLimits:
         self.open = 0
 
     def take(self, user: Subject | None, address: str) -> None:
-        """Count a stream. ``address`` is empty where it is not known. Raises StreamsFull and TooManyStreams."""
+        """Count a stream. One whose ``address`` is not known, which is empty, is of none.
+
+        Raises StreamsFull and TooManyStreams.
+        """
         if self.open >= self._most:
             raise StreamsFull
         if user is not None and self._of_user[user] >= self._most_of_user:
             raise TooManyStreams("A user", self._most_of_user)
-        if self._of_address[address] >= self._most_of_address:
+        if address and self._of_address[address] >= self._most_of_address:
             raise TooManyStreams("An address", self._most_of_address)
         self.open += 1
         self._of_address[address] += 1

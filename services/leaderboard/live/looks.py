@@ -96,6 +96,7 @@ class Looks:
             period = None
         watched = Watched(Asked(shown.board.name, window.name, period), Span(limit, 0), shown, style)
         watched.over = period is not None and self._is_over(shown)
+        watched.known_until = monotonic() + self._known_seconds(shown)
         return watched
 
     async def look(self, places: Iterable[Watched]) -> None:
