@@ -7,14 +7,15 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-# Whoever else is served by the process waits for one of these at most, whatever is being done.
-_SECONDS = 0.001
-
 
 class Turns:
-    """One process's. A turn is one worker's alone, first come, first served: so several take no more of the loop than one."""
+    """One process's. A turn is one worker's alone, first come, first served: so several take no more of the loop than one.
 
-    def __init__(self) -> None:
+    Whoever else is served by the process waits for ``seconds`` at most, each time that it comes back to the loop.
+    """
+
+    def __init__(self, seconds: float = 0.001) -> None:
+        self._seconds = seconds
         self._lock = asyncio.Lock()
 
     async def take(self) -> float:
@@ -22,7 +23,7 @@ class Turns:
         await self._lock.acquire()
         # The loop comes to this when it has served everybody else who was ready.
         asyncio.get_running_loop().call_soon(self._lock.release)
-        return perf_counter() + _SECONDS
+        return perf_counter() + self._seconds
 
     async def run(self, steps: Iterable[T]) -> list[T]:
         """What all the steps give, over as many turns as they take. A step must be much shorter than a turn."""

@@ -1,6 +1,8 @@
 """Where live streams know from what a place shows: the index, whichever process tells it, and MySQL without it. The gateway."""
 
+import re
 from collections.abc import AsyncIterator
+from pathlib import Path
 from time import monotonic
 
 import httpx
@@ -111,6 +113,12 @@ async def test_without_redis_mysql_tells_every_five_seconds(
                 assert monotonic() - began < 15  # twice five seconds, and a busy machine's
                 await again.until(lambda it: best(it) == 30)
             assert watcher.event_id != seen
+
+
+def test_a_process_may_have_more_connections_than_a_shell_is_given(stack: Stack) -> None:
+    limits = Path(f"/proc/{stack.leaderboard.working_pid}/limits").read_text(encoding="utf-8")
+    [(soft, hard)] = re.findall(r"^Max open files +(\d+) +(\d+)", limits, re.MULTILINE)
+    assert int(soft) >= min(int(hard), 65_536)
 
 
 async def test_through_the_gateway_events_arrive_at_once_and_uncompressed(stack: Stack) -> None:

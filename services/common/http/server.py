@@ -2,9 +2,11 @@
 
 import asyncio
 import gc
+import resource
 import socket
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, TypedDict
 
 import uvicorn
@@ -18,6 +20,8 @@ from services.common.settings import ServiceSettings
 _YOUNG_OBJECTS = 10_000
 # What the requests under way are given when the process is asked to end. Local runs and compose.yaml wait longer.
 GRACE_SECONDS = 10
+# Files that a process may have open, where it may say so itself: a connection is one, and often 1,024 are usual.
+_FILES = 65_536
 _STARTUP_FAILED = 3  # as uvicorn's own command ends then
 
 
@@ -62,6 +66,15 @@ def _tell_of_error(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> 
         loop.default_exception_handler(context)
 
 
+def _have_files() -> None:
+    """Let the process have as many files open as it may, up to `_FILES`."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = _FILES if hard == resource.RLIM_INFINITY else min(_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        with suppress(OSError, ValueError):  # a system may have bounds of its own
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+
+
 def serve(factory: str, settings: ServiceSettings) -> None:
     """Serve the application that ``factory`` (``module:function``) makes, until SIGTERM or SIGINT.
 
@@ -85,6 +98,7 @@ def serve(factory: str, settings: ServiceSettings) -> None:
         reload=settings.reload,
         reload_dirs=["services"] if settings.reload else None,
     )
+    _have_files()
     if settings.reload:
         # The supervisor makes the server in a child of its own.
         ChangeReload(config, Server(config).run, [config.bind_socket()]).run()

@@ -135,6 +135,8 @@ class Watched:
     """Whether nothing is counted in it any more: each stream ends when its reader knows all."""
     streams: int = 0
     watchers: set[Watcher] = field(default_factory=set)
+    players: set[Watcher] = field(default_factory=set)
+    """Those of them who are told their own rank."""
     waiting: list[asyncio.Future[State]] = field(default_factory=list)
     """Those who wait for a state that is looked up after they came."""
     read_at: float = NEVER
