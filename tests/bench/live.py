@@ -97,6 +97,8 @@ def _measure_round(
     """Without streams and then with them, in a process that is new: the memory that it had for streams it would keep."""
     system.stack.leaderboard.restart()
     answers = folder / "watched.answers"
+    with paced(load, system.url, WRITES_A_SECOND, folder):  # what comes first warms it up
+        time.sleep(_SETTLE_SECONDS)
     with paced(load, system.url, WRITES_A_SECOND, folder) as alone:
         time.sleep(_SECONDS_A_ROUND)
     before = memory(system.stack.leaderboard.pid)

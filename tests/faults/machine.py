@@ -341,7 +341,6 @@ class Machine(RuleBasedStateMachine):
         for place in self.model.places():
             for process in range(PROCESSES):
                 self.looks.page(process, place.asked, PLAYERS, 0)
-        self.watchers.have_last_state()
         self.endings.end()
         self.endings.hold()
         self.moderator.is_written_down()
@@ -358,6 +357,7 @@ class Machine(RuleBasedStateMachine):
             for sessions in self.model.sessions.values()
             for session in sessions
         }
+        self.watchers.have_last_state()
         asyncio.run(self.proof.whole(self.subject.settings))
         start = self.began
         while (start := self.model.next_start(start)) <= now():
