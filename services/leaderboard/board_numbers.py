@@ -11,11 +11,10 @@ from services.common.http.problems import FieldError, InvalidRequest
 from services.common.mysql.database import Database
 from services.leaderboard.board_reads import Asked, BoardReads
 from services.leaderboard.boards.board import Board
-from services.leaderboard.players import accounts
 from services.leaderboard.reads import Reads
 from services.leaderboard.rules.distribution import Distribution
 from services.leaderboard.rules.ranking import MAX_TOTAL
-from services.leaderboard.standings import rendering
+from services.leaderboard.standings import queries, rendering
 
 # Of players a call names 200 at most.
 _GATHERED = 5
@@ -40,7 +39,7 @@ class BoardNumbers:
     async def player_ranks(self, asked: Asked, user_ids: tuple[int, ...]) -> bytes:
         """The ranks of some players, and how they stand among themselves (`PlayerRanks`).
 
-        Who is not ranked there is told by the name that their account has. Where all are, nobody's is looked up.
+        Who is not ranked there is told by name if they have played anywhere. Where all are, nobody's is looked up.
         """
         shown, head = await self._board_reads.look(asked)
         found, total_players = await self._reads.positions(shown.place, user_ids) if shown.place else ([], 0)
@@ -58,8 +57,7 @@ class BoardNumbers:
 
     async def _list_names(self, asked: Collection[tuple[int, ...]]) -> list[Mapping[int, str]]:
         async with self._snapshots.reading() as connection:
-            found = await accounts.list_going_on(connection, {user_id for user_ids in asked for user_id in user_ids})
-        names = {user_id: account.username for user_id, account in found.items()}
+            names = await queries.list_names(connection, {user_id for user_ids in asked for user_id in user_ids})
         return [names] * len(asked)
 
 

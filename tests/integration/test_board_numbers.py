@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from services.leaderboard.rules import distribution
+from services.leaderboard.rules import distribution, percentiles
 from services.leaderboard.rules.places import Place
 from services.leaderboard.rules.ranking import MAX_TOTAL
 from services.leaderboard.settings import LeaderboardSettings
@@ -91,7 +91,7 @@ async def test_a_rank_tells_the_percentile_and_what_a_better_one_takes(both: Bot
             nearest = min(better, key=lambda other: abs(other - score), default=0)
             answer = await same(both, f"{board}/rank/{user_id}")
             assert (answer["rank"], answer["score"], answer["total_players"]) == (rank, score, total_players)
-            assert answer["percentile"] == distribution.percentile(rank - 1, total_players)
+            assert answer["percentile"] == percentiles.percentile(total_players - (rank - 1), total_players)
             assert answer["to_next"] == next_rank([abs(nearest - score)] if better else [], better.get(nearest, 0))
             if rank > 3 and user_id % 7:
                 continue
@@ -114,7 +114,7 @@ async def test_a_score_has_the_rank_that_who_reached_it_would_have(both: Both, m
             ahead = sum(sign * other < sign * score for other in ranked)
             assert await same(both, f"{board}/rank/score/{score}") == {
                 "board": board, "window": "all", "period_id": 0, "score": score, "rank": 1 + ahead,
-                "total_players": len(ranked), "percentile": distribution.percentile(ahead, len(ranked)),
+                "total_players": len(ranked), "percentile": percentiles.percentile(len(ranked) - ahead, len(ranked)),
             }  # fmt: skip
     assert await from_mysql(both[0]) == asked_before
 
@@ -122,10 +122,10 @@ async def test_a_score_has_the_rank_that_who_reached_it_would_have(both: Both, m
 async def test_players_are_ranked_among_all_and_among_themselves(both: Both, mysql: Any, accounts: Accounts) -> None:
     for board in BOARDS:
         ranked = {user_id: (rank, score) for rank, user_id, score in ranked_at(mysql, board, 0)}
-        with mysql.cursor() as cursor:  # one who never played has a name, and so has one who was removed
-            cursor.execute("DELETE FROM account_changes")
-            cursor.execute("INSERT INTO account_changes (id, username, username_canonical) VALUES (800, 'Nöra', 'nöra')")
-        for chosen in ([1], [3, 800, 1, 2, 77_777], [*range(PLAYERS + 6, 0, -1)], [800], [*range(1, 199), 800, 77_777]):
+        # Who has played elsewhere has a name, also one who was removed here; but not who is banned.
+        rows(mysql, "REPLACE INTO players (user_id, username, banned_at) VALUES (800, 'Nöra', NULL), (801, 'Bad', NOW())")
+        names = dict(rows(mysql, "SELECT user_id, username FROM players WHERE user_id <> 801"))
+        for chosen in ([1], [3, 800, 1, 2, 77_777], [*range(PLAYERS + 6, 0, -1)], [800], [*range(1, 199), 801, 77_777]):
             answer = await same(both, f"{board}/ranks", method="POST", json={"user_ids": chosen})
             expected = [
                 {
@@ -138,7 +138,7 @@ async def test_players_are_ranked_among_all_and_among_themselves(both: Both, mys
                 for user_id in sorted([each for each in chosen if each in ranked], key=lambda each: ranked[each][0])
             ]
             expected += [
-                {"user_id": each, "username": "Nöra" if each == 800 else None, "rank": None, "score": None, "place": None}
+                {"user_id": each, "username": names.get(each), "rank": None, "score": None, "place": None}
                 for each in chosen
                 if each not in ranked
             ]

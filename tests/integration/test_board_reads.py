@@ -3,7 +3,7 @@
 from itertools import count
 from typing import Any
 
-from services.leaderboard.rules import distribution
+from services.leaderboard.rules import percentiles
 from tests.playing import API, remove, submit
 from tests.reading import LAST_WEEK, THIS_WEEK, Both, Weeks, best, from_mysql, indexed, ranked_at, same
 from tests.system import Accounts, assert_problem
@@ -54,7 +54,7 @@ def numbers_of(row: dict[str, Any], ranked: list[dict[str, Any]]) -> dict[str, A
     """What a rank tells beside a row of these, where less is better."""
     better = [each for each in ranked if each["rank"] < row["rank"]]
     to_next = {"points": row["score"] - better[-1]["score"], "rank": better[-1]["rank"]} if better else None
-    return {"percentile": distribution.percentile(row["rank"] - 1, len(ranked)), "to_next": to_next}
+    return {"percentile": percentiles.percentile(len(ranked) - (row["rank"] - 1), len(ranked)), "to_next": to_next}
 
 
 async def test_a_page_begins_where_it_is_asked_to(services: Both, weeks: Weeks) -> None:

@@ -28,7 +28,7 @@ from services.leaderboard.http.schemas import (
     SubmittedSession,
     SubmittedStanding,
 )
-from services.leaderboard.rules import distribution, ranking
+from services.leaderboard.rules import percentiles, ranking
 from services.leaderboard.rules.distribution import Bin, Distribution
 from services.leaderboard.rules.places import MAIN, Place
 from services.leaderboard.rules.ranking import MAX_TOTAL
@@ -122,7 +122,7 @@ def test_ranks_are_their_schemas(board: str, window: str, period_id: int, placin
     named: dict[str, Any] = {"user_id": player.user_id, "username": player.username}
     counted = max(total_players, 1 + ahead)
     numbers: dict[str, Any] = {
-        "percentile": distribution.percentile(ahead, counted),
+        "percentile": percentiles.percentile(counted - ahead, counted),
         "to_next": None if next_rank is None else next_rank._asdict(),
     }
     rank = rendering.board_rank(head, placing, text)
@@ -138,7 +138,7 @@ def test_the_rank_of_a_score_is_its_schema(
 ) -> None:
     players = ahead + below
     of_board: dict[str, Any] = {"board": board, "window": window, "period_id": period_id, "total_players": players}
-    percentile = distribution.percentile(ahead, players) if players else None
+    percentile = percentiles.percentile(players - ahead, players) if players else None
     rendered = rendering.score_rank(rendering.head(board, window, period_id), score, ahead, players)
     same(rendered, ScoreRank(**of_board, score=score, rank=1 + ahead, percentile=percentile))
 

@@ -1,4 +1,4 @@
-"""Bins, quantiles and percentiles: whole numbers, held against their definitions."""
+"""Bins and quantiles: whole numbers, held against their definitions."""
 
 from fractions import Fraction
 from itertools import pairwise
@@ -32,21 +32,3 @@ def test_a_quantile_is_the_least_score_that_so_many_have_or_less(scores: list[in
     needed = Fraction(percent * len(scores), 100)
     assert sum(score <= found for score in scores) >= needed
     assert sum(score < found for score in scores) < needed
-
-
-@given(st.integers(1, 10**9).flatmap(lambda players: st.tuples(st.integers(0, players - 1), st.just(players))))
-def test_a_percentile_is_exact_to_four_decimals_and_rounds_half_up(asked: tuple[int, int]) -> None:
-    ahead, players = asked
-    parts = Fraction(100 * (players - ahead), players) * 10_000
-    written = repr(distribution.percentile(ahead, players))
-    assert "e" not in written
-    assert Fraction(written) * 10_000 == (parts + Fraction(1, 2)) // 1
-    assert len(written.partition(".")[2]) <= 4
-
-
-def test_the_first_has_a_percentile_of_a_hundred_and_the_last_their_own_share() -> None:
-    assert distribution.percentile(0, 1) == 100
-    assert distribution.percentile(0, 7) == 100
-    assert distribution.percentile(6, 7) == 14.2857
-    assert distribution.percentile(1, 3) == 66.6667
-    assert distribution.percentile(199_999, 200_000) == 0.0005

@@ -34,7 +34,7 @@ class AskedPlayers(BaseModel):
 
 class AskedPlayerRank(BaseModel):
     user_id: int
-    username: str | None = Field(description="null if there is no such account")
+    username: str | None = Field(description="null for one who has played nowhere, or is banned")
     rank: int | None = Field(
         description="among all: 1 + the number of players strictly ahead. Null for one who is not ranked in the period"
     )

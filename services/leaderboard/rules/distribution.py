@@ -1,4 +1,4 @@
-"""How scores are distributed, in whole numbers: which part of the players has one or less, bins of equal width, and quantiles.
+"""How scores are distributed, in whole numbers: bins of equal width, and quantiles.
 
 No floating point decides anything here, so that what Redis counts and what MySQL counts come to the same bytes.
 """
@@ -8,8 +8,6 @@ from typing import Final, NamedTuple
 
 QUANTILES: Final = 10, 25, 50, 75, 90, 99
 """Of these per cents of the players the score is told which they have or less."""
-# A percentile has four decimals.
-_PARTS = 10_000
 
 
 class Bin(NamedTuple):
@@ -26,14 +24,6 @@ class Distribution(NamedTuple):
     total_players: int
     bins: Sequence[Bin]
     quantiles: Sequence[int]
-
-
-def percentile(ahead: int, players: int) -> float:
-    """How many of a hundred of the ``players`` stand at a score or below it, when ``ahead`` of them are strictly ahead of it.
-
-    Rounded half up to four decimals. Dividing once gives the double that is nearest to them, which is written as just these.
-    """
-    return (2 * 100 * _PARTS * (players - ahead) + players) // (2 * players) / _PARTS
 
 
 def edges(least: int, greatest: int, most: int) -> list[tuple[int, int]]:

@@ -21,6 +21,14 @@ async def list_scores(connection: AsyncConnection, at: Place, user_ids: Collecti
     return _players(await connection.execute(statement))
 
 
+async def list_names(connection: AsyncConnection, user_ids: Collection[int]) -> dict[int, str]:
+    """The names of those of these players who have played anywhere, and are not banned."""
+    named = select(Player.user_id, Player.username).where(
+        Player.user_id.in_(sorted(user_ids)), Player.username != "", Player.banned_at.is_(None)
+    )
+    return {row.user_id: row.username for row in await connection.execute(named)}
+
+
 async def count_ahead(connection: AsyncConnection, at: Place, sort: int) -> int:
     """How many players are strictly ahead of a score that is ordered by ``sort``."""
     return await count(connection, *at_place(at), Standing.sort < sort)

@@ -10,7 +10,7 @@ from json.encoder import encode_basestring  # the C one where there is one; like
 from types import MappingProxyType
 from typing import NamedTuple
 
-from services.leaderboard.rules import distribution, ranking
+from services.leaderboard.rules import distribution, percentiles, ranking
 from services.leaderboard.rules.distribution import Distribution
 from services.leaderboard.rules.places import MAIN
 from services.leaderboard.rules.standings import Neighbours, PlaceRank, Placing, PlayerScore, Position, Span
@@ -47,7 +47,8 @@ def board_rank(head: str, placing: Placing, extra: str | None) -> bytes:
     more = "" if extra is None else f',"extra":{extra}'
     to_next = "null" if next_rank is None else f'{{"points":{next_rank.points},"rank":{next_rank.rank}}}'
     # An index that has not heard of the player yet counts only the others.
-    percentile = distribution.percentile(ahead, max(total_players, 1 + ahead))
+    counted = max(total_players, 1 + ahead)
+    percentile = percentiles.percentile(counted - ahead, counted)
     return (
         f'{{{head},"rank":{1 + ahead},"user_id":{player.user_id},"username":{encode_basestring(player.username)},'
         f'"score":{player.score}{more},"total_players":{total_players},"percentile":{percentile},"to_next":{to_next}}}'
@@ -64,7 +65,7 @@ def unranked(head: str, user_id: int, username: str, total_players: int) -> byte
 
 def score_rank(head: str, score: int, ahead: int, total_players: int) -> bytes:
     """`ScoreRank`."""
-    percentile = distribution.percentile(ahead, total_players) if total_players else "null"
+    percentile = percentiles.percentile(total_players - ahead, total_players) if total_players else "null"
     return (f'{{{head},"score":{score},"rank":{1 + ahead},"total_players":{total_players},"percentile":{percentile}}}').encode()
 
 
