@@ -24,7 +24,7 @@ from services.leaderboard.players import profiles, search
 from services.leaderboard.players.profiles import Careers
 from services.leaderboard.players.search import FoundPlayer
 from services.leaderboard.reads import Reads, SessionsPage, not_found
-from services.leaderboard.rules.distribution import percentile
+from services.leaderboard.rules.percentiles import percentile
 from services.leaderboard.rules.places import Ranked
 from services.leaderboard.rules.ranking import Aggregate
 from services.leaderboard.standings import aheads
@@ -174,4 +174,4 @@ class PlayerReads:
 def _rated(standing: CurrentStanding) -> tuple[CurrentStanding, float]:
     # The index may not have heard yet of a player's first session there.
     players = max(standing.rank, standing.total_players or 0)
-    return standing._replace(total_players=players), percentile(standing.rank - 1, players)
+    return standing._replace(total_players=players), percentile(players - standing.rank + 1, players)
