@@ -2,8 +2,7 @@
 their own sessions on a board.
 """
 
-import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -17,7 +16,6 @@ from services.leaderboard.boards.board import MAIN_NAME
 from services.leaderboard.boards.places import Places
 from services.leaderboard.cursors import Listing
 from services.leaderboard.errors import PlayerNotFound
-from services.leaderboard.index.reader import RankingIndex
 from services.leaderboard.log import bests, history
 from services.leaderboard.log.bests import BestSession, ShownSession
 from services.leaderboard.players import profiles, search
@@ -25,9 +23,8 @@ from services.leaderboard.players.profiles import Careers
 from services.leaderboard.players.search import FoundPlayer
 from services.leaderboard.reads import Reads, SessionsPage, not_found
 from services.leaderboard.rules.percentiles import percentile
-from services.leaderboard.rules.places import Ranked
 from services.leaderboard.rules.ranking import Aggregate
-from services.leaderboard.standings import aheads
+from services.leaderboard.rules.standings import Position
 
 
 class RankedPlayer(NamedTuple):
@@ -73,21 +70,18 @@ class PlayerReads:
     def __init__(
         self,
         places: Places,
-        index: RankingIndex,
         reads: Reads,
         board_reads: BoardReads,
         snapshots: Database,
         clock: Callable[[], datetime],
     ) -> None:
         self._places = places
-        self._index = index
         self._reads = reads
         self._board_reads = board_reads
         self._snapshots = snapshots
         self._clock = clock
         self._careers = Careers(snapshots)
         self._searches: SharedWork[list[FoundPlayer]] = SharedWork()
-        self._rankings: SharedWork[Mapping[int, int]] = SharedWork()
 
     async def search(self, text: str) -> list[RankedPlayer]:
         """Players whose names begin so, in whatever case and width: the best of the first names (search.py)."""
@@ -99,9 +93,10 @@ class PlayerReads:
                 return await search.list_beginning(connection, beginnings, place and place.at)
 
         found = await self._searches.ask((*beginnings, place), work)
-        scores = {player.user_id: player.score for player in found if player.score is not None}
-        ranks = await self._ranks(place, scores) if place and scores else {}
-        return [RankedPlayer(*player, ranks.get(player.user_id)) for player in found]
+        ranked = tuple([player.user_id for player in found if player.score is not None])
+        positions, _ = await self._reads.positions(place, ranked) if place and ranked else ([], 0)
+        by_player = {position.player.user_id: position for position in positions}
+        return [_ranked(player, by_player.get(player.user_id)) for player in found]
 
     async def profile(self, user_id: int) -> Profile:
         """A player. Raises PlayerNotFound for one who has not played, is banned, or whose account has ended."""
@@ -154,21 +149,10 @@ class PlayerReads:
             next_cursor = listing.encode(looked.last)
         return SessionsPage(page, next_cursor)
 
-    async def _ranks(self, place: Ranked, scores: Mapping[int, int]) -> Mapping[int, int]:
-        """The ranks of players in a place, with these scores."""
-        found = await asyncio.gather(*(self._index.ahead(place, user_id, score) for user_id, score in scores.items()))
-        ranks = {user_id: 1 + each[0] for user_id, each in zip(scores, found, strict=True) if each is not None}
-        if len(ranks) == len(scores):
-            return ranks
-        sorts = {user_id: place.direction.sort(score) for user_id, score in scores.items()}
 
-        async def work() -> Mapping[int, int]:
-            self._reads.from_mysql += 1
-            async with self._snapshots.reading() as connection:
-                return await aheads.count_aheads(connection, place.at, sorts.values())
-
-        counted = await self._rankings.ask((place.at, *sorts.values()), work)
-        return {user_id: 1 + counted[sort] for user_id, sort in sorts.items()}
+def _ranked(player: FoundPlayer, position: Position | None) -> RankedPlayer:
+    score, rank = (None, None) if position is None else (position.player.score, 1 + position.ahead)
+    return RankedPlayer(player.user_id, player.username, score, rank)
 
 
 def _rated(standing: CurrentStanding) -> tuple[CurrentStanding, float]:
