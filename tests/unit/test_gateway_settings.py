@@ -127,3 +127,13 @@ def test_none_is_written_where_the_settings_are_not_valid(tmp_path: Path) -> Non
     assert refused.stderr.startswith("cannot start: ALLOWED_ORIGINS: 'https://game.example/' is no origin")
     assert refused.stderr.count("\n") == 1
     assert not (tmp_path / "traefik.yaml").exists()
+
+
+def test_live_streams_are_neither_counted_among_requests_under_way_nor_compressed_nor_held_back() -> None:
+    dynamic = [yaml.safe_load((STATIC.parent / "dynamic" / f"{name}.yaml").read_text()) for name in ("routers", "middlewares")]
+    routers, middlewares = dynamic[0]["http"]["routers"], dynamic[1]["http"]["middlewares"]
+    live = routers["leaderboard-live"]
+    assert "parentRefs" not in live
+    kinds = {kind for name in live["middlewares"] for kind in middlewares[name]}
+    assert kinds.isdisjoint({"inFlightReq", "compress", "buffering"})
+    assert live["priority"] > max(router.get("priority", 0) for router in routers.values() if "parentRefs" in router)

@@ -23,7 +23,6 @@ log = structlog.get_logger(__name__)
 
 INTERVAL_SECONDS = 0.25
 """From one look at all watched places to the next."""
-COMMENT_SECONDS = 15.0
 # How long a stream lives. At the gateway an answer lasts ten minutes at most (gateway/traefik.yaml).
 _LIFE_FROM, _LIFE_TO = 540.0, 590.0
 _TEND_SECONDS = 1.0
@@ -38,6 +37,8 @@ class Hub:
     """One process's. ``ended`` as `TokenVerifier` has it. ``looks`` are its own: it is their audience."""
 
     looks: Looks
+    comment_seconds = 15.0
+    """From one comment to the next, which tell a reader that the stream goes on."""
     stalled_seconds = 30.0
     """For so long a reader may not keep up before it is cut off."""
 
@@ -100,7 +101,7 @@ class Hub:
 
     def add(self, watcher: Watcher) -> None:
         """From now on the watcher is told. It was told a state that may be an older one by now."""
-        watcher.comment_at = monotonic() + COMMENT_SECONDS
+        watcher.comment_at = monotonic() + self.comment_seconds
         watcher.watched.watchers.add(watcher)
         if watcher.caller is not None:
             watcher.watched.players.add(watcher)
@@ -248,7 +249,7 @@ class Hub:
             watcher.sink.abort()
             return False
         if now >= watcher.comment_at:
-            watcher.comment_at = now + COMMENT_SECONDS
+            watcher.comment_at = now + self.comment_seconds
             self._keep(watcher, keeps_up=watcher.write(events.COMMENT))
         return True
 
