@@ -1,8 +1,8 @@
 """A crowd that watches the main board of some processes, players among them, and what they must be shown in the end."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from itertools import count
 from time import monotonic
 from typing import Any
@@ -80,18 +80,26 @@ class Crowd:
         assert answer.status_code == 201, answer.text
         self.totals[user] += score
 
+    async def is_back(self, streams: Mapping[Watcher, int], proof: Proof, seconds: float) -> None:
+        """Those have another stream, within so many seconds, who had had so many."""
+
+        def has_another(watcher: Watcher) -> bool:
+            return watcher.url is not None and watcher.streams > streams[watcher]
+
+        with suppress(TimeoutError):
+            await all_are(streams, has_another, seconds)
+        proof.find("watchers who were not back in time", [self._told(each) for each in streams if not has_another(each)])
+
     async def has_last_state(self, proof: Proof, seconds: float) -> float:
         """Every watcher has it within so many seconds. Gives how many it took.
 
         Then it is held against what is answered, to the last field.
         """
         began = monotonic()
-        try:
+        with suppress(TimeoutError):
             await all_are(self.watchers, self._is_right, seconds)
-        except TimeoutError:
-            proof.find("last states lost", [self._told(each) for each in self.watchers if not self._is_right(each)])
         taken = monotonic() - began
-        proof.find("last states lost")
+        proof.find("last states lost", [self._told(each) for each in self.watchers if not self._is_right(each)])
         proof.did("last states of watchers compared", len(self.watchers))
         for url in {each.url for each in self.watchers}:
             assert url is not None
@@ -132,7 +140,9 @@ class Crowd:
 
     def _told(self, watcher: Watcher) -> str:
         """For who reads what is wrong."""
-        return f"{watcher.url}, of {self._users[watcher]}: {watcher.read('top')} {watcher.read('me')} instead of {self.totals}"
+        refused = [each.status for each in watcher.refusals]
+        told = f"{watcher.read('me')} {watcher.read('top')}"
+        return f"{watcher.url}, of {self._users[watcher]}, refused {refused}: {told} instead of {self.totals}"
 
 
 def _ranking(page: Any) -> Any:

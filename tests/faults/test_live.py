@@ -1,6 +1,7 @@
 """Whoever watches has the last state, whatever fails: seconds after a fault's end, and elsewhere where a process died."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Mapping
 from time import monotonic
 from typing import Any
@@ -24,6 +25,8 @@ pytestmark = pytest.mark.proof(13)
 
 WATCHERS = 200
 RIGHT_SECONDS = 6
+# Where nobody has promised how soon: a machine may be busy.
+PATIENCE_SECONDS = 30
 BACK_SECONDS = 10
 STORES = b"INSERT INTO game_sessions"
 
@@ -79,13 +82,13 @@ async def test_every_watcher_has_the_last_state_seconds_after_the_end_of_a_fault
     slowest = 0.0
     async with crowd.watching():
         await crowd.play(urls)
-        await crowd.has_last_state(proof, RIGHT_SECONDS)
+        await crowd.has_last_state(proof, PATIENCE_SECONDS)
         for _ in range(rounds(1, 5)):
             await asyncio.to_thread(fail, own_stack)
             playing = asyncio.create_task(crowd.play(urls, sessions=2))
             if fail is redis_stops:  # nobody who watches need wait for its return
                 await playing
-                await crowd.has_last_state(proof, RIGHT_SECONDS)
+                await crowd.has_last_state(proof, PATIENCE_SECONDS)
             await asyncio.to_thread(mend, own_stack)
             mended = monotonic()
             await playing
@@ -108,16 +111,18 @@ async def test_who_watched_a_process_that_is_killed_goes_on_elsewhere_and_no_las
     told = {"mysql_database": leaderboard_settings.mysql_database, "redis_url": leaderboard_settings.redis_url, **MANY_STREAMS}
     processes = await asyncio.gather(start_process(**told), start_process(**told))
     urls = [process.url for process in processes]
-    crowd = Crowd(lambda _: urls, accounts, watchers=rounds(100, 500), first_id=13_900)
+    crowd = Crowd(lambda _: urls, accounts, watchers=rounds(100, 500), first_id=13_900, players=25)
     slowest, kills = 0.0, rounds(3, 100)
     with proof.progress("kills", kills) as bar:
         async with crowd.watching():
             await crowd.play(urls)
-            await crowd.has_last_state(proof, BACK_SECONDS)
+            await crowd.has_last_state(proof, PATIENCE_SECONDS)
             for number in range(kills):
-                killed, other = processes[number % 2], processes[1 - number % 2]
-                assert {watcher.url for watcher in crowd.watchers} == {killed.url}
+                # A process that is very busy may have sent some of them on.
+                [(url, _)] = Counter(watcher.url for watcher in crowd.watchers).most_common(1)
+                killed, other = processes if url == processes[0].url else reversed(processes)
                 await asyncio.to_thread(other.wait_ready)
+                streams = {watcher: watcher.streams for watcher in crowd.watchers if watcher.url == killed.url}
                 async with httpx.AsyncClient(base_url=(other if number % 3 == 1 else killed).url, timeout=30) as client:
                     if number % 3 == 1:
                         killed.kill()
@@ -128,11 +133,13 @@ async def test_who_watched_a_process_that_is_killed_goes_on_elsewhere_and_no_las
                         killed.kill()
                         began = monotonic()
                 killed.launch()
-                await all_are(crowd.watchers, lambda each, url=other.url: each.url == url, BACK_SECONDS)  # type: ignore[misc]
+                await crowd.is_back(streams, proof, BACK_SECONDS - (monotonic() - began))
                 await crowd.has_last_state(proof, BACK_SECONDS - (monotonic() - began))
+                proof.did("streams of killed processes", len(streams))
                 slowest = max(slowest, monotonic() - began)
-                proof.did("processes killed that all watched")
+                proof.did("processes killed that a crowd watched")
                 bar.advance()
+    assert proof.done["streams of killed processes"] > kills * len(crowd.watchers) / 2
     proof.tell("slowest until all were back, with the last state", f"{slowest:.1f} s")
     await proof.whole(leaderboard_settings)
 
