@@ -115,7 +115,7 @@ class Looks:
                 if watched.state is None:
                     watched.reading = self._begin(self._read_unplayed(watched, waiting))
                 else:
-                    _answer(waiting, watched.state)
+                    _answer(watched, waiting)
                 continue
             known = b"" if watched.state is None else watched.state.generation
             asked.setdefault(place, []).append((watched, style, waiting))
@@ -146,9 +146,9 @@ class Looks:
             if watched.state is None or monotonic() - watched.read_at >= MYSQL_SECONDS:
                 watched.reading = self._begin(self._read(watched, place, style, waiting))
             else:
-                _answer(waiting, watched.state)
+                _answer(watched, waiting)
         elif page.body is None and page.neighbours is None:  # it is as it was
-            _answer(waiting, watched.state)
+            _answer(watched, waiting)
         else:
             watched.reading = self._begin(self._render(watched, place, style, page, waiting))
 
@@ -197,7 +197,7 @@ class Looks:
         name = generation.decode() or blake2b(page.body, digest_size=12).hexdigest()
         if watched.state is None or watched.state.name != name:
             watched.state = State(name, generation, events.event("top", name, page.body))
-        _answer(waiting, watched.state)
+        _answer(watched, waiting)
         await self._audience.tell_all(watched)
 
     async def _find(self, watched: Watched) -> None:
@@ -275,10 +275,14 @@ def fail(waiting: Waiting, error: Exception) -> None:
             each.set_exception(error)
 
 
-def _answer(waiting: Waiting, state: State | None) -> None:
+def _answer(watched: Watched, waiting: Waiting) -> None:
+    """Tell them what the place shows. If another period has begun since it was asked for, they wait for what that shows."""
+    if watched.state is None:
+        watched.waiting += waiting
+        return
     for each in waiting:
-        if not each.done() and state is not None:
-            each.set_result(state)
+        if not each.done():
+            each.set_result(watched.state)
 
 
 def _what(shown: Shown, style: Style | None) -> tuple[Place | None, str | None]:
