@@ -109,6 +109,7 @@ async def test_password_managers_are_told_what_each_field_is(page: Page) -> None
 
     username = await new_player(page)
     await page.get_by_role("button", name="Your account").click()
+    await expect(dialog(page)).to_be_visible()
     # Forms about a password name its account, unseen, so that the right entry is offered and changed.
     passwords = [["current-password", ""], ["new-password", ""]]
     assert await fields("form[data-part=password-form]") == [["username", username], *passwords]

@@ -50,7 +50,15 @@ def test_the_examples_work_when_pasted(stack: Stack, secrets: Mapping[str, str],
     ]
     row = {"rank": 1, "user_id": registered["user_id"], "username": "Readme", "score": 42195}
     assert week["top"] == [row]
-    assert sprint == {"board": "sprint", "window": "all", "period_id": 0, **row, "total_players": 1}
+    assert sprint == {
+        "board": "sprint",
+        "window": "all",
+        "period_id": 0,
+        **row,
+        "total_players": 1,
+        "percentile": 100,
+        "to_next": None,
+    }
 
 
 @pytest.mark.skipif("\nadmin:" not in MAKEFILE, reason="there is no command that makes an admin")

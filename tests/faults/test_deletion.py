@@ -21,7 +21,7 @@ from tests.system import PASSWORD, Accounts, assert_problem, bearer, eventually,
 pytestmark = pytest.mark.proof(2)
 
 ENDS, WRITES_DOWN = b"DELETE FROM users", b"INSERT INTO account_changes"
-LOOKS, REMOVES, ERASES = b"account_changes.changed_at >", b"DELETE FROM players", b"FROM erasures"
+LOOKS, REMOVES, ERASES = b"FROM account_changes WHERE changed_at >", b"DELETE FROM players", b"FROM erasures"
 TELLS = APPLY.digest.encode()
 # What becomes of which message, and whether it arrives after the process has died.
 OF_AUTH = {

@@ -33,7 +33,7 @@ Standings = Sequence[tuple[Ranked, Sequence[StandingRow]]]
 def is_follower() -> bool:
     """Whether it is a follower's round that asks, and not a writer."""
     task = asyncio.current_task()
-    return task is not None and task.get_name() == "follower"
+    return task is not None and task.get_name() == "following changes"
 
 
 @pytest.fixture

@@ -189,9 +189,9 @@ async def test_where_nobody_has_played_there_is_nothing_to_tell(
         nothing = head | {"bins": [], "quantiles": dict.fromkeys(["10", "25", "50", "75", "90", "99"])}
         assert await same(services, f"quiet/distribution{query}") == nothing
         assert await same(services, f"quiet/rank/score/5{query}") == head | {"score": 5, "rank": 1, "percentile": None}
-        listed = await same(services, f"quiet/ranks{query}", method="POST", json={"user_ids": [1]})
+        listed = await same(services, f"quiet/ranks{query}", method="POST", json={"user_ids": [999_999]})
         assert listed == head | {
-            "ranks": [{"user_id": 1, "username": None, "rank": None, "score": None, "place": None}],
+            "ranks": [{"user_id": 999_999, "username": None, "rank": None, "score": None, "place": None}],
         }
 
 

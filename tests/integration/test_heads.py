@@ -19,6 +19,7 @@ from tests.system import Accounts, assert_problem, serving, sign_up
 OF_ITS_OWN = {"x-request-id"}
 PARAMETERS = {
     "{user_id}": "1",
+    "{score}": "1",
     "{board}": "main",
     "{period_id}": "0",
     "{client_id}": f"key-{'a' * 26}",

@@ -119,7 +119,7 @@ async def test_what_two_processes_leave_between_their_periods_is_one_of_its_own(
 ) -> None:
     """Numbers k and k + 1 are taken on both sides of it, so it shares one of them."""
     early, late = window(Schedule(MIDNIGHT, 1, "days", "Etc/GMT-1")), window(Schedule(MIDNIGHT, 1, "days", "UTC"))
-    border = mysql_now(mysql).replace(hour=0, minute=0, second=0, microsecond=0) + DAY
+    border = mysql_now(mysql).replace(hour=0, minute=0, second=0, microsecond=0) + 2 * DAY
     before = await made(leaderboard_database, early, border - 2 * HOUR)
     after = await made(leaderboard_database, late, border)
     assert (before.ends_at, after.starts_at) == (border - HOUR, border)
