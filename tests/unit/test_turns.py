@@ -3,7 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Iterator
-from time import sleep
+from time import perf_counter, sleep
 
 import pytest
 
@@ -61,3 +61,14 @@ async def test_an_error_of_a_step_reaches_who_asked_for_it() -> None:
     with pytest.raises(LookupError):
         await turns.run(failing())
     assert await turns.run([1]) == [1]
+
+
+async def test_work_that_fills_its_turns_rests_between_them_for_as_long_as_it_may() -> None:
+    turns = Turns(_TURN_SECONDS, rest=0.05)
+    took: list[float] = []
+    for rests_until in (0.0, perf_counter() + 60):
+        turns.rests_until = rests_until
+        began = perf_counter()
+        assert await turns.run(steps(10)) == list(range(10))
+        took.append(perf_counter() - began)
+    assert took[1] >= took[0] + 0.05

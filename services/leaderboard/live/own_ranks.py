@@ -26,7 +26,7 @@ log = structlog.get_logger(__name__)
 
 CLOSE = 5
 """How many places behind a player somebody stands who is told of when they pass."""
-PLAYERS_A_CALL = 25
+PLAYERS_A_CALL = 20
 """With 200 a call held Redis for 3 ms, and what it answered the process for 6: /submit waited for both."""
 INTERVAL_SECONDS = 1.0
 # Without the index each is some statements: a few players' at once, and no player's more often than this. A little sooner than
