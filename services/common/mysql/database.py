@@ -189,8 +189,7 @@ class Database:
             isolation_level=isolation_level,
             hide_parameters=True,
             connect_args={
-                "connect_timeout": min(3, int(settings.mysql_timeout) or 1),
-                "init_command": SESSION,
+                **{name: self._options[name] for name in ("connect_timeout", "init_command")},
                 "async_creator_fn": connect,
             },
         )

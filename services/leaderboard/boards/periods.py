@@ -325,7 +325,3 @@ def _until(board_id: int, window_id: int, time: datetime) -> Select[Any]:
 def _listed(ids: Collection[int]) -> str:
     """In the order in which they are locked."""
     return ",".join(f"{period_id:d}" for period_id in sorted(ids))
-
-
-def _shown(time: datetime) -> str:
-    return time.isoformat().replace("+00:00", "Z")
