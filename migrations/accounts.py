@@ -21,6 +21,8 @@ log = structlog.get_logger(__name__)
 # The server is there, but says no: waiting does not help.
 _REFUSALS = frozenset({1044, 1045, 1698})
 _NO_SUCH_GRANT = 1147
+# SHOW PROCESSLIST would also give the beginning of every statement that runs, which need not be text.
+_CONNECTIONS = text("SELECT COUNT(*) FROM information_schema.processlist WHERE user = :account AND db = :database")
 STOPPING_SECONDS = 5.0
 """So long MySQL may take to notice that a process has ended."""
 
@@ -63,8 +65,7 @@ def require_stopped(settings: MigrationSettings, account: str) -> None:
     try:
         with engine.connect() as connection:
             while True:
-                connections = connection.execute(text("SHOW PROCESSLIST")).mappings()
-                if not any(each["User"] == account and each["db"] == settings.mysql_database for each in connections):
+                if not connection.execute(_CONNECTIONS, {"account": account, "database": settings.mysql_database}).scalar_one():
                     return
                 if time.monotonic() > deadline:
                     raise StillRunning(

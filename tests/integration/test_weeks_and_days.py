@@ -1,6 +1,7 @@
 """The migration that gives `main` weeks and days: what was played in the current ones counts there, wherever it is ended."""
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from random import Random
@@ -9,7 +10,7 @@ from typing import Any, NamedTuple
 import pytest
 from sqlalchemy import Engine, event
 
-from migrations.accounts import StillRunning
+from migrations.accounts import StillRunning, require_stopped
 from migrations.history import downgrade, upgrade
 from migrations.settings import MigrationSettings
 from services.common.mysql.database import Database
@@ -245,6 +246,17 @@ def test_it_does_not_begin_while_a_service_may_store_sessions(
         assert everything(mysql) == before
     upgrade(settings)
     holds(mysql, log)
+
+
+def test_it_does_not_read_what_others_run_meanwhile(settings: MigrationSettings, mysql: MySQL) -> None:
+    """Such a statement holds packed places, which are no text."""
+    runs = "SELECT 1 FROM information_schema.processlist WHERE id = %s AND command = 'Query'"
+    with connect(settings, "migrate", settings.migrate_mysql_password) as other, ThreadPoolExecutor() as threads:
+        running = threads.submit(other.query, b"SELECT SLEEP(3), _binary'\x89\x8f'")
+        while not rows(mysql, runs, other.thread_id()):
+            pass
+        require_stopped(settings, settings.leaderboard_mysql_user)
+        assert running.running()
 
 
 def test_ended_before_any_statement_it_is_completed_by_the_next_run(settings: MigrationSettings, mysql: MySQL) -> None:
