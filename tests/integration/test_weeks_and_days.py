@@ -252,8 +252,9 @@ def test_it_does_not_read_what_others_run_meanwhile(settings: MigrationSettings,
     """Such a statement holds packed places, which are no text."""
     runs = "SELECT 1 FROM information_schema.processlist WHERE id = %s AND command = 'Query'"
     with connect(settings, "migrate", settings.migrate_mysql_password) as other, ThreadPoolExecutor() as threads:
+        [(other_id,)] = rows(other, "SELECT CONNECTION_ID()")
         running = threads.submit(other.query, b"SELECT SLEEP(3), _binary'\x89\x8f'")
-        while not rows(mysql, runs, other.thread_id()):
+        while not rows(mysql, runs, other_id):
             pass
         require_stopped(settings, settings.leaderboard_mysql_user)
         assert running.running()
