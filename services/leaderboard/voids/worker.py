@@ -25,7 +25,7 @@ log = structlog.get_logger(__name__)
 INTERVAL_SECONDS = 1.0
 """From one look for jobs to the next."""
 RESTS = 1.0
-"""How many times as long as a step took the rest after it is. With 1.5 a fifth of a million sessions took a quarter longer."""
+"""How many times as long as a step took the rest after it is."""
 _LONGEST_REST_SECONDS = 2.0
 _AWAY: tuple[type[Exception], ...] = (*FAILURES, ServiceUnavailable)
 
