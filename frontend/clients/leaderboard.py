@@ -351,7 +351,7 @@ class Leaderboard:
             await asyncio.wait(self._unfinished, timeout=self._timeout)
         await self._http.aclose()
         for entry in self._entries:
-            _settle(entry, error=Unreachable("The client was closed before the score was acknowledged."))
+            _settle(entry, Unreachable("The client was closed before the score was acknowledged."))
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -792,8 +792,10 @@ class Leaderboard:
             return self._key is not None and "user_id" in entry.body
         return self._session is None or entry.user_id in {None, self._session.user_id}
 
-    async def _change_queue(self, change: Callable[[list[Entry]], list[Entry]]) -> None:
-        """Store the changed queue, and only then go by it."""
+    async def _change_queue(
+        self, change: Callable[[list[Entry]], list[Entry]], then: Callable[[], None] = lambda: None
+    ) -> None:
+        """Store the changed queue, and only then go by it. `then` is done before anybody hears that it is another one."""
 
         async def change_and_store() -> None:
             async with self._storing:
@@ -801,6 +803,7 @@ class Leaderboard:
                 kept = [{name: getattr(entry, name) for name in _KEPT} for entry in entries]
                 await self._storage.set("queue", json.dumps(kept) if kept else None)
                 self._entries = entries
+            then()
             self._changed.set()
             self._wake.set()
             self._tell_queue()
@@ -848,21 +851,24 @@ class Leaderboard:
         except Problem as problem:
             if problem.status in _PASSING:
                 raise
-            self._offline = False
-            await self._remove(entry)
-            _settle(entry, error=problem)
-            self._tell(self._on_refused, entry, problem)
+            await self._remove(entry, problem, self._on_refused)
             return
         answer = _document(response)
         if "session_id" not in answer:
             raise Unreachable("Something else than the leaderboard has answered.")
-        self._offline = False
-        await self._remove(entry)
         known = {name: answer.get(name) for name in Result.__dataclass_fields__}
         known |= {"key": entry.key, "repeated": response.headers.get("Idempotent-Replayed") == "true"}
-        result = Result(**known)
-        _settle(entry, result)
-        self._tell(self._on_submitted, entry, result)
+        await self._remove(entry, Result(**known), self._on_submitted)
+
+    async def _remove(self, entry: Entry, outcome: Result | Problem, callback: Callable[[Entry, Any], object] | None) -> None:
+        """Take an entry out of the queue, and tell what became of it."""
+
+        def tell() -> None:
+            _settle(entry, outcome)
+            self._tell(callback, entry, outcome)
+
+        self._offline = False
+        await self._change_queue(lambda entries: [each for each in entries if each is not entry], tell)
 
     async def _claim(self) -> None:
         """Write down whose the entries are that are nobody's yet.
@@ -873,11 +879,8 @@ class Leaderboard:
         if session is not None:
             mine = session.user_id
             await self._change_queue(
-                lambda all_: [replace(each, user_id=mine) if each.user_id is None else each for each in all_]
+                lambda entries: [replace(each, user_id=mine) if each.user_id is None else each for each in entries]
             )
-
-    async def _remove(self, entry: Entry) -> None:
-        await self._change_queue(lambda all_: [each for each in all_ if each is not entry])
 
     def _tell_queue(self) -> None:
         length = len(self._entries)
@@ -962,14 +965,14 @@ class _Watching:
                     event = data = ""
 
 
-def _settle(entry: Entry, result: Result | None = None, *, error: LeaderboardError | None = None) -> None:
+def _settle(entry: Entry, outcome: Result | LeaderboardError) -> None:
     """Tell whoever waits for the score what became of it."""
     if entry.result is None or entry.result.done():
         return
-    if result is not None:
-        entry.result.set_result(result)
-    elif error is not None:
-        entry.result.set_exception(error)
+    if isinstance(outcome, Result):
+        entry.result.set_result(outcome)
+    else:
+        entry.result.set_exception(outcome)
         entry.result.exception()  # it is no mistake not to ask
 
 
