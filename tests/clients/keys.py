@@ -1,24 +1,25 @@
-"""Keys of game servers."""
+"""Keys of game servers on the running system."""
 
-import uuid
+from typing import Any
 
 import httpx
-import jwt
 
-from services.common.tokens import Scope
 from services.local.stack import Stack
-from tests.signing_in import give_role
-from tests.system import Accounts, sign_up
+from tests.e2e.visitor import new_name
+from tests.signing_in import staff
+from tests.system import Accounts
 
 
-async def new_server_key(stack: Stack, accounts: Accounts, name: str) -> dict[str, str]:
-    """A key that submits scores, as an admin of this name makes it: its `client_id` and `client_secret`."""
-    async with httpx.AsyncClient(base_url=stack.gateway_url) as client:
-        said = jwt.decode(await sign_up(client, name), options={"verify_signature": False})
-        session = uuid.UUID(said["sid"])
-        with stack.mysql.connect(database=stack.database, autocommit=True) as connection:
-            give_role(connection, int(said["sub"]), session, "admin")
-        admin = accounts.new(name, int(said["sub"]), scopes=tuple(Scope), session_id=session)
-        made = await client.post("/auth/keys", json={"name": name, "scopes": ["scores:write"]}, headers=admin)
-        assert made.status_code == 201, made.text
-    return {part: made.json()[part] for part in ("client_id", "client_secret")}
+async def make_key(stack: Stack, accounts: Accounts, url: str, *scopes: str) -> dict[str, str]:
+    """A key that an admin has made: `client_id` and `client_secret`. It has the scope `scores:write` if none is named."""
+    connection: Any = stack.mysql.connect(database=stack.database, autocommit=True)
+    try:
+        async with httpx.AsyncClient(base_url=url) as client:
+            admin = await staff(client, accounts, connection, username=new_name())
+            named = {"name": "tests", "scopes": list(scopes or ("scores:write",))}
+            answer = await client.post("/auth/keys", json=named, headers=admin)
+    finally:
+        connection.close()
+    assert answer.status_code == 201, answer.text
+    key = answer.json()
+    return {name: key[name] for name in ("client_id", "client_secret")}

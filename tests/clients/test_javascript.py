@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from services.local.stack import Stack
-from tests.clients.keys import new_server_key
+from tests.clients.keys import make_key
 from tests.clients.killing import FindCounted, Sample, kill_often
 from tests.clients.losing import Losing
 from tests.clients.scripts import FOLDER, NODE, Player
@@ -363,7 +363,7 @@ async def test_without_streams_a_watch_asks_and_tells_what_changed(player: Playe
 async def test_a_game_server_sends_many_again_with_their_keys_until_each_has_an_answer(
     player: Player, losing: Losing, stack: Stack, accounts: Accounts
 ) -> None:
-    key = await new_server_key(stack, accounts, new_name())
+    key = await make_key(stack, accounts, stack.gateway_url)
     user = await player.run("return await leaderboard.playAsGuest()")
     losing.path = "/api/leaderboard/submissions"
     losing.lose_answers(1)

@@ -11,7 +11,7 @@ from playwright.async_api import ConsoleMessage, Page
 
 from services.local import ROOT
 from services.local.stack import Stack
-from tests.clients.keys import new_server_key
+from tests.clients.keys import make_key
 from tests.clients.scripts import FOLDER, NODE
 from tests.e2e.pasting import blocks
 from tests.e2e.visitor import new_name
@@ -108,7 +108,7 @@ async def test_a_program_goes_on_as_its_player(gateway_url: str, tmp_path: Path)
 async def test_a_game_server_submits_for_its_players(
     stack: Stack, gateway_url: str, tmp_path: Path, accounts: Accounts
 ) -> None:
-    key = await new_server_key(stack, accounts, new_name())
+    key = await make_key(stack, accounts, stack.gateway_url)
     async with httpx.AsyncClient(base_url=gateway_url) as client:
         await sign_up(client, player := new_name())
         login = await client.post("/auth/login", json={"username": player, "password": "correct horse battery"})
