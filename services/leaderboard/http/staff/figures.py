@@ -51,7 +51,7 @@ class FiguresShown(BaseModel):
 
 @router.get(
     "/figures",
-    summary="How much is played, what is in use, and what waits",
+    summary="Figures of the system",
     description="Measured once a second at most.",
     response_model=FiguresShown,
     responses=documented(*SCOPED, ServiceUnavailable),

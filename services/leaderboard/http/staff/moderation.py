@@ -128,7 +128,7 @@ class PlayedSessions(BaseModel):
     username: str | None = Field(description="null for one who is on no board")
     banned_at: datetime | None = Field(description="null: not banned")
     sessions: list[PlayedSession]
-    next_cursor: str | None = Field(description="what the next page is asked for with; null when there is none")
+    next_cursor: str | None = Field(description="send it as `cursor` to get the next page; null on the last page")
 
 
 class Doer(BaseModel):
@@ -159,7 +159,7 @@ class AuditPage(BaseModel):
     model_config = shown({"entries": [examples.ENTRY], "next_cursor": examples.CURSOR})
 
     entries: list[EntryShown]
-    next_cursor: str | None = Field(description="what the next page is asked for with; null when there is none")
+    next_cursor: str | None = Field(description="send it as `cursor` to get the next page; null on the last page")
 
 
 async def _optional_reason(request: Request) -> OptionalReason:
@@ -179,9 +179,9 @@ ACT: tuple[type[Problem], ...] = (*SCOPED, BodyTooLarge, UnsupportedMediaType, I
 
 @router.post(
     "/sessions/{session_id}/void",
-    summary="Take a game session out of every ranking",
-    description="Wherever it counted, periods that are over included, the player's standing is what their other sessions make. "
-    "The session stays in the log, and a repeat of its submission is still answered with it. Done again, nothing is changed.",
+    summary="Void a game session",
+    description="The session counts nowhere any more, in past periods too. The player's other sessions make their standings. "
+    "The session stays in the log, and a repeat of its submission still gets the same answer. A repeat changes nothing.",
     response_model=JudgedSessionShown,
     responses=documented(*ACT, SessionNotFound),
     openapi_extra=body_schema({JSON: Reason}),
@@ -192,8 +192,8 @@ async def void(session_id: SessionId, caller: Moderator, said: GivenReason, mode
 
 @router.post(
     "/sessions/{session_id}/restore",
-    summary="Have a voided game session count again",
-    description="It counts wherever it did before. Done again, nothing is changed.",
+    summary="Restore a voided game session",
+    description="The session counts again wherever it did before. A repeat changes nothing.",
     response_model=JudgedSessionShown,
     responses=documented(*ACT, SessionNotFound, TotalTooLarge),
     openapi_extra=body_schema({JSON: OptionalReason}, required=False),
@@ -204,9 +204,9 @@ async def restore(session_id: SessionId, caller: Moderator, said: WithReason, mo
 
 @router.post(
     "/players/{user_id}/ban",
-    summary="Hide a player from every board",
-    description="What a banned player submits is stored and not counted, or refused (403), as the setting BANNED_SUBMISSIONS "
-    "says. Done again, nothing is changed.",
+    summary="Ban a player",
+    description="The player is on no board any more. What a banned player submits is stored and not counted, or refused (403) "
+    "if `BANNED_SUBMISSIONS` says so. A repeat changes nothing.",
     response_model=JudgedPlayerShown,
     responses=documented(*ACT, PlayerNotFound),
     openapi_extra=body_schema({JSON: Reason}),
@@ -217,9 +217,9 @@ async def ban(user_id: UserId, caller: Moderator, said: GivenReason, moderators:
 
 @router.post(
     "/players/{user_id}/unban",
-    summary="Show a banned player again",
-    description="As if there had been no ban: what they played meanwhile counts where it would have. Done again, nothing is "
-    "changed.",
+    summary="Unban a player",
+    description="The player stands as if there had been no ban: what they submitted meanwhile counts. A repeat changes "
+    "nothing.",
     response_model=JudgedPlayerShown,
     responses=documented(*ACT, PlayerNotFound, TotalTooLarge),
     openapi_extra=body_schema({JSON: OptionalReason}, required=False),
@@ -230,8 +230,8 @@ async def unban(user_id: UserId, caller: Moderator, said: WithReason, moderators
 
 @router.get(
     "/players/{user_id}/sessions",
-    summary="Everything that a player has played",
-    description="Empty for one who has not played.",
+    summary="A player's game sessions",
+    description="Every session with all of its data, newest first. Empty for a player without sessions.",
     response_model=PlayedSessions,
     responses=documented(*SCOPED, InvalidRequest, ServiceUnavailable),
 )
@@ -252,7 +252,7 @@ async def players_sessions(
 
 @router.get(
     "/audit",
-    summary="What was done by staff and keys, newest first",
+    summary="The audit log",
     response_model=AuditPage,
     responses=documented(*SCOPED, InvalidRequest, ServiceUnavailable),
 )

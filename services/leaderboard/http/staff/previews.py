@@ -77,8 +77,8 @@ class BoardPreview(BaseModel):
 
 @router.post(
     "/boards/{board}/preview",
-    summary="What a board would do",
-    description="The body is a board, as PUT takes it. Nothing is changed.",
+    summary="Preview a board",
+    description="What `PUT` with this board would do, and which recent sessions would count. Nothing is changed.",
     response_model=BoardPreview,
     responses=documented(*SCOPED, BodyTooLarge, UnsupportedMediaType, InvalidRequest, ServiceUnavailable),
     openapi_extra=body_schema({JSON: BoardBody}),
