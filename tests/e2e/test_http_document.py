@@ -1,4 +1,4 @@
-"""docs/connect-a-game.md's code, on a page of another origin in a real browser, does what it says."""
+"""docs/http.md's code, on a page of another origin in a real browser, does what it says."""
 
 import asyncio
 import json
@@ -11,12 +11,12 @@ from playwright.async_api import Page, Response, Route
 
 from services.local import ROOT
 from services.local.gateway import GatewaySettings
-from tests.e2e.pasting import blocks
 from tests.e2e.visitor import new_name
+from tests.snippets import take
 from tests.system import PASSWORD
 
-DOCUMENT = (ROOT / "docs" / "connect-a-game.md").read_text(encoding="utf-8")
-[CLIENT, PLAYING] = blocks(DOCUMENT, "js")
+DOCUMENT = (ROOT / "docs" / "http.md").read_text(encoding="utf-8")
+[CLIENT, PLAYING] = take("docs/http.md", "js")
 EXPIRE = """localStorage.setItem("leaderboard", JSON.stringify({...held(), until: 0}));"""
 
 
