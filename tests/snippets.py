@@ -86,4 +86,5 @@ def modules() -> list[str]:
 
 
 def _takes(file: Path) -> bool:
-    return "from tests.snippets import take" in (ROOT / file).read_text(encoding="utf-8")
+    text = (ROOT / file).read_text(encoding="utf-8")
+    return re.search("^from tests.(snippets import take|e2e.pasting import .*blocks)", text, re.MULTILINE) is not None

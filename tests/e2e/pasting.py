@@ -8,6 +8,7 @@ from pathlib import Path
 
 from services.local import ROOT
 from services.local.stack import Stack
+from tests.snippets import pages, take
 
 # Around a script: each answer of curl is a line, and what is made and asked is the stack's. The packages are there: they run
 # this test. A file that make is told of is in the shell's own folder.
@@ -24,6 +25,12 @@ _PYTHON = """#!/bin/sh
 if [ "$1 $2" = "-m services.local" ]; then shift 2; exec $LOCAL "$@"; fi
 exec {python} "$@"
 """
+
+
+def blocks(document: str, language: str) -> list[str]:
+    """What a page of README or docs, by its text, has in a language to be pasted."""
+    [page] = [page for page in pages() if (ROOT / page).read_text(encoding="utf-8") == document]
+    return take(page, language)
 
 
 def paste(script: str, stack: Stack, secrets: Mapping[str, str], folder: Path) -> list[str]:
