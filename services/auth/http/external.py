@@ -89,7 +89,8 @@ class Player(BaseModel):
     user_id: int
     username: str
     renamed: bool = Field(
-        description="whether the name is another than was asked for: that one was not to be had, or the player has this one"
+        description="whether the username differs from the one that was asked for, because that is taken or the player "
+        "already has another"
     )
 
 

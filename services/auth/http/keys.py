@@ -58,7 +58,7 @@ class NewKey(BaseModel):
     scopes: Annotated[list[Literal[Scope.BOARDS, Scope.MODERATE, Scope.PLAYERS, Scope.SCORES]], AfterValidator(_once_each)] = (
         Field(
             min_length=1,
-            description="of those that your own access token has; no key has `admin`",
+            description="a subset of your own access token's scopes; `admin` is not possible",
             examples=[["scores:write"]],
             json_schema_extra={"uniqueItems": True},
         )
@@ -99,10 +99,10 @@ class KeyShown(BaseModel):
     client_id: str
     name: str
     scopes: list[Scope]
-    created_by: int | None = Field(description="whose it was to make; null: that account is gone")
+    created_by: int | None = Field(description="the admin who created it; null if that account is gone")
     created_at: datetime
-    expires_at: datetime | None = Field(description="null: it does not expire")
-    last_used_at: datetime | None = Field(description="when it was given a token last, to the minute; null: never")
+    expires_at: datetime | None = Field(description="null if it does not expire")
+    last_used_at: datetime | None = Field(description="when it last got a token, to the minute; null if never")
     secrets: int = Field(description="how many are good; of three the oldest ends")
 
     @classmethod

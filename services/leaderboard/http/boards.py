@@ -44,14 +44,16 @@ class WindowShown(BaseModel):
     grace: int | None
     keep: int | None
     listed: bool
-    rewards: list[RewardDocument] = Field(description="who is rewarded when a period is settled: the first one that fits")
+    rewards: list[RewardDocument] = Field(
+        description="who is rewarded when a period is settled: a player gets the first one that fits"
+    )
     counts_from: datetime | None = Field(
         description="only periods that begin then or later count: the window was added to a board that had sessions. Else null"
     )
 
 
 class CurrentPeriodShown(BaseModel):
-    period_id: int | None = Field(description="0 for the window that never ends; null for a period without sessions")
+    period_id: int | None = Field(description="0 for the window `all`; null for a period without sessions")
     starts_at: datetime | None = Field(description="the first moment in it; null for the window that never ends")
     ends_at: datetime | None = Field(description="the first moment after it")
     closes_at: datetime | None = Field(description="when the period stops counting sessions")
@@ -82,8 +84,8 @@ class _BoardFields(BaseModel):
     hold: HoldDocument | None = Field(
         None,
         exclude_if=_is_none,
-        description="which sessions are held until somebody has looked at them: shown to staff and keys with the scope "
-        "`boards:write` or `moderate`; left out where there are none",
+        description="which sessions are held until staff have approved them. Shown to staff and keys with the scope "
+        "`boards:write` or `moderate`; left out if there are no rules",
     )
     state: State
 
@@ -120,7 +122,7 @@ class PeriodWritten(BaseModel):
 
     period_id: int
     window: str
-    number: int = Field(description="which occurrence of the window it is; the first one is 0")
+    number: int = Field(description="the number of the period in its window; the first is 0")
     title: str | None
     starts_at: datetime
     ends_at: datetime

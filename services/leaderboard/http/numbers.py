@@ -22,7 +22,7 @@ router = APIRouter(prefix=f"{PREFIX}/boards/{{board}}", tags=["boards"])
 _PROBLEMS = documented(BoardNotFound, WindowNotFound, PeriodNotFound, PeriodExpired, InvalidRequest, ServiceUnavailable)
 
 Score = Annotated[int, Path(ge=-MAX_TOTAL, le=MAX_TOTAL, description="a score that somebody may have on the board"), DECIMAL]
-Bins = Annotated[int, Query(ge=1, le=200, description="bins, at most: no more than there are whole numbers"), DECIMAL]
+Bins = Annotated[int, Query(ge=1, le=200, description="most bins"), DECIMAL]
 
 
 @router.get(

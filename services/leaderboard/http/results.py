@@ -44,7 +44,7 @@ class ResultShown(BaseModel):
 
     rank: int = Field(description="equal scores share one")
     user_id: int
-    username: str | None = Field(description="as the player is called now; null for one who has left")
+    username: str | None = Field(description="the player's current username; null for a player who has left")
     score: int
     reward: str | None
 
@@ -52,13 +52,13 @@ class ResultShown(BaseModel):
 class RewardReached(RewardDocument):
     """A reward as the period was settled with it, and how far it reached. Who shares its last rank has it too."""
 
-    last_rank: int | None = Field(description="null: nobody had such a rank")
+    last_rank: int | None = Field(description="null if nobody had such a rank")
     cutoff_score: int | None = Field(description="the score of that rank")
 
 
 class _CameTo(BaseModel):
     results: list[ResultShown] = Field(description="in the board's order")
-    players: int = Field(description="how many were ranked, those included whose results are not kept")
+    players: int = Field(description="how many were ranked, including players whose results are not kept")
     rewards: list[RewardReached]
     digest: str = Field(description=_DIGEST)
 

@@ -92,7 +92,8 @@ router = APIRouter(prefix=PREFIX, tags=["leaderboard"])
             {
                 "name": IDEMPOTENCY_KEY,
                 "in": "header",
-                "description": "what the client calls this submission by, for example a UUID: 1 to 64 visible ASCII characters",
+                "description": "identifies this submission, for example a UUID: 1 to 64 visible ASCII characters. A repeat "
+                "with the same key is counted once",
                 "schema": {"type": "string", "pattern": KEY_PATTERN},
             }
         ],

@@ -69,9 +69,9 @@ class QueuedShown(BaseModel):
     submitted_at: datetime
     played_at: datetime | None
     boards: list[str] = Field(description="where it counts, or would")
-    held: bool = Field(description="whether it counts nowhere until it is approved; else players have reported it")
-    reason: HeldBy | None = Field(description="null: it is not held")
-    reports: int = Field(description="how many players have reported it since somebody looked at it last")
+    held: bool = Field(description="true: held until it is approved; false: reported by players")
+    reason: HeldBy | None = Field(description="null if it is not held")
+    reports: int = Field(description="how many players have reported it since it was last approved")
     reported: list[str] = Field(description="what they say, the newest five reasons")
 
 

@@ -67,10 +67,10 @@ class StandingNow(BaseModel):
 
     board: str
     window: str
-    period_id: int = Field(description="0 in a window that never ends")
+    period_id: int = Field(description="0 in the window `all`")
     score: int | None = Field(description="null: the player is not ranked here")
     rank: int | None = Field(description="1 + the number of players strictly ahead: equal scores share a rank")
-    total_players: int | None = Field(description="how many players are ranked; null where the player is not")
+    total_players: int | None = Field(description="how many players are ranked; null if the player is not")
 
 
 class JudgedSessionShown(BaseModel):
@@ -92,8 +92,8 @@ class JudgedPlayerShown(BaseModel):
     model_config = shown(examples.BANNED_PLAYER)
 
     user_id: int
-    username: str | None = Field(description="null for one of whom nothing is kept but that they are banned")
-    banned_at: datetime | None = Field(description="null: not banned")
+    username: str | None = Field(description="null if nothing is kept of the player except the ban")
+    banned_at: datetime | None = Field(description="null if the player is not banned")
     standings: list[StandingNow]
 
 
@@ -107,8 +107,8 @@ class PlayedSession(BaseModel):
     session_id: int
     score: int
     submitted_at: datetime
-    played_at: datetime | None = Field(description="when it was played, if a game server submitted it later")
-    idempotency_key: str | None = Field(description="what the client called the submission by, if it did")
+    played_at: datetime | None = Field(description="when it was played, if a game server sent a time")
+    idempotency_key: str | None = Field(description="the submission's `Idempotency-Key`, if it had one")
     metrics: dict[str, int]
     tags: dict[str, str]
     extra: JsonValue
@@ -126,7 +126,7 @@ class PlayedSessions(BaseModel):
 
     user_id: int
     username: str | None = Field(description="null for one who is on no board")
-    banned_at: datetime | None = Field(description="null: not banned")
+    banned_at: datetime | None = Field(description="null if the player is not banned")
     sessions: list[PlayedSession]
     next_cursor: str | None = Field(description="send it as `cursor` to get the next page; null on the last page")
 
@@ -144,11 +144,13 @@ class EntryShown(BaseModel):
         "once for each player of a job; board_made, board_changed, board_deleted, period_written, period_taken_back; "
         "sessions_imported once an import is over"
     )
-    user_id: int | None = Field(description="the player whom it was about; null: a webhook, job, board, period or import")
+    user_id: int | None = Field(
+        description="the player it was about; null if it was about a webhook, job, board, period or import"
+    )
     session_id: int | None
     by: Doer
     reason: str | None
-    was: dict[str, JsonValue] = Field(description="what it found: of a session, also the player's scores that changed")
+    was: dict[str, JsonValue] = Field(description="the state before; for a session also the player's scores that changed")
     became: dict[str, JsonValue] = Field(description="what it made of that")
     done_at: datetime
 

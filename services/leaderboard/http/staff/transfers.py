@@ -56,7 +56,7 @@ async def _format(
     request: Request,
     form: Annotated[
         Format | None,
-        Query(alias="format", description="how it is written; without it, what `Accept` names first, or NDJSON"),
+        Query(alias="format", description="format of the answer; by default what `Accept` names first, else NDJSON"),
     ] = None,
 ) -> Format:
     if form is not None:

@@ -89,7 +89,7 @@ class FoundShown(BaseModel):
     username: str
     score: int
     submitted_at: datetime
-    played_at: datetime | None = Field(description="when it was played, if a game server submitted it later")
+    played_at: datetime | None = Field(description="when it was played, if a game server sent a time")
     metrics: dict[str, int]
     tags: dict[str, str]
 
@@ -101,7 +101,7 @@ class VoidPreviewShown(BaseModel):
 
     sessions: int = Field(description="how many fit that are not voided yet")
     players: int = Field(description="of how many players")
-    complete: bool = Field(description="false: the log is so long that there was no time to go through all of it")
+    complete: bool = Field(description="false if there was no time to go through the whole log")
     first: list[FoundShown] = Field(description=f"the first {FIRST} of them")
 
 
@@ -126,15 +126,15 @@ class VoidJobShown(BaseModel):
     reason: str
     by: Doer
     upto_session_id: int = Field(description="later sessions are not voided")
-    looked_at_session_id: int = Field(description="up to here the log was held against the filter")
+    looked_at_session_id: int = Field(description="the last session of the log that was looked at")
     found: int = Field(description="sessions that fit")
     done: int = Field(description="of these, those that were gone through")
-    voided: int = Field(description="of these, those that it voided: others were voided or erased before")
-    restored: int = Field(description="of these, those that were restored by undoing it")
-    failed: int = Field(description="those that could not be voided, or not be restored")
+    voided: int = Field(description="how many of them the job voided; the others were voided or erased before")
+    restored: int = Field(description="how many of them were restored by undoing the job")
+    failed: int = Field(description="sessions that could not be voided or restored")
     players: int = Field(description="how many players were gone through")
     started_at: datetime
-    finished_at: datetime | None = Field(description="null: it goes on")
+    finished_at: datetime | None = Field(description="null while the job runs")
 
 
 class VoidJobsPage(BaseModel):
@@ -150,8 +150,8 @@ class JobSessionShown(BaseModel):
     session_id: int
     user_id: int
     became: str = Field(
-        description="found: its turn has not come; voided; left_alone: by others voided, restored or erased, before or since; "
-        "restored; or not_restored"
+        description="found: not processed yet; voided; left_alone: somebody else had voided, restored or erased it; restored; "
+        "not_restored"
     )
 
 

@@ -46,7 +46,7 @@ class WebhookBody(BaseModel):
     url: Annotated[str, Field(min_length=1, max_length=MAX_URL, strict=True)] = Field(
         description="where its messages are posted: https, at a public address"
     )
-    events: Annotated[list[Kind], Field(min_length=1, max_length=20)] = Field(description="what it is told of")
+    events: Annotated[list[Kind], Field(min_length=1, max_length=20)] = Field(description="the events that it gets")
 
 
 class WebhookShown(BaseModel):
@@ -57,12 +57,12 @@ class WebhookShown(BaseModel):
     name: str
     url: str
     events: list[str]
-    state: WebhookState = Field(description="off: it has answered 410, and nothing is sent until it is put again")
-    paused_until: datetime | None = Field(description="nothing is sent before, as its Retry-After said")
-    old_secret_until: datetime | None = Field(description="until then its messages are signed with the secret before too")
+    state: WebhookState = Field(description="`off`: it has answered 410, and gets no messages until it is put again")
+    paused_until: datetime | None = Field(description="no message is sent before this time, because of its `Retry-After`")
+    old_secret_until: datetime | None = Field(description="until then messages are also signed with the former secret")
     created_at: datetime
-    pending: int = Field(description="events that it is still to be told of")
-    failed: int = Field(description="those of the last 30 days that it was given up for")
+    pending: int = Field(description="deliveries that wait")
+    failed: int = Field(description="deliveries that failed in the last 30 days")
 
 
 class WebhookMade(WebhookShown):
@@ -89,7 +89,7 @@ class WebhookSecret(BaseModel):
     )
 
     secret: str = Field(description=_SECRET)
-    old_secret_until: datetime = Field(description="until then its messages are signed with the secret before too")
+    old_secret_until: datetime = Field(description="until then messages are also signed with the former secret")
 
 
 class DeliveryShown(BaseModel):
@@ -102,7 +102,7 @@ class DeliveryShown(BaseModel):
     type: str = Field(description="what happened")
     state: DeliveryState
     happened_at: datetime
-    tries: int = Field(description="how often it was tried since it was written or replayed")
+    tries: int = Field(description="how often it was tried since it was created or replayed")
     tried_at: datetime | None = Field(description="when it was tried last")
     next_at: datetime | None = Field(description="when it is tried next, if it waits")
     status: int | None = Field(description="what was answered last; null: nothing")
