@@ -87,4 +87,4 @@ def modules() -> list[str]:
 
 def _takes(file: Path) -> bool:
     text = (ROOT / file).read_text(encoding="utf-8")
-    return re.search("^from tests.(snippets import take|e2e.pasting import .*blocks)", text, re.MULTILINE) is not None
+    return re.search(r"^from tests\.(snippets|e2e\.pasting) import .*\b(take|blocks)\b", text, re.MULTILINE) is not None
