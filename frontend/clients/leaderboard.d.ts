@@ -348,8 +348,6 @@ export class Leaderboard {
   /** Until every score of who is signed in is sent. */
   flush(): Promise<void>;
   queued(): Promise<Entry[]>;
-  /** One attempt, which is neither kept nor repeated. */
-  submitOnce(score: number, fields?: SubmissionFields & { key?: string }): Promise<Submitted>;
   /** Of a game server: many at once, tried until each has an answer. */
   submitMany(submissions: ServerSubmission[], options?: { signal?: AbortSignal }): Promise<ServerResult[]>;
 
@@ -379,7 +377,7 @@ export class Leaderboard {
 // ------------------------------------------------------------------------------------ For pages with more of their own
 
 /** Milliseconds to stay away after a failure: at random, longer with each, and as long as the server asked for. */
-export function pauseAfter(error: unknown, failures: number): number;
+export function pauseAfter(error: unknown, failures: number, longest?: number): number;
 
 /** A pause that somebody else can end. */
 export class Pause {

@@ -215,10 +215,10 @@ function defaultStorage() {
  * @param {number} failures how many came before it in a row
  * @returns {number} milliseconds
  */
-export function pauseAfter(error, failures) {
+export function pauseAfter(error, failures, longest = LONGEST_PAUSE_MS) {
   const asked = error instanceof Unreachable || error instanceof Problem ? error.retryAfter * 1000 : 0;
   const random = Math.random();
-  return Math.max(asked * (1 + 0.2 * random), Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** failures) * random);
+  return Math.max(asked * (1 + 0.2 * random), Math.min(longest, FIRST_PAUSE_MS * 2 ** failures) * random);
 }
 
 /** A pause that somebody else can end. */
@@ -298,21 +298,24 @@ class Transport {
   /**
    * Does it again when no answer came, while there is time. For what may be done twice without harm.
    *
-   * @template T
-   * @param {(options: { timeout: number }) => Promise<T>} work
-   * @returns {Promise<T>}
+   * @template T @param {(timeout: number) => Promise<T>} work @returns {Promise<T>}
    */
   async patiently(work) {
     const end = Date.now() + this.#timeout;
     for (let failures = 0; ; failures += 1) {
       try {
-        return await work({ timeout: Math.max(1, end - Date.now()) });
+        return await work(Math.max(1, end - Date.now()));
       } catch (error) {
         const pause = pauseAfter(error, failures);
         if (!isPassing(error) || failures === TRIES - 1 || Date.now() + pause >= end) throw error;
         await new Pause().for(pause);
       }
     }
+  }
+
+  /** @param {string} path @param {Types.RequestOptions} options @returns {Promise<any>} */
+  post(path, options) {
+    return this.patiently((timeout) => this.send("POST", path, { ...options, timeout }));
   }
 }
 
@@ -330,6 +333,9 @@ function isPassing(error) {
   if (error instanceof Unreachable) return [0, 502, 503, 504].includes(error.status);
   return error instanceof Problem && error.status === 429;
 }
+
+/** @param {unknown} error @returns {error is Problem} whether the same will be refused for good */
+const isFinal = (error) => error instanceof Problem && ![401, 408, 425, 429].includes(error.status);
 
 /** @param {Record<string, string | number | undefined | null>} parameters */
 function query(parameters) {
@@ -354,6 +360,9 @@ export function newKey() {
 
 // --------------------------------------------------------------------------------------------------------- Sessions
 
+/** @typedef {(event: string, ...what: any[]) => void} Tell */
+/** @typedef {{ transport: Transport, storage: Types.Storage, turns: Turns, tell: Tell }} Parts what parts of a client share */
+
 /**
  * A player's session, kept in the storage. It is read there each time: another tab may have renewed it.
  *
@@ -362,56 +371,50 @@ export function newKey() {
 class PlayerSession {
   /** @type {Types.User | null} */
   user = null;
-  #transport;
-  #storage;
-  #turns;
-  #ended;
+  #parts;
 
-  /**
-   * @param {Transport} transport
-   * @param {Types.Storage} storage
-   * @param {Turns} turns
-   * @param {() => void} ended is told when the server has ended the session
-   */
-  constructor(transport, storage, turns, ended) {
-    this.#transport = transport;
-    this.#storage = storage;
-    this.#turns = turns;
-    this.#ended = ended;
+  /** @param {Parts} parts */
+  constructor(parts) {
+    this.#parts = parts;
   }
 
-  /** Whose scores are sent now. */
   async owner() {
     return (await this.#held())?.user_id ?? null;
   }
 
   /** @returns {Promise<Types.KeptSession | null>} */
   async #held() {
-    const held = parsed(await this.#storage.get("session"));
+    const held = parsed(await this.#parts.storage.get("session"));
     this.user = held && { user_id: held.user_id, username: held.username, guest: held.guest };
     return held;
   }
 
   /** @param {Types.KeptSession | null} session */
   async #hold(session) {
-    await this.#storage.set("session", session && JSON.stringify(session));
-    return this.#held();
+    await this.#parts.storage.set("session", session && JSON.stringify(session));
+    await this.#held();
   }
 
   /** @param {Types.Tokens} tokens @param {Types.User} user */
   async #begin({ access_token, expires_in, refresh_token }, { user_id, username, guest }) {
     const expires_at = Date.now() + expires_in * 1000;
-    await this.#hold({ user_id, username, guest, access_token, expires_at, refresh_token });
-    return { user_id, username, guest };
+    const session = { user_id, username, guest, access_token, expires_at, refresh_token };
+    await this.#hold(session);
+    return session;
+  }
+
+  /** Nobody else changes the session meanwhile, in no other tab either. @template T @param {() => Promise<T>} work */
+  #alone(work) {
+    return this.#parts.turns.take("session", work);
   }
 
   /** @param {string} username @param {string} password */
   async register(username, password) {
+    const { transport } = this.#parts;
     let lost = false;
-    const body = { username, password };
     try {
-      await this.#transport.patiently((options) =>
-        this.#transport.send("POST", "/auth/register", { body, ...options }).catch((error) => {
+      await transport.patiently((timeout) =>
+        transport.send("POST", "/auth/register", { body: { username, password }, timeout }).catch((error) => {
           lost ||= error instanceof Unreachable;
           throw error;
         }),
@@ -420,58 +423,53 @@ class PlayerSession {
       // The name is taken: by this very call, if its first answer was lost. Then the password is the right one.
       if (!(lost && error instanceof Problem && error.status === 409)) throw error;
     }
-    return this.login(username, password);
+    await this.login(username, password);
   }
 
   /** @param {string} username @param {string} password */
   login(username, password) {
-    return this.#turns.take("session", async () => {
-      const body = { username, password, session: "token" };
-      const tokens = await this.#transport.patiently((options) => this.#transport.send("POST", "/auth/login", { body, ...options }));
+    const { transport } = this.#parts;
+    return this.#alone(async () => {
+      const tokens = await transport.post("/auth/login", { body: { username, password, session: "token" } });
       const token = tokens.access_token;
-      const user = await this.#transport.patiently((options) => this.#transport.send("GET", "/auth/me", { token, ...options }));
-      return this.#begin(tokens, user);
+      await this.#begin(tokens, await transport.patiently((timeout) => transport.send("GET", "/auth/me", { token, timeout })));
     });
   }
 
   playAsGuest() {
-    return this.#turns.take("session", async () => {
+    return this.#alone(async () => {
       // Another guest would have none of the scores, and nobody can come back to this one.
-      if (await this.#held()) return /** @type {Types.User} */ (this.user);
-      const body = { session: "token" };
-      const made = await this.#transport.patiently((options) => this.#transport.send("POST", "/auth/guest", { body, ...options }));
-      return this.#begin(made, { ...made, guest: true });
+      if (await this.#held()) return;
+      const made = await this.#parts.transport.post("/auth/guest", { body: { session: "token" } });
+      await this.#begin(made, { ...made, guest: true });
     });
   }
 
   /** @param {string} username @param {string} password */
   async keepAccount(username, password) {
     const { access_token: token } = await this.#fresh();
-    const body = { username, password };
     try {
-      return await this.#turns.take("session", async () => {
+      await this.#alone(async () => {
         const held = await this.#held();
         if (!held) throw new SessionEnded();
-        const tokens = await this.#transport.patiently((options) =>
-          this.#transport.send("POST", "/auth/me/credentials", { token, body, ...options }),
-        );
-        return this.#begin(tokens, { user_id: held.user_id, username: username.normalize("NFC"), guest: false });
+        const tokens = await this.#parts.transport.post("/auth/me/credentials", { token, body: { username, password } });
+        await this.#begin(tokens, { ...held, username: username.normalize("NFC"), guest: false });
       });
     } catch (error) {
       // The guest's session has ended, or is no guest's: the account was kept before, and that answer was lost.
       const kept = error instanceof Problem && (error.status === 401 || error.type === "urn:problem:not-a-guest");
-      if (kept) return this.login(username, password);
-      throw error;
+      if (!kept) throw error;
+      await this.login(username, password);
     }
   }
 
   async logout() {
-    await this.#turns.take("session", async () => {
+    await this.#alone(async () => {
       const held = await this.#held();
       await this.#hold(null);
       if (!held) return;
       const body = { refresh_token: held.refresh_token };
-      await this.#transport.send("POST", "/auth/logout", { body, keepalive: true }).catch(() => null);
+      await this.#parts.transport.send("POST", "/auth/logout", { body, keepalive: true }).catch(() => null);
     });
   }
 
@@ -502,30 +500,26 @@ class PlayerSession {
 
   /** @param {Types.KeptSession} old @returns {Promise<Types.KeptSession>} */
   #renew(old) {
-    return this.#turns.take("session", async () => {
+    return this.#alone(async () => {
       const held = await this.#held();
       if (!held) throw new SessionEnded();
       if (held.access_token !== old.access_token) return held; // somebody else did it meanwhile
-      const body = { refresh_token: held.refresh_token };
       try {
         // Sent again within 30 s, a token whose answer was lost gets the same answer.
-        const tokens = await this.#transport.patiently((options) =>
-          this.#transport.send("POST", "/auth/refresh", { body, keepalive: true, ...options }),
-        );
-        await this.#begin(tokens, held);
+        const body = { refresh_token: held.refresh_token };
+        return await this.#begin(await this.#parts.transport.post("/auth/refresh", { body, keepalive: true }), held);
       } catch (error) {
         if (!(error instanceof Problem && error.status === 401)) throw error;
         await this.#hold(null);
-        this.#ended();
+        this.#parts.tell("sessionEnded");
         throw new SessionEnded();
       }
-      return /** @type {Types.KeptSession} */ (await this.#held());
     });
   }
 }
 
 /**
- * What a game server asks with: a key of its own (docs/players.md). Its access token lives in memory only.
+ * What a game server asks with: a key of its own. Its access token lives in memory only.
  *
  * @implements {Types.Session}
  */
@@ -536,34 +530,33 @@ class ServerSession {
   #token = "";
   #expiresAt = 0;
 
-  /** @param {Transport} transport @param {{ clientId: string, clientSecret: string }} key */
+  /** @param {Transport} transport @param {{ client_id: string, client_secret: string }} key */
   constructor(transport, key) {
     this.#transport = transport;
     this.#key = key;
   }
 
   async owner() {
-    return this.#key.clientId;
+    return this.#key.client_id;
   }
 
   /** @template T @param {(token: string, owner: string) => Promise<T>} call @returns {Promise<T>} */
   async authorized(call) {
     if (Date.now() >= this.#expiresAt - MARGIN_MS) await this.#renew();
     try {
-      return await call(this.#token, this.#key.clientId);
+      return await call(this.#token, this.#key.client_id);
     } catch (error) {
       if (!(error instanceof Problem && error.status === 401)) throw error;
       await this.#renew();
-      return call(this.#token, this.#key.clientId);
+      return call(this.#token, this.#key.client_id);
     }
   }
 
   async #renew() {
-    const { clientId: client_id, clientSecret: client_secret } = this.#key;
-    const form = new URLSearchParams({ grant_type: "client_credentials", client_id, client_secret });
-    const answer = await this.#transport.patiently((options) => this.#transport.send("POST", "/auth/token", { form, ...options }));
-    this.#token = answer.access_token;
-    this.#expiresAt = Date.now() + answer.expires_in * 1000;
+    const form = new URLSearchParams({ grant_type: "client_credentials", ...this.#key });
+    const { access_token, expires_in } = await this.#transport.post("/auth/token", { form });
+    this.#token = access_token;
+    this.#expiresAt = Date.now() + expires_in * 1000;
   }
 }
 
@@ -571,41 +564,31 @@ class ServerSession {
 
 /** The scores that are on their way: kept in the storage, sent one after the other, each until the server has answered. */
 class Queue {
-  #transport;
-  #storage;
+  #parts;
   #session;
-  #turns;
   #limit;
-  #tell;
   #pause = new Pause();
   /** Whether somebody is at it in this program, and whether to look again afterwards. */
   #busy = false;
   #again = false;
   #closed = false;
-  /** Who waits for the answer to a key. @type {Map<string, { resolve: (result: any) => void, reject: (error: unknown) => void }>} */
+  /** How many attempts in a row had no answer. */
+  #failures = 0;
+  /** Who waits for the answer to a key. @type {Map<string, { resolve: (told: any) => void, reject: (error: any) => void }>} */
   #waiting = new Map();
   /** @type {Set<() => void>} */
   #lookers = new Set();
   /** Of tabs that share the queue one sends, and tells the others. @type {BroadcastChannel | null} */
   #tabs = null;
 
-  /**
-   * @param {Transport} transport
-   * @param {Types.Storage} storage
-   * @param {Types.Session} session
-   * @param {Turns} turns
-   * @param {number} limit
-   * @param {(event: string, ...what: any[]) => void} tell
-   */
-  constructor(transport, storage, session, turns, limit, tell) {
-    this.#transport = transport;
-    this.#storage = storage;
+  /** @param {Parts} parts @param {Types.Session} session @param {number} limit */
+  constructor(parts, session, limit) {
+    this.#parts = parts;
     this.#session = session;
-    this.#turns = turns;
     this.#limit = limit;
-    this.#tell = tell;
-    if (storage.shared && globalThis.BroadcastChannel) {
-      this.#tabs = new BroadcastChannel(`${storage.shared} queue`);
+    const { shared } = parts.storage;
+    if (shared && globalThis.BroadcastChannel) {
+      this.#tabs = new BroadcastChannel(`${shared} queue`);
       this.#tabs.addEventListener("message", ({ data }) => this.#hear(data));
     }
     globalThis.addEventListener?.("online", this.now);
@@ -620,7 +603,15 @@ class Queue {
 
   /** @returns {Promise<Types.Entry[]>} */
   async entries() {
-    return parsed(await this.#storage.get("queue")) ?? [];
+    return parsed(await this.#parts.storage.get("queue")) ?? [];
+  }
+
+  /** @param {(entries: Types.Entry[]) => Types.Entry[]} change */
+  async #change(change) {
+    await this.#parts.turns.take("queue", async () => {
+      const entries = change(await this.entries());
+      await this.#parts.storage.set("queue", entries.length === 0 ? null : JSON.stringify(entries));
+    });
   }
 
   /**
@@ -630,8 +621,7 @@ class Queue {
    * @returns {Promise<Types.Submission>}
    */
   async add(body) {
-    const user_id = await this.#session.owner();
-    const entry = { key: newKey(), user_id, body, queued_at: new Date().toISOString() };
+    const entry = { key: newKey(), user_id: await this.#session.owner(), body, queued_at: new Date().toISOString() };
     const result = new Promise((resolve, reject) => this.#waiting.set(entry.key, { resolve, reject }));
     result.catch(() => null); // a game that does not ask has not made a mistake
     try {
@@ -653,15 +643,14 @@ class Queue {
       const looked = new Promise((/** @type {(value?: undefined) => void} */ resolve) => this.#lookers.add(resolve));
       const owner = await this.#session.owner();
       const entries = await this.entries();
-      if (entries.length === 0) return;
-      if (owner === null) throw new SessionEnded();
-      if (!entries.some(({ user_id }) => user_id === owner || user_id === null)) return;
+      if (entries.length > 0 && owner === null) throw new SessionEnded();
+      if (!entries.some(isOf(owner))) return;
       this.send();
       await looked;
     }
   }
 
-  /** Sends what can be sent, once. */
+  /** Sends what can be sent. */
   send() {
     this.#again = true;
     if (!this.#busy) void this.#run();
@@ -677,38 +666,42 @@ class Queue {
     this.#busy = true;
     while (this.#again && !this.#closed) {
       this.#again = false;
-      try {
-        await this.#turns.take("sending", () => this.#sendAll());
-      } catch (error) {
+      // In a pause it is another tab's turn, which may be the one that is looked at.
+      const failure = await this.#parts.turns.take("sending", () => this.#sendAll()).catch((error) => {
         report(error); // of the storage
-        await this.#pause.for(pauseAfter(error, 3));
-        this.#again = true;
-      }
+        return error;
+      });
+      if (failure === null || this.#closed) continue;
+      this.#again = true;
+      await this.#pause.for(pauseAfter(failure, this.#failures++));
     }
     this.#busy = false;
   }
 
+  /** @returns {Promise<unknown>} why it has to be tried again later; null: it is done */
   async #sendAll() {
-    for (let failures = 0; !this.#closed; ) {
+    while (!this.#closed) {
       const owner = await this.#session.owner();
       const entries = await this.entries();
       const { length } = entries;
-      const next = owner === null ? undefined : entries.find(({ user_id }) => user_id === owner || user_id === null);
-      if (!next) return this.#announce({ kind: "queue", length, reason: length === 0 ? "empty" : "waiting" });
-      if (failures === 0) this.#announce({ kind: "queue", length, reason: "sending" });
-      const entry = next.user_id === null ? await this.#claim(next, owner) : next;
-      const answer = await this.#sendOne(entry);
-      if (answer.kind === "later") {
-        if (answer.error instanceof SessionEnded) continue; // nobody is signed in, or somebody else
-        this.#announce({ kind: "queue", length, reason: "offline" });
-        await this.#pause.for(pauseAfter(answer.error, failures));
-        failures += 1;
-      } else {
-        failures = 0;
-        await this.#change((entries) => entries.filter(({ key }) => key !== entry.key));
-        this.#announce(answer);
+      const next = owner === null ? undefined : entries.find(isOf(owner));
+      if (!next) {
+        this.#announce({ kind: "queue", length, reason: length === 0 ? "empty" : "waiting" });
+        break;
       }
+      if (this.#failures === 0) this.#announce({ kind: "queue", length, reason: "sending" });
+      const entry = next.user_id === null ? await this.#claim(next, owner) : next;
+      const outcome = await this.#sendOne(entry);
+      if (outcome instanceof SessionEnded && (await this.#session.owner()) !== owner) continue; // it is somebody else's turn
+      if (outcome instanceof Error) {
+        this.#announce({ kind: "queue", length, reason: "offline" });
+        return outcome;
+      }
+      this.#failures = 0;
+      await this.#change((kept) => kept.filter(({ key }) => key !== entry.key));
+      this.#announce(outcome);
     }
+    return null;
   }
 
   /**
@@ -724,31 +717,24 @@ class Queue {
     return claimed;
   }
 
-  /**
-   * @param {Types.Entry} entry
-   * @returns {Promise<{ kind: "submitted" | "refused", [more: string]: any } | { kind: "later", error: unknown }>}
-   */
+  /** @param {Types.Entry} entry @returns {Promise<Error | { kind: string, [more: string]: any }>} an error: tell me later */
   async #sendOne(entry) {
     try {
       const result = await this.#session.authorized((token, owner) => {
         if (owner !== entry.user_id) throw new SessionEnded();
-        return submitOnce(this.#transport, token, entry.key, entry.body);
+        return this.#parts.transport.send("POST", `${API}/submit`, {
+          token,
+          body: entry.body,
+          headers: { "Idempotency-Key": entry.key },
+          read: async (answer) => ({ ...(await answer.json()), repeated: answer.headers.has("Idempotent-Replayed") }),
+        });
       });
       return { kind: "submitted", entry, result };
     } catch (error) {
-      const refused = error instanceof Problem && ![401, 408, 425, 429].includes(error.status);
-      if (!refused) return { kind: "later", error };
-      const { status, type, title, detail, errors, retryAfter } = error;
-      return { kind: "refused", entry, problem: { status, type, title, detail, errors }, retryAfter };
+      if (!isFinal(error)) return /** @type {Error} */ (error);
+      const { status, type, title, detail, errors } = error;
+      return { kind: "refused", entry, status, problem: { type, title, detail, errors } };
     }
-  }
-
-  /** @param {(entries: Types.Entry[]) => Types.Entry[]} change */
-  async #change(change) {
-    await this.#turns.take("queue", async () => {
-      const entries = change(await this.entries());
-      await this.#storage.set("queue", entries.length === 0 ? null : JSON.stringify(entries));
-    });
   }
 
   /** @param {{ kind: string, [more: string]: any }} message */
@@ -759,42 +745,27 @@ class Queue {
   }
 
   /** @param {any} message */
-  #hear(message) {
-    if (message.kind === "queue") {
-      this.#tell("queueChanged", message.length, message.reason);
+  #hear({ kind, entry, length, reason, result, status, problem }) {
+    const { tell } = this.#parts;
+    const waiting = this.#waiting.get(entry?.key);
+    this.#waiting.delete(entry?.key);
+    if (kind === "queue") {
+      tell("queueChanged", length, reason);
+    } else if (kind === "submitted") {
+      waiting?.resolve(result);
+      tell("submitted", entry, result);
     } else {
-      const { key } = message.entry;
-      const waiting = this.#waiting.get(key);
-      this.#waiting.delete(key);
-      if (message.kind === "submitted") {
-        waiting?.resolve(message.result);
-        this.#tell("submitted", message.entry, message.result);
-      } else {
-        const problem = new Problem(message.problem.status, message.problem, message.retryAfter);
-        waiting?.reject(problem);
-        this.#tell("refused", message.entry, problem);
-      }
+      const refusal = new Problem(status, problem);
+      waiting?.reject(refusal);
+      tell("refused", entry, refusal);
     }
     for (const look of this.#lookers) look();
     this.#lookers.clear();
   }
 }
 
-/**
- * @param {Transport} transport
- * @param {string} token
- * @param {string} key
- * @param {object} body
- * @returns {Promise<Types.Submitted>}
- */
-function submitOnce(transport, token, key, body) {
-  return transport.send("POST", `${API}/submit`, {
-    token,
-    body,
-    headers: { "Idempotency-Key": key },
-    read: async (answer) => ({ ...(await answer.json()), repeated: answer.headers.has("Idempotent-Replayed") }),
-  });
-}
+/** @param {number | string | null} owner @returns {(entry: Types.Entry) => boolean} whether it is theirs, or may be */
+const isOf = (owner) => (entry) => entry.user_id === owner || entry.user_id === null;
 
 /** An error that is nobody's here is told as if nobody had caught it. @param {unknown} error */
 function report(error) {
@@ -853,10 +824,13 @@ class Watch {
   #path;
   #query;
   #withMe;
+  /** Whether to ask as the player: nobody may be signed in. */
+  #signed;
   #streaming;
   #lastEventId;
   #closing = new AbortController();
   #pause = new Pause();
+  #silence = new AbortController();
   #flows = false;
   #asked = false;
   /** When a stream is tried again. */
@@ -871,17 +845,21 @@ class Watch {
    * @param {Types.WatchHandlers} handlers
    */
   constructor(transport, session, options, handlers) {
-    const { board, window, period, limit, withMe = true, streaming = true, lastEventId = "" } = options;
+    const { board, window, period, limit, withMe = Boolean(handlers.me), streaming = true, lastEventId = "" } = options;
     this.#transport = transport;
     this.#session = session;
     this.#handlers = handlers;
     this.#path = `${API}/boards/${encodeURIComponent(board)}`;
     this.#query = { window, period, limit };
-    this.#withMe = withMe;
+    this.#withMe = this.#signed = withMe;
     this.#streaming = streaming;
     this.#lastEventId = lastEventId;
     globalThis.addEventListener?.("online", this.now);
     void this.#run();
+  }
+
+  get closed() {
+    return this.#closing.signal;
   }
 
   close() {
@@ -896,6 +874,15 @@ class Watch {
     this.#asked = true;
     this.#pause.end();
   };
+
+  /** Somebody else is signed in now, or nobody is: asks as they do. */
+  again() {
+    this.#signed = this.#withMe;
+    this.#told.clear();
+    this.#silence.abort();
+    this.#flows = false;
+    this.now();
+  }
 
   async #run() {
     for (let refusals = 0, failures = 0; !this.#closing.signal.aborted; ) {
@@ -913,13 +900,17 @@ class Watch {
           failures = 0;
           pause = POLL_MS * (0.8 + 0.4 * Math.random()); // at random, so that games that were opened together drift apart
         }
+        this.#signed = this.#withMe;
       } catch (error) {
         if (this.#closing.signal.aborted) return;
-        if (error instanceof SessionEnded) this.#withMe = false;
-        else if (streams) this.#streamAt = Date.now() + Math.max(FIRST_PAUSE_MS, pauseAfter(error, refusals++));
-        else if (error instanceof Problem && ![401, 408, 425, 429].includes(error.status)) return this.#end(error);
-        else {
-          pause = pauseAfter(error, failures++);
+        if (error instanceof SessionEnded) this.#signed = false;
+        else if (streams) {
+          const wait = Math.max(FIRST_PAUSE_MS, pauseAfter(error, refusals++));
+          this.#streamAt = this.#asked ? 0 : Date.now() + wait;
+        } else if (isFinal(error)) {
+          return this.#end(error);
+        } else {
+          pause = pauseAfter(error, failures++, 2 * POLL_MS); // as often, in the mean, as if there were answers
           this.#tell("state", "offline", error);
         }
       }
@@ -934,7 +925,8 @@ class Watch {
    */
   async #stream() {
     const events = new EventStream();
-    const silence = new AbortController();
+    const silence = (this.#silence = new AbortController());
+    let flowed = false;
     /** @type {any} */
     let alarm;
     const listen = (/** @type {number} */ ms) => {
@@ -958,17 +950,18 @@ class Watch {
         const { done, value } = await reader.read();
         if (done) throw new Unreachable("the stream ended");
         listen(SILENCE_MS);
-        if (!this.#flows) this.#tell("state", "live");
-        this.#flows = true;
+        if (silence.signal.aborted) throw new Unreachable("the stream was left");
+        if (!flowed) this.#tell("state", "live");
+        flowed = this.#flows = true;
         for (const event of events.push(value)) this.#hear(event);
       }
     };
     try {
       // Only an answer without content (204) ends here.
-      await (await this.#authorized(open));
+      await this.#authorized(open);
       return null;
     } catch (error) {
-      if (!this.#flows) throw error;
+      if (!flowed) throw error;
     } finally {
       this.#flows = false;
       clearTimeout(alarm);
@@ -979,7 +972,7 @@ class Watch {
 
   /** @template T @param {(token: string | undefined) => Promise<T>} call */
   #authorized(call) {
-    return this.#withMe ? this.#session.authorized((token) => call(token)) : call(undefined);
+    return this.#signed ? this.#session.authorized((token) => call(token)) : call(undefined);
   }
 
   /** @param {Types.StreamEvent} event */
@@ -992,8 +985,9 @@ class Watch {
   async #poll() {
     const { signal } = this.#closing;
     const { limit, ...place } = this.#query;
-    const asked = [this.#transport.send("GET", `${this.#path}/top${query(this.#query)}`, { signal }).then((top) => this.#tellOnce("top", top))];
-    if (this.#withMe) {
+    const page = this.#transport.send("GET", `${this.#path}/top${query(this.#query)}`, { signal });
+    const asked = [page.then((top) => this.#tellOnce("top", top))];
+    if (this.#signed) {
       const me = this.#session.authorized((token) =>
         this.#transport.send("GET", `${this.#path}/rank/me${query(place)}`, { token, signal }),
       );
@@ -1024,12 +1018,7 @@ class Watch {
   }
 }
 
-/**
- * An error in the game's own function is the game's.
- *
- * @param {((...what: any[]) => void) | undefined} listener
- * @param {any[]} what
- */
+/** An error in the game's own function is the game's. @param {any} listener @param {any[]} what */
 function call(listener, what) {
   try {
     listener?.(...what);
@@ -1052,6 +1041,8 @@ export class Leaderboard {
   #queue;
   /** @type {Map<string, Set<(...what: any[]) => void>>} */
   #listeners = new Map();
+  /** @type {Set<Watch>} */
+  #watches = new Set();
 
   /**
    * @param {string} site where the leaderboard is, as "https://leaderboard.example"; "" for pages that it serves itself
@@ -1059,15 +1050,18 @@ export class Leaderboard {
    */
   constructor(site, options = {}) {
     const { board = "main", storage = defaultStorage(), queueLimit = 100, timeout = 10_000, clientId, clientSecret } = options;
-    const tell = (/** @type {string} */ event, /** @type {any[]} */ ...what) => this.#tell(event, ...what);
-    const turns = new Turns(storage.shared);
+    const transport = new Transport(site, timeout);
+    const tell = (/** @type {string} */ event, /** @type {any[]} */ ...what) => {
+      for (const listener of this.#listeners.get(event) ?? []) call(listener, what);
+    };
+    const parts = { transport, storage, turns: new Turns(storage.shared), tell };
     this.#board = board;
-    this.#transport = new Transport(site, timeout);
-    this.#player = new PlayerSession(this.#transport, storage, turns, () => tell("sessionEnded"));
-    const key = clientId && clientSecret ? { clientId, clientSecret } : null;
+    this.#transport = transport;
+    this.#player = new PlayerSession(parts);
+    const key = clientId && clientSecret ? { client_id: clientId, client_secret: clientSecret } : null;
     /** @type {Types.Session} */
-    this.#session = options.session ?? (key ? new ServerSession(this.#transport, key) : this.#player);
-    this.#queue = new Queue(this.#transport, storage, this.#session, turns, queueLimit, tell);
+    this.#session = options.session ?? (key ? new ServerSession(transport, key) : this.#player);
+    this.#queue = new Queue(parts, this.#session, queueLimit);
     this.ready = this.#session.owner().then(() => this.user);
     this.ready.catch(() => null);
     this.#queue.send();
@@ -1081,201 +1075,121 @@ export class Leaderboard {
   /** Stops all that goes on by itself. What is kept is sent by the next one. */
   close() {
     this.#queue.close();
+    for (const watch of this.#watches) watch.close();
   }
 
-  /** @template {keyof Types.Events} E @param {E} event @param {Types.Events[E]} listener @returns {() => void} ends it */
+  /** @type {Types.Leaderboard["on"]} */
   on(event, listener) {
     const listeners = this.#listeners.get(event) ?? new Set();
     this.#listeners.set(event, listeners.add(listener));
     return () => listeners.delete(listener);
   }
 
-  /** @param {string} event @param {any[]} what */
-  #tell(event, ...what) {
-    for (const listener of this.#listeners.get(event) ?? []) call(listener, what);
-  }
-
   // Who plays.
 
-  /** @param {string} username @param {string} password */
-  register(username, password) {
-    return this.#entering(this.#player.register(username, password));
+  /** @type {Types.Leaderboard["register"]} */
+  register = (username, password) => this.#entering(this.#player.register(username, password));
+  /** @type {Types.Leaderboard["login"]} */
+  login = (username, password) => this.#entering(this.#player.login(username, password));
+  /** @type {Types.Leaderboard["playAsGuest"]} */
+  playAsGuest = () => this.#entering(this.#player.playAsGuest());
+  /** @type {Types.Leaderboard["keepAccount"]} */
+  keepAccount = (username, password) => this.#entering(this.#player.keepAccount(username, password));
+
+  async logout() {
+    await this.#player.logout();
+    for (const watch of this.#watches) watch.again();
   }
 
-  /** @param {string} username @param {string} password */
-  login(username, password) {
-    return this.#entering(this.#player.login(username, password));
-  }
-
-  playAsGuest() {
-    return this.#entering(this.#player.playAsGuest());
-  }
-
-  /** @param {string} username @param {string} password */
-  keepAccount(username, password) {
-    return this.#entering(this.#player.keepAccount(username, password));
-  }
-
-  logout() {
-    return this.#player.logout();
-  }
-
-  /** @param {Promise<Types.User>} signingIn */
+  /** @param {Promise<void>} signingIn @returns {Promise<Types.User>} */
   async #entering(signingIn) {
-    const user = await signingIn;
+    await signingIn;
     this.#queue.now();
-    return user;
+    for (const watch of this.#watches) watch.again();
+    if (!this.#player.user) throw new SessionEnded(); // signed out meanwhile
+    return this.#player.user;
   }
 
   // Scores.
 
-  /** @param {number} score @param {Types.SubmissionFields} [fields] */
-  submit(score, fields = {}) {
-    return this.#queue.add({ score, ...fields });
-  }
-
-  flush() {
-    return this.#queue.flush();
-  }
-
+  /** @type {Types.Leaderboard["submit"]} */
+  submit = (score, fields = {}) => this.#queue.add({ score, ...fields });
+  flush = () => this.#queue.flush();
   /** The scores that wait to be sent. */
-  queued() {
-    return this.#queue.entries();
-  }
+  queued = () => this.#queue.entries();
 
-  /**
-   * One attempt, which is neither kept nor repeated. With the same key it can be done again.
-   *
-   * @param {number} score
-   * @param {Types.SubmissionFields & { key?: string }} [fields]
-   */
-  submitOnce(score, { key = newKey(), ...fields } = {}) {
-    return this.#session.authorized((token) => submitOnce(this.#transport, token, key, { score, ...fields }));
-  }
-
-  /** @param {Types.ServerSubmission[]} submissions @param {{ signal?: AbortSignal }} [options] */
+  /** @type {Types.Leaderboard["submitMany"]} */
   async submitMany(submissions, { signal } = {}) {
     const keyed = submissions.map((each) => ({ key: newKey(), ...each }));
     /** @type {Types.ServerResult[]} */
     const results = [];
-    for (let at = 0; at < keyed.length; at += BATCH) {
-      results.push(...(await this.#submitBatch(keyed.slice(at, at + BATCH), signal)));
-    }
-    return results;
-  }
-
-  /** @param {(Types.ServerSubmission & { key: string })[]} batch @param {AbortSignal | undefined} signal */
-  async #submitBatch(batch, signal) {
-    /** @type {Types.ServerResult[]} */
-    const results = [];
-    for (let left = batch.map((_, at) => at), failures = 0; left.length > 0; failures += 1) {
+    for (let left = keyed.map((_, at) => at), failures = 0; left.length > 0; ) {
+      const batch = left.slice(0, BATCH);
+      const body = { submissions: batch.map((at) => keyed[at]) };
       /** @type {unknown} */
       let failure = null;
       try {
-        const body = { submissions: left.map((at) => batch[at]) };
-        const told = await this.#session.authorized((token) =>
-          this.#transport.send("POST", `${API}/submissions`, { token, signal, body }),
-        );
-        left.forEach((at, place) => (results[at] = told.results[place]));
-        left = left.filter((at) => results[at]?.status === 503); // perhaps not stored
+        const told = await this.request("POST", `${API}/submissions`, { signed: true, signal, body });
+        batch.forEach((at, place) => (results[at] = told.results[place]));
+        left = left.filter((at) => (results[at]?.status ?? 503) === 503); // not sent yet, or perhaps not stored
+        if (batch.every((at) => results[at]?.status !== 503)) failures = 0;
+        else failure = new Unreachable("some were not stored");
       } catch (error) {
         if (!isPassing(error)) throw error;
         failure = error;
       }
-      if (left.length > 0) await new Pause().for(pauseAfter(failure, failures));
+      if (failure) await new Pause().for(pauseAfter(failure, failures++));
     }
     return results;
   }
 
   // Boards.
 
-  /** @param {{ prefix?: string, limit?: number, cursor?: string | null }} [options] */
-  boards(options = {}) {
-    return this.#read(`/boards${query(options)}`);
-  }
-
-  /** @param {string} [name] */
-  board(name = this.#board) {
-    return this.#read(`/boards/${encodeURIComponent(name)}`);
-  }
-
-  /** @param {Types.Place & { limit?: number, cursor?: string | null, offset?: number }} [options] */
-  top(options = {}) {
-    return this.#readBoard("/top", options);
-  }
-
-  /** @param {number | "me"} [who] @param {Types.Place} [options] */
-  rank(who = "me", options = {}) {
-    return this.#readBoard(`/rank/${who}`, options, who === "me");
-  }
-
-  /** @param {number | "me"} [who] @param {Types.Place & { radius?: number }} [options] */
-  around(who = "me", options = {}) {
-    return this.#readBoard(`/around/${who}`, options, who === "me");
-  }
-
-  /** @param {number[]} user_ids @param {Types.Place} [options] */
-  ranks(user_ids, options = {}) {
-    return this.#readBoard("/ranks", options, false, { user_ids });
-  }
-
-  /** @param {number} score @param {Types.Place} [options] */
-  rankOfScore(score, options = {}) {
-    return this.#readBoard(`/rank/score/${score}`, options);
-  }
-
-  /** @param {Types.Place & { bins?: number }} [options] */
-  distribution(options = {}) {
-    return this.#readBoard("/distribution", options);
-  }
+  /** @type {Types.Leaderboard["boards"]} */
+  boards = (options = {}) => this.#read(`/boards${query(options)}`);
+  /** @type {Types.Leaderboard["board"]} */
+  board = (name = this.#board) => this.#read(`/boards/${encodeURIComponent(name)}`);
+  /** @type {Types.Leaderboard["top"]} */
+  top = (options = {}) => this.#readBoard("/top", options);
+  /** @type {Types.Leaderboard["rank"]} */
+  rank = (who = "me", options = {}) => this.#readBoard(`/rank/${who}`, options, who === "me");
+  /** @type {Types.Leaderboard["around"]} */
+  around = (who = "me", options = {}) => this.#readBoard(`/around/${who}`, options, who === "me");
+  /** @type {Types.Leaderboard["ranks"]} */
+  ranks = (user_ids, options = {}) => this.#readBoard("/ranks", options, false, { user_ids });
+  /** @type {Types.Leaderboard["rankOfScore"]} */
+  rankOfScore = (score, options = {}) => this.#readBoard(`/rank/score/${score}`, options);
+  /** @type {Types.Leaderboard["distribution"]} */
+  distribution = (options = {}) => this.#readBoard("/distribution", options);
 
   // Players.
 
-  /** @param {string} name what it begins with */
-  findPlayers(name) {
-    return this.#read(`/players${query({ name })}`);
-  }
-
-  /** @param {number} user_id */
-  player(user_id) {
-    return this.#read(`/players/${user_id}`);
-  }
-
-  /** @param {number} user_id */
-  standings(user_id) {
-    return this.#read(`/players/${user_id}/standings`);
-  }
-
-  /** @param {{ board?: string, limit?: number, cursor?: string | null }} [options] */
-  mySessions(options = {}) {
-    return this.#read(`/sessions/me${query(options)}`, true);
-  }
+  /** @type {Types.Leaderboard["findPlayers"]} */
+  findPlayers = (name) => this.#read(`/players${query({ name })}`);
+  /** @type {Types.Leaderboard["player"]} */
+  player = (user_id) => this.#read(`/players/${user_id}`);
+  /** @type {Types.Leaderboard["standings"]} */
+  standings = (user_id) => this.#read(`/players/${user_id}/standings`);
+  /** @type {Types.Leaderboard["mySessions"]} */
+  mySessions = (options = {}) => this.#read(`/sessions/me${query(options)}`, true);
 
   // What changes, and all else.
 
-  /** @param {Types.WatchOptions} options @param {Types.WatchHandlers} handlers @returns {Types.WatchHandle} */
+  /** @type {Types.Leaderboard["watch"]} */
   watch(options, handlers) {
-    return new Watch(this.#transport, this.#session, { board: this.#board, ...options }, handlers);
+    const watch = new Watch(this.#transport, this.#session, { board: this.#board, ...options }, handlers);
+    this.#watches.add(watch);
+    watch.closed.addEventListener("abort", () => this.#watches.delete(watch));
+    return watch;
   }
 
-  /**
-   * Any other call of the API. With `signed` it is done as who is signed in.
-   *
-   * @param {Types.Method} method
-   * @param {string} path
-   * @param {Types.RequestOptions & { signed?: boolean }} [options]
-   */
-  request(method, path, { signed = false, ...options } = {}) {
+  /** @type {Types.Leaderboard["request"]} */
+  request = (method, path, { signed = false, ...options } = {}) => {
     if (!signed) return this.#transport.send(method, path, options);
     return this.#session.authorized((token) => this.#transport.send(method, path, { ...options, token }));
-  }
+  };
 
-  /**
-   * @param {string} path
-   * @param {Types.Place & Record<string, any>} options
-   * @param {boolean} [signed]
-   * @param {object} [body]
-   */
+  /** @param {string} path @param {Record<string, any>} options @param {boolean} [signed] @param {object} [body] */
   #readBoard(path, { board = this.#board, ...parameters }, signed = false, body) {
     return this.#read(`/boards/${encodeURIComponent(board)}${path}${query(parameters)}`, signed, body);
   }
@@ -1283,6 +1197,6 @@ export class Leaderboard {
   /** @param {string} path @param {boolean} [signed] @param {object} [body] of a question that is too long for an address */
   #read(path, signed = false, body) {
     const method = body ? "POST" : "GET";
-    return this.#transport.patiently((options) => this.request(method, API + path, { signed, body, ...options }));
+    return this.#transport.patiently((timeout) => this.request(method, API + path, { signed, body, timeout }));
   }
 }

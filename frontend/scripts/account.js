@@ -117,7 +117,7 @@ export class Account extends EventTarget {
       this.codesLeft = left;
       this.#changed();
     } catch (error) {
-      if (!(error instanceof SessionEnded || error instanceof api.Refused || error instanceof api.Unreachable)) throw error;
+      if (!(error instanceof SessionEnded || error instanceof api.Problem || error instanceof api.Unreachable)) throw error;
     }
   }
 
@@ -170,7 +170,7 @@ export class Account extends EventTarget {
         await this.#session.authorized((token) => api.endDevice(token, device.session_id));
       } catch (error) {
         // It has ended by itself meanwhile: what was wished for is so.
-        if (!(error instanceof api.Refused && error.status === 404)) throw error;
+        if (!(error instanceof api.Problem && error.status === 404)) throw error;
       }
       this.devices = this.devices?.filter(({ session_id: id }) => id !== device.session_id) ?? null;
       return `${readableUserAgent(device.user_agent)} is signed out.`;

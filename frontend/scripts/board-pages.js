@@ -1,6 +1,6 @@
+import { Pause, pauseAfter } from "../clients/leaderboard.js";
 import * as api from "./api.js";
 import { PAGE_SIZE } from "./api.js";
-import { Pause, pauseAfter } from "./backoff.js";
 
 /** @import { BoardPage, Standing } from "./types.d.ts" */
 

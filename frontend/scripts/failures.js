@@ -1,6 +1,6 @@
 /** Turns what went wrong into words for a person. */
 
-import { Refused, Unreachable } from "./api.js";
+import { Problem, Unreachable } from "./api.js";
 
 /** @import { Failure } from "./types.d.ts" */
 
@@ -42,12 +42,12 @@ export function explain(error, words = {}) {
   if (error instanceof Unreachable) {
     return inForm(error.offline ? "You are offline. Try again when you are back." : "The server is not answering. Try again in a moment.");
   }
-  if (!(error instanceof Refused)) throw error;
+  if (!(error instanceof Problem)) throw error;
 
   const known = words[error.type] ?? KNOWN[error.type];
   if (error.status === 429) {
-    if (error.retryAfterMs === 0) return inForm(error.detail || "Too many attempts in a row. Wait a moment and try again.");
-    return { ...(known ?? inForm("Too many attempts in a row.")), retryAt: Date.now() + error.retryAfterMs };
+    if (error.retryAfter === 0) return inForm(error.detail || "Too many attempts in a row. Wait a moment and try again.");
+    return { ...(known ?? inForm("Too many attempts in a row.")), retryAt: Date.now() + error.retryAfter * 1000 };
   }
   if (known) return known;
 

@@ -1,18 +1,13 @@
-/** The top of the board and the caller's standing as they change: streamed, and asked for where no stream can be had. */
+/** The top of the board and the caller's standing as they change: one tab of a browser hears of it, and tells the others. */
 
-import * as api from "./api.js";
-import { Pause, pauseAfter } from "./backoff.js";
-import { EventStream } from "./event-stream.js";
+import { Leaderboard, MemoryStorage, Unreachable } from "../clients/leaderboard.js";
+import { PAGE_SIZE } from "./api.js";
 
+/** @import { WatchHandle } from "../clients/leaderboard.d.ts" */
 /** @import { Session } from "./session.js" */
 /** @import { BoardPage, Outage, Standing } from "./types.d.ts" */
 
 /** @typedef {{ type: "top" | "me" | "period" | "outage" | "hello", data?: any, id?: string }} Message hello: asks for the rest */
-
-/** A stream says something at once, and then every 15 s. Through a proxy that collects answers nothing comes. */
-const FIRST_WORD_MS = 4_000;
-const SILENCE_MS = 40_000;
-const POLL_MS = 5_000;
 
 /**
  * Of the visible tabs of a browser one has the stream, and tells all others what it hears: over plain HTTP a browser has six
@@ -21,6 +16,7 @@ const POLL_MS = 5_000;
  */
 export class Live {
   #session;
+  #leaderboard;
   #hearers;
   /** What was heard last, by type. @type {Map<string, Message>} */
   #heard = new Map();
@@ -28,9 +24,8 @@ export class Live {
   #turn = new AbortController();
   /** Of the turn that got the lock last. @type {AbortSignal | null} */
   #lock = null;
-  #flows = false;
-  #asked = false;
-  #pause = new Pause();
+  /** @type {WatchHandle | null} */
+  #watch = null;
 
   /**
    * @param {Session} session
@@ -38,6 +33,7 @@ export class Live {
    */
   constructor(session, hearers) {
     this.#session = session;
+    this.#leaderboard = new Leaderboard("", { session, storage: new MemoryStorage() });
     this.#hearers = /** @type {Partial<Record<string, (data: any) => void>>} */ (hearers);
   }
 
@@ -57,7 +53,6 @@ export class Live {
   restart() {
     this.#turn.abort();
     this.#turn = new AbortController();
-    this.#pause.end();
     const { signal } = this.#turn;
     // Who is signed in is the same in all tabs, but not at each moment.
     const name = `live ${this.#session.user?.user_id ?? ""}`;
@@ -78,9 +73,7 @@ export class Live {
   /** Has what changed just now be heard soon: where there is a stream it comes by itself. */
   now() {
     if (!this.#holds) this.#tabs.postMessage({ type: "hello" });
-    if (this.#flows) return;
-    this.#asked = true;
-    this.#pause.end();
+    this.#watch?.now();
   }
 
   get #holds() {
@@ -107,88 +100,31 @@ export class Live {
   }
 
   /** @param {AbortSignal} signal */
-  async #hold(signal) {
+  #hold(signal) {
     this.#lock = signal;
-    for (let refusals = 0, failures = 0, streamAt = 0; !signal.aborted; ) {
-      // Until it is known who is signed in the board alone is asked for, so that it need not wait.
-      const streams = this.#session.status !== "restoring" && Date.now() >= streamAt;
-      let pause = 0;
-      this.#asked = false;
-      try {
-        if (streams) {
-          const retryAfterMs = await this.#stream(signal);
-          refusals = 0;
-          pause = pauseAfter({ retryAfterMs }, 0);
-        } else {
-          await this.#poll(signal);
-          failures = 0;
-          pause = POLL_MS * (0.8 + 0.4 * Math.random()); // spread, so that pages that were opened together drift apart
-        }
-      } catch (error) {
-        if (signal.aborted) return;
-        const failure = /** @type {api.Unreachable} */ (error);
-        if (streams) streamAt = Date.now() + pauseAfter(failure, refusals++);
-        else {
-          pause = pauseAfter(failure, failures++);
-          if (failure instanceof api.Unreachable) this.#tell({ type: "outage", data: { offline: failure.offline } });
-          else reportError(failure);
-        }
-      }
-      if (!this.#asked && !signal.aborted) await this.#pause.for(pause);
-    }
-  }
-
-  /**
-   * Hears a stream to its end: after ten minutes, with the token, or when somebody cuts it. Rejects if nothing came.
-   *
-   * @param {AbortSignal} signal
-   * @returns {Promise<number>} after how many milliseconds it wants to be asked for again
-   */
-  async #stream(signal) {
-    const events = new EventStream();
-    const silence = new AbortController();
-    let alarm = 0;
-    const listen = (/** @type {number} */ ms) => {
-      clearTimeout(alarm);
-      alarm = setTimeout(() => silence.abort(), ms);
-    };
-    const open = (/** @type {string | undefined} */ token) => {
-      listen(FIRST_WORD_MS);
-      const lastEventId = this.#heard.get("top")?.id;
-      return api.live({ token, lastEventId, signal: AbortSignal.any([signal, silence.signal]) });
-    };
-    try {
-      const reader = await (this.#session.status === "signed-out" ? open(undefined) : this.#session.authorized(open));
-      for (;;) {
-        const { done, value = "" } = await reader.read();
-        if (done || signal.aborted) throw new api.Unreachable("the stream ended");
-        listen(SILENCE_MS);
-        if (!this.#flows) this.#tell({ type: "outage", data: null });
-        this.#flows = true;
-        for (const { type, id, data } of events.push(value)) {
-          this.#tell(/** @type {Message} */ ({ type, id, data: JSON.parse(data) }));
-        }
-      }
-    } catch (error) {
-      if (!this.#flows) throw error;
-    } finally {
-      this.#flows = false;
-      clearTimeout(alarm);
-      silence.abort();
-    }
-    return events.retryMs;
-  }
-
-  /** @param {AbortSignal} signal */
-  async #poll(signal) {
-    const tell = (/** @type {"top" | "me" | "outage"} */ type) => (/** @type {unknown} */ data) => {
-      if (!signal.aborted) this.#tell({ type, data });
-    };
-    const asked = [api.top({ offset: 0, signal }).then(tell("top"))];
-    if (this.#session.status !== "signed-out") {
-      asked.push(this.#session.authorized((token) => api.myStanding(token, signal)).then(tell("me")));
-    }
-    await Promise.all(asked);
-    tell("outage")(null);
+    const { status } = this.#session;
+    const lastEventId = this.#heard.get("top")?.id ?? "";
+    // Until it is known who is signed in the board alone is asked for, so that it need not wait.
+    const streaming = status !== "restoring";
+    const watch = this.#leaderboard.watch(
+      { window: "all", limit: PAGE_SIZE, withMe: status !== "signed-out", streaming, lastEventId },
+      {
+        top: (data, id) => this.#tell({ type: "top", data, id }),
+        me: (data, id) => this.#tell({ type: "me", data, id }),
+        period: (data, id) => this.#tell({ type: "period", data, id }),
+        state: (state, error) => this.#tell({ type: "outage", data: state === "offline" ? outage(error) : null }),
+        end: (problem) => problem && reportError(problem),
+      },
+    );
+    this.#watch = watch;
+    return new Promise((/** @type {(value?: undefined) => void} */ resolve) => {
+      signal.addEventListener("abort", () => {
+        watch.close();
+        resolve();
+      });
+    });
   }
 }
+
+/** @param {unknown} error @returns {Outage} */
+const outage = (error) => ({ offline: error instanceof Unreachable && error.offline });

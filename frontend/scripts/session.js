@@ -1,7 +1,11 @@
 /** Who is signed in. The access token lives in memory only; the refresh token is a cookie that no script can read. */
 
+import { SessionEnded } from "../clients/leaderboard.js";
 import * as api from "./api.js";
 
+export { SessionEnded };
+
+/** @import * as Types from "../clients/leaderboard.d.ts" */
 /** @import { AccessToken, Credentials, SessionEnding, SessionStatus, User } from "./types.d.ts" */
 
 /**
@@ -21,18 +25,12 @@ const MARKS = ["__Host-signed_in", `signed_in_${location.port || "80"}`];
 /** A token this near its end could expire on the way. */
 const MARGIN_MS = 10_000;
 
-/** The session is over and only the person can start another one. */
-export class SessionEnded extends Error {
-  constructor() {
-    super("the session has ended");
-    this.name = "SessionEnded";
-  }
-}
-
 /**
  * Begins with the session that the refresh cookie stands for, if there is one; the first call in the person's name finds
  * out. Fires "change" when somebody signs in or out, here or in another tab, and "rename" when who is signed in has a new
  * name, or is a guest no more.
+ *
+ * @implements {Types.Session}
  */
 export class Session extends EventTarget {
   /** @type {SessionStatus} */
@@ -83,7 +81,7 @@ export class Session extends EventTarget {
           const kept = keep(await api.keepGuest(token, credentials));
           this.#begin(kept, { ...this.user, username: credentials.username.normalize("NFC"), guest: false });
         } catch (error) {
-          if (!(error instanceof api.Refused && error.type === "urn:problem:not-a-guest" && this.#token)) throw error;
+          if (!(error instanceof api.Problem && error.type === "urn:problem:not-a-guest" && this.#token)) throw error;
           this.#begin(this.#token, await api.me(token)); // kept already, and the answer was lost
         }
       }),
@@ -100,7 +98,7 @@ export class Session extends EventTarget {
         const token = keep(await api.refresh());
         this.#begin(token, await api.me(token.value));
       } catch (error) {
-        if (!(error instanceof api.Refused)) throw error;
+        if (!(error instanceof api.Problem)) throw error;
       }
       note(SOUGHT_KEY, "1");
     });
@@ -148,19 +146,29 @@ export class Session extends EventTarget {
    * Rejects with SessionEnded when that is no longer possible.
    *
    * @template T
-   * @param {(token: string) => Promise<T>} call
+   * @param {(token: string, owner: number) => Promise<T>} call
    * @returns {Promise<T>}
    */
   async authorized(call) {
     const token = await this.#freshToken();
     try {
-      return await call(token.value);
+      return await call(token.value, this.#owner);
     } catch (error) {
-      if (!(error instanceof api.Refused && error.status === 401)) throw error;
+      if (!(error instanceof api.Problem && error.status === 401)) throw error;
       if (this.#token === token) this.#token = null;
       const renewed = await this.#freshToken();
-      return call(renewed.value);
+      return call(renewed.value, this.#owner);
     }
+  }
+
+  /** Whose token that is. */
+  get #owner() {
+    if (!this.user) throw new SessionEnded();
+    return this.user.user_id;
+  }
+
+  async owner() {
+    return this.user?.user_id ?? null;
   }
 
   /** The token in hand, or a new one; all who ask meanwhile share the one request. */
@@ -196,7 +204,7 @@ export class Session extends EventTarget {
       note(UNSETTLED_KEY, null);
       return token;
     } catch (error) {
-      if (!(error instanceof api.Refused && error.status === 401)) throw error;
+      if (!(error instanceof api.Problem && error.status === 401)) throw error;
       note(UNSETTLED_KEY, null);
       unmark();
       this.#finish(this.status === "signed-in" ? "expired" : "left");

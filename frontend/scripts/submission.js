@@ -1,7 +1,7 @@
 /** A score on its way to the board. */
 
+import { newKey, Pause, pauseAfter } from "../clients/leaderboard.js";
 import * as api from "./api.js";
-import { Pause, pauseAfter } from "./backoff.js";
 import { explain } from "./failures.js";
 import { count, place } from "./format.js";
 import { SessionEnded } from "./session.js";
@@ -9,6 +9,9 @@ import { SessionEnded } from "./session.js";
 /** @import { ScoreFormData } from "./score-form.js" */
 /** @import { Session } from "./session.js" */
 /** @import { Standing } from "./types.d.ts" */
+
+/** What is said while there is no answer stays for so long at least: it is to be read. */
+const SAID_MS = 1_000;
 
 /** @typedef {{ score: number, key: string }} Attempt one submission, however often it is sent */
 
@@ -98,7 +101,7 @@ export class Submission extends EventTarget {
       } catch (error) {
         if (!isPassing(error, failures)) throw error;
         this.#show({ result: delay(attempt.score, error) });
-        await this.#pause.for(pauseAfter(error, failures));
+        await this.#pause.for(Math.max(SAID_MS, pauseAfter(error, failures)));
       }
     }
   }
@@ -124,10 +127,10 @@ export class Submission extends EventTarget {
  *
  * @param {unknown} error
  * @param {number} failures how many came before it
- * @returns {error is api.Unreachable | api.Refused}
+ * @returns {error is api.Unreachable | api.Problem}
  */
 const isPassing = (error, failures) =>
-  error instanceof api.Unreachable || (failures > 0 && error instanceof api.Refused && error.status === 429);
+  error instanceof api.Unreachable || (failures > 0 && error instanceof api.Problem && error.status === 429);
 
 /**
  * @param {number} score
@@ -144,17 +147,11 @@ function outcome(score, standing, repeated, held) {
 
 /**
  * @param {number} score
- * @param {api.Unreachable | api.Refused} failure
+ * @param {api.Unreachable | api.Problem} failure
  */
 function delay(score, failure) {
   const points = count(score, "point");
   return failure instanceof api.Unreachable && failure.offline
     ? `You are offline. Your ${points} will be sent when you are back.`
     : `No answer came. Your ${points} will be sent again until one does, and count once.`;
-}
-
-/** 128 random bits, as hex. (Browsers keep `crypto.randomUUID` from pages that came over plain HTTP from elsewhere.) */
-function newKey() {
-  const bytes = [...crypto.getRandomValues(new Uint8Array(16))];
-  return bytes.map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }

@@ -41,13 +41,6 @@ export interface Outage {
   offline: boolean;
 }
 
-
-export interface FieldError {
-  detail: string;
-  pointer?: string;
-  parameter?: string;
-}
-
 export interface Credentials {
   username: string;
   password: string;

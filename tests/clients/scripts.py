@@ -8,10 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from services.local import ROOT
+from services.local.programs import find_program, major_version
 
 FOLDER = ROOT / "frontend" / "clients"
 CLIENT = FOLDER / "leaderboard.js"
 NAMES = ", ".join(re.findall(r"^export (?:class|function|const) (\w+)", CLIENT.read_text(encoding="utf-8"), re.MULTILINE))
+_NODE = find_program("node", "nodejs")
+# Node 18, which Debian 12 has, gives programs what the client needs when it is asked to; 20 does by itself.
+NODE = [_NODE or "node", *(["--experimental-global-webcrypto"] if major_version(_NODE) < 20 else [])]
 # Seconds, for a busy machine.
 PATIENCE = 60.0
 
@@ -43,9 +47,7 @@ class Player:
             process.stdout.write(JSON.stringify(result ?? null) + "\\n");
             {"leaderboard.close();" if to_be_closed else ""}
         """
-        process = await asyncio.create_subprocess_exec(
-            "node", "--input-type=module", "--eval", source, stdout=PIPE, stderr=PIPE
-        )
+        process = await asyncio.create_subprocess_exec(*NODE, "--input-type=module", "--eval", source, stdout=PIPE, stderr=PIPE)
         try:
             async with asyncio.timeout(PATIENCE):
                 out, err = await process.communicate()

@@ -1,5 +1,6 @@
 """The JavaScript client in Node, on the whole system: what it does, also while answers are lost."""
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -7,11 +8,13 @@ from typing import Any
 import httpx
 import pytest
 
+from services.local.stack import Stack
+from tests.clients.keys import make_key
 from tests.clients.killing import FindCounted, Sample, kill_often
 from tests.clients.losing import Losing
-from tests.clients.scripts import FOLDER, Player
+from tests.clients.scripts import FOLDER, NODE, Player
 from tests.e2e.visitor import new_name
-from tests.system import PASSWORD
+from tests.system import PASSWORD, Accounts
 
 SUBMIT = "/api/leaderboard/submit"
 SAMPLE = FOLDER / "samples" / "javascript" / "game.js"
@@ -321,11 +324,32 @@ async def test_without_streams_a_watch_asks_and_tells_what_changed(player: Playe
     assert not losing.asked("/api/leaderboard/boards/main/live")
 
 
+async def test_a_game_server_sends_many_again_with_their_keys_until_each_has_an_answer(
+    player: Player, losing: Losing, stack: Stack, accounts: Accounts
+) -> None:
+    key = await make_key(stack, accounts, stack.gateway_url))
+    user = await player.run("return await leaderboard.playAsGuest()")
+    losing.path = "/api/leaderboard/submissions"
+    losing.lose_answers(1)
+    server = Player(losing.url, player.state.with_name("server"))
+    results = await server.run(
+        f"""
+        const many = [1, 2, 3].map((score) => ({{ user_id: {user["user_id"]}, score }}));
+        return await leaderboard.submitMany([...many, {{ user_id: 4_000_000_000, score: 1 }}]);
+        """,
+        f"clientId: {json.dumps(key['client_id'])}, clientSecret: {json.dumps(key['client_secret'])}",
+    )
+    assert [result["status"] for result in results] == [200, 200, 200, 422]
+    assert results[3]["problem"]["type"] == "urn:problem:unknown-user"
+    assert len(losing.asked(losing.path)) == 2
+    assert await own_sessions(player) == [1, 2, 3]
+
+
 async def test_a_killed_game_loses_nothing_and_counts_nothing_twice(
     losing: Losing, tmp_path: Path, counted: FindCounted
 ) -> None:
     losing.answers = 0.2
     losing.requests = 0.1
-    killed = await kill_often(Sample(["node", str(SAMPLE)]), losing, tmp_path, counted, kills=4)
+    killed = await kill_often(Sample([*NODE, str(SAMPLE)]), losing, tmp_path, counted, kills=4)
     assert killed.acknowledged
     assert len(SAMPLE.read_text(encoding="utf-8").splitlines()) < 100

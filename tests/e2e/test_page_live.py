@@ -298,7 +298,7 @@ async def test_a_stream_is_read_alike_wherever_it_was_cut(page: Page) -> None:
     """By each byte, and by each two bytes: with each line end that there is, in the middle of a letter too."""
     found = await page.evaluate(
         """async (text) => {
-            const { EventStream } = await import("/scripts/event-stream.js");
+            const { EventStream } = await import("/clients/leaderboard.js");
             const bytes = new TextEncoder().encode(text);
             const read = async (size, first) => {
                 const stream = new ReadableStream({
