@@ -61,8 +61,10 @@ class LeaderboardError(Exception):
 class Problem(LeaderboardError):
     """The leaderboard refused. The same request again would be refused again, but for 429, which says when to come back."""
 
-    def __init__(self, status: int, told: Mapping[str, Any], retry_after: float | None = None) -> None:
+    def __init__(self, status: int, told: Mapping[str, Any], path: str = "", retry_after: float | None = None) -> None:
         self.status = status
+        self.path = path
+        """What was asked for: "/auth/login"."""
         self.type: str = told.get("type") or "about:blank"
         """What kind of problem it is, for programs: "urn:problem:username-taken"."""
         self.title: str = told.get("title") or ""
@@ -423,7 +425,7 @@ class Leaderboard:
                 return await self._begin(kept, session.user_id, username, guest=False)
         return await self.login(username, password)
 
-    async def _once(self, call: Callable[[], Awaitable[Any]], done: Callable[[Problem], bool]) -> Any:
+    async def _once(self, call: Callable[[], Awaitable[Json]], done: Callable[[Problem], bool]) -> Json | Problem:
         """What is answered to what can be done once only. After an answer was lost: the problem which tells that it is done."""
         for attempt in range(3):
             try:
@@ -520,11 +522,11 @@ class Leaderboard:
 
     async def boards(self, prefix: str = "", *, limit: int = 20, cursor: str | None = None) -> Json:
         """The boards whose names begin so: `{boards, next_cursor}`."""
-        return cast(Json, await self._get("/boards", {"prefix": prefix, "limit": limit, "cursor": cursor}))
+        return await self._get("/boards", {"prefix": prefix, "limit": limit, "cursor": cursor})
 
     async def board(self, name: str | None = None) -> Json:
         """One board, with its windows and the periods that go on."""
-        return cast(Json, await self._get(f"/boards/{quote(name or self._board, safe='')}"))
+        return await self._get(f"/boards/{quote(name or self._board, safe='')}")
 
     async def top(self, *, limit: int = 10, offset: int = 0, cursor: str | None = None, **place: Unpack[Place]) -> Page:
         """The best players. `cursor` is the `next_cursor` of the page before."""
@@ -537,47 +539,48 @@ class Leaderboard:
 
     async def around(self, who: int | Literal["me"] = "me", *, radius: int = 5, **place: Unpack[Place]) -> Json:
         """A player among so many neighbours on either side: `{players, …}`."""
-        return cast(Json, await self._get_at(place, f"/around/{who}", {"radius": radius}, signed=who == "me"))
+        return await self._get_at(place, f"/around/{who}", {"radius": radius}, signed=who == "me")
 
     async def ranks(self, user_ids: Iterable[int], **place: Unpack[Place]) -> Json:
         """Where up to 200 players stand, and which place each has among them: friends, a clan, a lobby."""
         path, where = self._at(place, "/ranks")
-        return cast(Json, await self._call("POST", path, params=where, body={"user_ids": list(user_ids)}, tries=3))
+        return await self._call("POST", path, params=where, body={"user_ids": list(user_ids)}, tries=3)
 
     async def rank_of_score(self, score: int, **place: Unpack[Place]) -> Json:
         """The rank that a score would have now."""
-        return cast(Json, await self._get_at(place, f"/rank/score/{score}"))
+        return await self._get_at(place, f"/rank/score/{score}")
 
     async def distribution(self, *, bins: int = 20, **place: Unpack[Place]) -> Json:
         """How many players have which scores."""
-        return cast(Json, await self._get_at(place, "/distribution", {"bins": bins}))
+        return await self._get_at(place, "/distribution", {"bins": bins})
 
     async def find_players(self, name: str) -> list[Json]:
         """Players whose names begin so."""
-        return cast(list[Json], (await self._get("/players", {"name": name}))["players"])
+        players: list[Json] = (await self._get("/players", {"name": name}))["players"]
+        return players
 
     async def player(self, user_id: int) -> Json:
         """A player, and where they stand."""
-        return cast(Json, await self._get(f"/players/{user_id}"))
+        return await self._get(f"/players/{user_id}")
 
     async def standings(self, user_id: int) -> Json:
         """Where a player stands in every window that goes on."""
-        return cast(Json, await self._get(f"/players/{user_id}/standings"))
+        return await self._get(f"/players/{user_id}/standings")
 
     async def my_sessions(self, board: str | None = None, *, limit: int = 20, cursor: str | None = None) -> Json:
         """What the player has submitted, newest first: `{sessions, next_cursor}`."""
-        return cast(Json, await self._get("/sessions/me", {"board": board, "limit": limit, "cursor": cursor}, signed=True))
+        return await self._get("/sessions/me", {"board": board, "limit": limit, "cursor": cursor}, signed=True)
 
     def _at(self, place: Place, path: str) -> tuple[str, Json]:
         """The path below a board, and what the query says of the window."""
         where: Json = {"window": place.get("window"), "period": place.get("period")}
         return f"{_API}/boards/{quote(place.get('board') or self._board, safe='')}{path}", where
 
-    async def _get_at(self, place: Place, path: str, params: Mapping[str, Any] | None = None, *, signed: bool = False) -> Any:
+    async def _get_at(self, place: Place, path: str, params: Mapping[str, Any] | None = None, *, signed: bool = False) -> Json:
         path, where = self._at(place, path)
         return await self._call("GET", path, params={**where, **(params or {})}, signed=signed, tries=3)
 
-    async def _get(self, path: str, params: Mapping[str, Any] | None = None, *, signed: bool = False) -> Any:
+    async def _get(self, path: str, params: Mapping[str, Any] | None = None, *, signed: bool = False) -> Json:
         return await self._call("GET", _API + path, params=params, signed=signed, tries=3)
 
     # Watching.
@@ -649,7 +652,7 @@ class Leaderboard:
                 async for event, data in watching.events(response.aiter_bytes()):
                     watching.failures = 0
                     self._tell_watcher(watching, event, data)
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, ValueError) as error:
             raise Unreachable(f"The stream broke off: {error or type(error).__name__}") from error
         return watching.retry * random.uniform(0.5, 1.5)
 
@@ -678,7 +681,7 @@ class Leaderboard:
         token: str | None = None,
         signed: bool = False,
         tries: int = 1,
-    ) -> Any:
+    ) -> Json:
         """What is answered, within the time-out. `tries` is above 1 for what may be done twice."""
         until = time.monotonic() + self._timeout
         request = {"params": _given(params or {}), "json": body, "headers": _bearer(token)}
@@ -829,6 +832,8 @@ class Leaderboard:
                 continue  # it waits until its player is there
             except (Unreachable, Problem) as error:
                 retry_after, self._offline = error.retry_after, isinstance(error, Unreachable)
+                if isinstance(error, Problem):
+                    _log.warning("A score waits, since the leaderboard says: %s", error)
             except Exception:  # the storage's, perhaps: the disk is full
                 _log.exception("A score could not be sent. It is tried again")
             self._tell_queue()
@@ -849,14 +854,15 @@ class Leaderboard:
             sending = self._signed("POST", f"{_API}/submit", request, entry.user_id)
             response = await self._in_time(sending, self._timeout)
         except Problem as problem:
-            if problem.status in _PASSING:
+            # What is refused about the tokens says nothing of the score.
+            if problem.status in _PASSING or not problem.path.endswith(f"{_API}/submit"):
                 raise
             await self._remove(entry, problem, self._on_refused)
             return
         answer = _document(response)
         if "session_id" not in answer:
             raise Unreachable("Something else than the leaderboard has answered.")
-        known = {name: answer.get(name) for name in Result.__dataclass_fields__}
+        known: Json = {name: answer.get(name) for name in Result.__dataclass_fields__}
         known |= {"key": entry.key, "repeated": response.headers.get("Idempotent-Replayed") == "true"}
         await self._remove(entry, Result(**known), self._on_submitted)
 
@@ -989,7 +995,7 @@ def _given(params: Mapping[str, Any]) -> Json:
     return {name: value for name, value in params.items() if value is not None}
 
 
-def _document(response: httpx.Response) -> Any:
+def _document(response: httpx.Response) -> Json:
     """What an answer says. Raises Unreachable if it is no JSON: somebody in between has answered."""
     if response.status_code == 204:
         return {}
@@ -1016,7 +1022,7 @@ def _failure(response: httpx.Response) -> Problem | Unreachable:
             problem = response.json()
     said: Json = problem if isinstance(problem, dict) else {}
     if status == 429 or (400 <= status < 500 and said):
-        return Problem(status, said, retry_after)
+        return Problem(status, said, response.url.path, retry_after)
     return Unreachable(said.get("detail") or f"The leaderboard could not answer: HTTP status {status}.", status, retry_after)
 
 

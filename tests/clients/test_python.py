@@ -242,6 +242,19 @@ async def test_what_passes_is_tried_again_and_not_before_it_is_time(
     assert time.monotonic() - began >= float(headers.get("Retry-After", 0))
 
 
+async def test_a_score_is_kept_when_it_is_the_tokens_that_are_refused(begin: Begin, losing: Losing) -> None:
+    storage = MemoryStorage()
+    first = await begin(storage)
+    await first.register(new_name(), PASSWORD)
+    await first.close()
+    await change_session(storage, expires_at=0)
+    losing.path = REFRESH
+    losing.refuse(1, 403)
+    game = await begin(storage)
+    assert (await (await game.submit(5)).result).total_score == 5
+    assert len(losing.asked(REFRESH)) == 2
+
+
 async def test_what_was_queued_before_anybody_signed_in_is_written_down_as_theirs_before_it_is_sent(
     begin: Begin, losing: Losing
 ) -> None:
