@@ -327,7 +327,7 @@ async def test_without_streams_a_watch_asks_and_tells_what_changed(player: Playe
 async def test_a_game_server_sends_many_again_with_their_keys_until_each_has_an_answer(
     player: Player, losing: Losing, stack: Stack, accounts: Accounts
 ) -> None:
-    key = await make_key(stack, accounts, stack.gateway_url))
+    key = await make_key(stack, accounts, stack.gateway_url)
     user = await player.run("return await leaderboard.playAsGuest()")
     losing.path = "/api/leaderboard/submissions"
     losing.lose_answers(1)

@@ -108,7 +108,7 @@ async def test_a_program_goes_on_as_its_player(gateway_url: str, tmp_path: Path)
 async def test_a_game_server_submits_for_its_players(
     stack: Stack, gateway_url: str, tmp_path: Path, accounts: Accounts
 ) -> None:
-    key = await make_key(stack, accounts, stack.gateway_url))
+    key = await make_key(stack, accounts, stack.gateway_url)
     async with httpx.AsyncClient(base_url=gateway_url) as client:
         await sign_up(client, player := new_name())
         login = await client.post("/auth/login", json={"username": player, "password": "correct horse battery"})
