@@ -1,33 +1,18 @@
-"""The README's three snippets, put into a page, a program and a script, connect a game."""
+"""The README's snippets, put into a page and a script, connect a game."""
 
-import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
-import pytest
 from playwright.async_api import Page
 
 from services.local import ROOT
 from tests.snippets import take
 
 [JAVASCRIPT] = take("README.md", "js")
-[CSHARP] = take("README.md", "csharp")
 [PYTHON] = take("README.md", "python")
 CLIENTS = ROOT / "frontend" / "clients"
-# What a program in C# has around its statements.
-PROGRAM = """using System;
-using System.Threading.Tasks;
-using LeaderboardClient;
-
-static class Program {{
-    static void Main() {{ Play().GetAwaiter().GetResult(); }}
-    static async Task Play() {{
-        {statements}
-    }}
-}}
-"""
 
 
 async def test_javascript(game: Page, open_url: str) -> None:
@@ -43,18 +28,5 @@ def test_python(gateway_url: str, tmp_path: Path) -> None:
     file.write_text(PYTHON.replace("http://localhost:8080", gateway_url))
     shutil.copy(CLIENTS / "leaderboard.py", tmp_path)
     ran = subprocess.run([sys.executable, str(file)], capture_output=True, text=True, check=False, timeout=60)
-    assert ran.returncode == 0, ran.stderr
-    assert int(ran.stdout) >= 1
-
-
-@pytest.mark.skipif(not (CLIENTS / "Leaderboard.cs").exists(), reason="there is no client in C#")
-def test_csharp(gateway_url: str, tmp_path: Path) -> None:
-    file, program = tmp_path / "Game.cs", tmp_path / "game.exe"
-    statements = CSHARP.replace("http://localhost:8080", gateway_url)
-    file.write_text(PROGRAM.format(statements=statements))
-    libraries = "-r:System.Net.Http.dll"
-    compiled = ["mcs", "-langversion:7.2", libraries, f"-out:{program}", str(file), str(CLIENTS / "Leaderboard.cs")]
-    subprocess.run(compiled, check=True, timeout=60)
-    ran = subprocess.run(["mono", str(program)], env=os.environ, capture_output=True, text=True, check=False, timeout=60)
     assert ran.returncode == 0, ran.stderr
     assert int(ran.stdout) >= 1
