@@ -86,7 +86,7 @@ lock: $(PACKAGES) ## Write the lock files from pyproject.toml (UPGRADE=1: with t
 	@$(COMPILE) $(if $(UPGRADE),--upgrade) --output-file services/requirements.lock
 	@$(COMPILE) $(if $(UPGRADE),--upgrade) --extra dev --constraints services/requirements.lock --output-file requirements.lock
 
-docs: $(PACKAGES) ## Write the tables of docs/settings.md from the code
+docs: $(PACKAGES) ## Write the tables of docs/settings.md and docs/api.md from the code
 	@$(BIN)/python -m services.local.reference
 
 clean: ## Delete what can be made again: packages and caches, never data or secrets
