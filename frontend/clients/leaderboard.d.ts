@@ -32,7 +32,7 @@ export class Problem extends Error {
   retryAfter: number;
 }
 
-/** No answer came, or one that says that the server cannot give one (5xx). What was asked for may have been done. */
+/** No answer of the leaderboard came, or one that it cannot give one (5xx). What was asked for may have been done. */
 export class Unreachable extends Error {
   constructor(message: string, more?: { status?: number; retryAfter?: number; offline?: boolean; cause?: unknown });
   /** 0: no answer at all. */

@@ -54,7 +54,7 @@ export class Problem extends Error {
   }
 }
 
-/** No answer came, or one that says that the server cannot give one (5xx). What was asked for may have been done. */
+/** No answer of the leaderboard came, or one that it cannot give one (5xx). What was asked for may have been done. */
 export class Unreachable extends Error {
   /** @param {string} message @param {{ status?: number, retryAfter?: number, offline?: boolean, cause?: unknown }} [more] */
   constructor(message, { status = 0, retryAfter = 0, offline = false, cause } = {}) {
@@ -321,16 +321,19 @@ class Transport {
 
 /** @param {Response} answer */
 async function refusal(answer) {
+  const { status } = answer;
   const told = Number(answer.headers.get("Retry-After"));
   const retryAfter = told > 0 ? told : 0;
-  const { status } = answer;
-  if (status >= 500) return new Unreachable(`HTTP ${status}`, { status, retryAfter });
-  return new Problem(status, await answer.json().catch(() => ({})), retryAfter);
+  const document = await answer.json().catch(() => null);
+  // What says no without a document is not the leaderboard, but a gateway that has just started, or a network that wants to be
+  // signed in to. Only the gateway's own limits answer 429 without one.
+  if (status >= 500 || (document === null && status !== 429)) return new Unreachable(`HTTP ${status}`, { status, retryAfter });
+  return new Problem(status, document ?? {}, retryAfter);
 }
 
 /** @param {unknown} error whether the same may succeed soon */
 function isPassing(error) {
-  if (error instanceof Unreachable) return [0, 502, 503, 504].includes(error.status);
+  if (error instanceof Unreachable) return error.status < 500 || [502, 503, 504].includes(error.status);
   return error instanceof Problem && error.status === 429;
 }
 

@@ -100,7 +100,8 @@ export class Live {
   }
 
   /** @param {AbortSignal} signal */
-  #hold(signal) {
+  async #hold(signal) {
+    if (signal.aborted) return; // since the lock was given
     this.#lock = signal;
     const { status } = this.#session;
     const lastEventId = this.#heard.get("top")?.id ?? "";
@@ -117,12 +118,8 @@ export class Live {
       },
     );
     this.#watch = watch;
-    return new Promise((/** @type {(value?: undefined) => void} */ resolve) => {
-      signal.addEventListener("abort", () => {
-        watch.close();
-        resolve();
-      });
-    });
+    await new Promise((resolve) => signal.addEventListener("abort", resolve));
+    watch.close();
   }
 }
 

@@ -1,7 +1,10 @@
 """The JavaScript client in Node, on the whole system: what it does, also while answers are lost."""
 
+import asyncio
 import json
 import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -182,6 +185,39 @@ async def test_a_score_that_the_server_refuses_is_told_and_the_next_one_is_sent(
     assert refused["problem"]["status"] == 422
     assert [event for event in refused["told"] if event != "queueChanged"] == ["refused", "submitted"]
     assert await own_sessions(player) == [7]
+
+
+@asynccontextmanager
+async def stranger(status: bytes) -> AsyncIterator[str]:
+    """Where somebody else answers: a gateway that has just started and knows no path, or a network that wants a sign-in."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 " + status + b"\r\nContent-Type: text/html\r\nConnection: close\r\n\r\n<p>Not here.")
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
+@pytest.mark.parametrize("status", [b"404 Not Found", b"401 Unauthorized", b"200 OK"])
+async def test_what_somebody_else_answers_on_the_way_ends_neither_a_score_nor_the_session_nor_a_watch(
+    player: Player, status: bytes
+) -> None:
+    await player.run("await leaderboard.playAsGuest()")
+    player.keep(expires_at=0)
+    async with stranger(status) as url:
+        told = await Player(url, player.state).run("""
+            const watch = leaderboard.watch({}, { state: (state) => told.push([state]), end: () => told.push(["end"]) });
+            await leaderboard.submit(3);
+            await until(() => told.some(([, , reason]) => reason === "offline") && told.some(([state]) => state === "offline"));
+            watch.close();
+            return told;
+        """)
+    assert {event for event, *_ in told} == {"queueChanged", "offline"}
+    await player.run("await leaderboard.flush()")
+    assert await own_sessions(player) == [3]
 
 
 async def test_it_stays_away_for_as_long_as_it_is_told(player: Player, losing: Losing) -> None:
