@@ -5,9 +5,11 @@ import json
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from leaderboard import (
     FileStorage,
@@ -29,7 +31,7 @@ from tests.clients.killing import FindCounted
 from tests.clients.losing import Losing
 from tests.e2e.visitor import new_name
 from tests.playing import API
-from tests.system import PASSWORD, Accounts, eventually
+from tests.system import PASSWORD, Accounts, bearer, eventually
 
 SUBMIT, REFRESH = f"{API}/submit", "/auth/refresh"
 Begin = Callable[..., Any]
@@ -433,6 +435,27 @@ async def test_without_streams_it_looks_again_and_again_and_tells_what_is_new(be
         return own[-1]["score"] == 5
 
     await eventually(has_heard)
+
+
+async def test_a_watch_of_a_period_tells_its_end_and_ends_with_it(
+    begin: Begin, stack: Stack, accounts: Accounts, gateway_url: str
+) -> None:
+    told: list[dict[str, Any]] = []
+    ended: list[LeaderboardError | None] = []
+    key = await make_key(stack, accounts, gateway_url, "boards:write")
+    async with httpx.AsyncClient(base_url=gateway_url) as client:
+        token = (await client.post("/auth/token", data={"grant_type": "client_credentials", **key})).json()["access_token"]
+        board = {"aggregate": "best", "windows": [{"name": "season", "listed": True, "grace": 10}]}
+        await client.put(f"{API}/boards/brief", json=board, headers=bearer(token))
+        now = datetime.now(UTC)
+        period = {"starts_at": now.isoformat(), "ends_at": (now + timedelta(seconds=1)).isoformat()}
+        written = await client.post(f"{API}/boards/brief/windows/season/periods", json=period, headers=bearer(token))
+        assert written.status_code == 201, written.text
+    game = await begin()
+    await game.watch(board="brief", period=written.json()["period_id"], on_period=told.append, on_ended=ended.append).wait()
+    [over] = told
+    assert over["ended"]["period_id"] == written.json()["period_id"]
+    assert ended == [None]
 
 
 async def test_a_watch_ends_where_there_is_nothing_to_watch(game: Leaderboard) -> None:
