@@ -11,7 +11,7 @@ CODE := services migrations tests frontend/clients
 AUDIT := $(BIN)/pip-audit --strict --require-hashes --disable-pip --progress-spinner off --vulnerability-service $(or $(ADVISORIES),pypi)
 COMPILE := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes --no-header
 
-.PHONY: help run dev up down reset admin boards import seed rebuild check test bench lint audit fmt lock clean
+.PHONY: help run dev up down reset admin boards import seed rebuild check test bench lint audit fmt lock docs clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
@@ -85,6 +85,9 @@ fmt: $(PACKAGES) ## Format the Python code
 lock: $(PACKAGES) ## Write the lock files from pyproject.toml (UPGRADE=1: with the newest versions)
 	@$(COMPILE) $(if $(UPGRADE),--upgrade) --output-file services/requirements.lock
 	@$(COMPILE) $(if $(UPGRADE),--upgrade) --extra dev --constraints services/requirements.lock --output-file requirements.lock
+
+docs: $(PACKAGES) ## Write the tables of docs/settings.md and docs/api.md from the code
+	@$(BIN)/python -m services.local.reference
 
 clean: ## Delete what can be made again: packages and caches, never data or secrets
 	@rm -rf .venv tests/frontend/node_modules tests/contract/generators/node_modules .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -22,15 +22,15 @@ class ListenSettings(BaseSettings):
     listen_port: Port = Field(8000, description="port the service listens on")
     forwarded_allow_ips: str = Field(
         "127.0.0.1",
-        description="comma-separated addresses or networks of the gateway: only they are believed about X-Forwarded-*",
+        description="comma-separated addresses or networks of the gateway. Only they are believed about `X-Forwarded-*`",
     )
     connection_requests: int = Field(
         0,
         ge=0,
-        description="requests after which, on average, a connection is closed, so that a gateway which keeps its connections "
-        "spreads its load over replicas that come later; 0 keeps connections",
+        description="requests after which a connection is closed, on average. A gateway that keeps its connections then "
+        "spreads its load over replicas that start later. 0 keeps connections",
     )
-    reload: bool = Field(False, description="restart when a source file changes (development)")
+    reload: bool = Field(False, description="whether the service restarts when a source file changes, for development")
 
 
 class LogSettings(BaseSettings):
@@ -39,7 +39,9 @@ class LogSettings(BaseSettings):
     model_config = SettingsConfigDict(extra="ignore", hide_input_in_errors=True)
 
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="least severe level that is logged")
-    log_format: str = Field("json", pattern="^(json|console)$", description="json for machines, console for people")
+    log_format: str = Field(
+        "json", pattern="^(json|console)$", description="form of the log: `json` for machines, `console` for people"
+    )
 
 
 class MySQLSettings(BaseSettings):
@@ -52,8 +54,8 @@ class MySQLSettings(BaseSettings):
     mysql_database: str = Field(
         "leaderboard", pattern=r"^[A-Za-z0-9_]{1,64}$", description="name of the database that holds every table"
     )
-    mysql_pool_size: int = Field(10, ge=1, le=1000, description="connections a process keeps to MySQL, at most")
-    mysql_timeout: Seconds = Field(5.0, description="seconds a transaction may take, waiting for a connection included")
+    mysql_pool_size: int = Field(10, ge=1, le=1000, description="most connections of a process to MySQL")
+    mysql_timeout: Seconds = Field(5.0, description="seconds a transaction may take. Waiting for a connection is included")
 
 
 class TokenSettings(BaseSettings):
@@ -62,7 +64,8 @@ class TokenSettings(BaseSettings):
     model_config = SettingsConfigDict(extra="ignore", hide_input_in_errors=True)
 
     jwt_keys: SecretStr = Field(
-        description="`kid:key` pairs, comma separated, a key being 32 random bytes or more as base64url; the first signs"
+        description="keys of access tokens: comma-separated `kid:key` pairs. A key is 32 random bytes or more, as base64url. "
+        "The first one signs, and each verifies"
     )
     jwt_issuer: str = Field("leaderboard-auth", min_length=1, description="`iss` of access tokens")
     jwt_audience: str = Field("leaderboard", min_length=1, description="`aud` of access tokens")
@@ -74,15 +77,17 @@ class EncryptionSettings(BaseSettings):
     model_config = SettingsConfigDict(extra="ignore", hide_input_in_errors=True)
 
     encryption_keys: SecretStr = Field(
-        description="`kid:key` pairs as in `JWT_KEYS`, for secrets in the database; the first encrypts, each decrypts"
+        description="keys of secrets in the database, written as in `JWT_KEYS`. The first one encrypts, and each decrypts"
     )
 
 
 class ServiceSettings(ListenSettings, LogSettings, MySQLSettings, TokenSettings):
     """What each service is told."""
 
-    max_body_bytes: int = Field(65_536, ge=1_024, description="largest request body, in bytes; a larger one is answered 413")
-    upkeep_seconds: Seconds = Field(600.0, description="seconds between two looks for what can be forgotten")
+    max_body_bytes: int = Field(
+        65_536, ge=1_024, description="largest body of a request, in bytes. A larger one is answered 413"
+    )
+    upkeep_seconds: Seconds = Field(600.0, description="seconds between two rounds of upkeep, which deletes what has expired")
 
 
 S = TypeVar("S", bound=BaseSettings)

@@ -17,23 +17,27 @@ class LeaderboardSettings(ServiceSettings, EncryptionSettings):
         6,
         ge=1,
         le=1000,
-        description="rankings read from MySQL at once, at most; a pool of its own, so that reads never keep writes waiting",
+        description="most rankings that a process reads from MySQL at once. They have a connection pool of their own, so "
+        "reads never delay writes",
     )
     submission_queue: int = Field(
-        2000, ge=1, le=1_000_000, description="sessions that wait to be stored, at most; one more is answered 503"
+        2000, ge=1, le=1_000_000, description="most sessions that wait to be stored. One more is answered 503"
     )
-    submission_group: int = Field(200, ge=1, le=200, description="sessions stored in one transaction, at most")
+    submission_group: int = Field(200, ge=1, le=200, description="most sessions that are stored in one transaction")
     batch_queue: int = Field(
         20_000,
         ge=1_000,
         le=1_000_000,
-        description="sessions of calls with many that wait to be stored, at most; a call that does not fit in is answered 503",
+        description="most sessions of `/submissions` that wait to be stored. A call that does not fit is answered 503",
     )
     batch_group: int = Field(
-        200, ge=1, le=1_000, description="sessions of such calls that are stored in one transaction, at most"
+        200, ge=1, le=1_000, description="most sessions of `/submissions` that are stored in one transaction"
     )
     submissions_per_second: float = Field(
-        20.0, ge=0, le=1_000_000, description="sessions a process stores of one player a second, on average; 0 is no limit"
+        20.0,
+        ge=0,
+        le=1_000_000,
+        description="most sessions of one player that a process stores in a second, on average. 0 is no limit",
     )
     submissions_burst: int = Field(
         100, ge=1, le=1_000_000, description="sessions of one player that a process stores at once before that limit holds"
@@ -49,42 +53,44 @@ class LeaderboardSettings(ServiceSettings, EncryptionSettings):
     )
     redis_user: str = Field("leaderboard", min_length=1, description="user of Redis, where it has a password")
     redis_password: SecretStr | None = Field(None, description="password of that user; none if Redis has no users")
-    redis_cluster: bool = Field(False, description="whether REDIS_URL names one node of a Redis Cluster")
+    redis_cluster: bool = Field(False, description="whether `REDIS_URL` names one node of a Redis Cluster")
     redis_timeout: Seconds = Field(
         0.075,
-        description="seconds Redis may take for one answer; after that MySQL answers and Redis is left alone until it is back",
+        description="seconds Redis may take for one answer. After that reads fall back to MySQL until Redis is back",
     )
-    cache_ttl: Seconds = Field(10.0, description="seconds a rendered page is kept, at most; a new session outdates it at once")
+    cache_ttl: Seconds = Field(
+        10.0, description="most seconds for which a rendered page is cached. A new session outdates it at once"
+    )
     index_from_players: int = Field(
         200,
         ge=0,
         le=1_000_000_000,
-        description="players from which on a board and period has an index in Redis; with fewer MySQL answers, as fast",
+        description="least number of players with which a board and period has an index in Redis. With fewer, MySQL is as fast",
     )
     results: int = Field(
         10_000,
         ge=1,
         le=10_000,
-        description="players of a period whose results are kept for ever when it is settled, the best first",
+        description="players whose results are kept for ever when a period is settled, the best first",
     )
     follower_interval: Seconds = Field(
-        0.25, description="seconds between two looks for changes that another process could not tell Redis of"
+        0.25, description="seconds between two looks for changes that another process could not write to Redis"
     )
     streams: int = Field(
-        5_000, ge=1, le=1_000_000, description="live streams of a process at once, at most; one more is answered 503"
+        5_000, ge=1, le=1_000_000, description="most live streams of a process at once. One more is answered 503"
     )
     streams_per_user: int = Field(
-        20, ge=1, le=1_000_000, description="those of them that may be of one user; one more is answered 429"
+        20, ge=1, le=1_000_000, description="most live streams of one user in a process. One more is answered 429"
     )
     streams_per_address: int = Field(
         200,
         ge=1,
         le=1_000_000,
-        description="those of them that may be of one address, or of one IPv6 network of /64; one more is answered 429",
+        description="most live streams of one address, or of one IPv6 network of /64, in a process. One more is answered 429",
     )
     webhook_networks: str | None = Field(
         None,
-        description="comma-separated networks (CIDR) that webhooks may be in beside public ones, and in which they need no TLS",
+        description="comma-separated networks (CIDR) in which webhooks may be, beside public addresses. There they need no TLS",
     )
 
     @field_validator("webhook_networks")

@@ -65,13 +65,21 @@ class GatewaySettings(BaseModel):
     """What an operator says of what is around the gateway."""
 
     allowed_origins: Annotated[str, AfterValidator(_origins)] | None = Field(
-        None, description="comma-separated origins whose pages may use the API, or * for all"
+        None,
+        description="comma-separated origins whose pages may use the API from a browser, as browsers write them: "
+        "`https://game.example`, `http://localhost:5173`, `capacitor://localhost`. `*` allows all. `null` is the origin "
+        "of files and of sandboxed frames; any page can open such a frame",
     )
     trusted_proxies: Annotated[str, AfterValidator(_networks)] | None = Field(
-        None, description="comma-separated addresses or networks of the proxies in front of the gateway"
+        None,
+        description="comma-separated addresses or networks of all proxies in front. Only they are believed about who asks, "
+        "and whether by TLS",
     )
     proxies: int | None = Field(
-        None, ge=0, validate_default=True, description="how many proxies are in front; 1 where TRUSTED_PROXIES names any"
+        None,
+        ge=0,
+        validate_default=True,
+        description="how many proxies a request passes before the gateway. 1 where `TRUSTED_PROXIES` names any",
     )
 
     @field_validator("proxies")

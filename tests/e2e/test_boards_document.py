@@ -12,9 +12,12 @@ import pytest
 from services.leaderboard.boards.document import parse_toml
 from services.local import ROOT
 from services.local.stack import Stack
-from tests.e2e.pasting import blocks, paste
+from tests.e2e.pasting import paste
+from tests.snippets import take
 
 DOCUMENT = (ROOT / "docs" / "boards.md").read_text(encoding="utf-8")
+BOARDS, REWARDS = take("docs/boards.md", "toml")
+MAKE, PLAY, NUMBERS = take("docs/boards.md", "sh")
 
 
 @pytest.fixture(scope="module")
@@ -27,16 +30,15 @@ def minute() -> datetime:
 def folder(tmp_path_factory: pytest.TempPathFactory, minute: datetime) -> Path:
     """Where the shell is, with the example's file."""
     folder = tmp_path_factory.mktemp("boards")
-    file = blocks(DOCUMENT, "toml")[0]
     first = f"{minute - timedelta(days=1):%FT%TZ}"
-    (folder / "boards.toml").write_text(file.replace("2026-01-01T00:00:00Z", first), encoding="utf-8")
+    (folder / "boards.toml").write_text(BOARDS.replace("2026-01-01T00:00:00Z", first), encoding="utf-8")
     return folder
 
 
 @pytest.fixture(scope="module")
 def made(stack: Stack, secrets: dict[str, str], folder: Path) -> list[str]:
     """What is printed by the first example, which makes the boards."""
-    return paste(blocks(DOCUMENT, "sh")[0], stack, secrets, folder)
+    return paste(MAKE, stack, secrets, folder)
 
 
 def test_the_example_works_when_pasted(made: list[str]) -> None:
@@ -71,7 +73,7 @@ def test_the_boards_are_played_on_as_the_example_says(
     if left < 10:
         time.sleep(left)
         left = 60.0
-    before, after = blocks(DOCUMENT, "sh")[1].split("sleep 60\n")
+    before, after = PLAY.split("sleep 60\n")
     # Until the next minute of the board begins, which may be sooner than after a whole one.
     printed = paste(f"{before}sleep {left + 0.5}\n{after}", stack, secrets, folder)
     account, first, second, week, coins, rush, now, later, previous = map(json.loads, printed)
@@ -89,7 +91,7 @@ def test_the_boards_are_played_on_as_the_example_says(
     assert (later["top"], later["period_id"]) == ([], None)
     assert (previous["top"], previous["period_id"]) == (now["top"], now["period_id"])
 
-    numbers_are_told(grace, paste(blocks(DOCUMENT, "sh")[2], stack, secrets, folder))
+    numbers_are_told(grace, paste(NUMBERS, stack, secrets, folder))
 
 
 def numbers_are_told(grace: dict[str, object], printed: list[str]) -> None:
@@ -117,7 +119,7 @@ def test_each_window_of_the_table_can_be_written_so(written: str) -> None:
 
 
 def test_the_rewards_that_the_document_shows_can_be_written_down() -> None:
-    [board] = parse_toml(f'[[boards]]\nname = "a"\n{blocks(DOCUMENT, "toml")[1]}'.encode())
+    [board] = parse_toml(f'[[boards]]\nname = "a"\n{REWARDS}'.encode())
     assert [reward.name for reward in board.windows[0].rewards] == ["gold", "silver", "present"]
 
 

@@ -1,7 +1,6 @@
 """docs/live.md's examples, pasted into a shell and into a page of another origin, watch a board as it says."""
 
 import json
-import re
 from pathlib import Path
 from typing import Any
 
@@ -9,15 +8,15 @@ import httpx
 import pytest
 from playwright.async_api import Page
 
-from services.local import ROOT
 from services.local.stack import Stack
-from tests.e2e.pasting import blocks, paste
+from tests.e2e.pasting import paste
 from tests.playing import API, submit
+from tests.snippets import take
 from tests.system import bearer, sign_up
 
-DOCUMENT = (ROOT / "docs" / "live.md").read_text(encoding="utf-8")
-[SHELL] = blocks(DOCUMENT, "sh")
-SOURCE, CLIENT, WATCHING = blocks(DOCUMENT, "js")
+[SHELL] = take("docs/live.md", "sh")
+[SHOWN] = take("docs/live.md", "text")
+SOURCE, CLIENT, WATCHING = take("docs/live.md", "js")
 
 
 def events(printed: list[str]) -> list[tuple[str, Any]]:
@@ -38,8 +37,7 @@ def test_the_example_works_when_pasted(stack: Stack, secrets: dict[str, str], tm
 
 
 def test_what_is_shown_of_events_has_their_fields(stack: Stack) -> None:
-    [shown] = re.findall(r"^```\n(retry: .*?)```$", DOCUMENT, re.DOTALL | re.MULTILINE)
-    [(_, page), (_, own)] = events(shown.splitlines())
+    [(_, page), (_, own)] = events(SHOWN.splitlines())
     answer = httpx.get(f"{stack.gateway_url}{API}/boards/main/top").json()
     assert page.keys() == answer.keys()
     told = "board", "window", "period_id", "user_id", "username", "score", "rank", "total_players", "passed_by"

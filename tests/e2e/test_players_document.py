@@ -3,16 +3,15 @@
 import json
 from pathlib import Path
 
-from services.local import ROOT
 from services.local.stack import Stack
-from tests.e2e.pasting import blocks, paste
+from tests.e2e.pasting import paste
+from tests.snippets import take
 
-DOCUMENT = (ROOT / "docs" / "players.md").read_text(encoding="utf-8")
+PLAY, LOOK = take("docs/players.md", "sh")
 
 
 def test_the_example_works_when_pasted(stack: Stack, secrets: dict[str, str], tmp_path: Path) -> None:
-    play, look = blocks(DOCUMENT, "sh")
-    printed = paste(play + look, stack, secrets, tmp_path)
+    printed = paste(PLAY + LOOK, stack, secrets, tmp_path)
     marie, sophie, _, second, third, found, player, best, own = map(json.loads, printed)
     assert [(each["username"], each["score"]) for each in found["players"]] == [("Marie Curie", 1200), ("Marie-Sophie", 500)]
     assert [each["user_id"] for each in found["players"]] == [marie["user_id"], sophie["user_id"]]

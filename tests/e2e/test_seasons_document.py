@@ -18,12 +18,13 @@ from services.leaderboard.events import TEST, Kind
 from services.local import ROOT
 from services.local.ports import free_port
 from services.local.stack import Stack
-from tests.e2e.pasting import blocks, paste
+from tests.e2e.pasting import paste
+from tests.snippets import take
 from tests.system import Accounts, rows
 
 DOCUMENT = (ROOT / "docs" / "seasons.md").read_text(encoding="utf-8")
-SET_UP, TRY, BEGIN, PLAY, READ = blocks(DOCUMENT, "sh")
-[RECEIVER] = blocks(DOCUMENT, "python")
+SET_UP, TRY, BEGIN, PLAY, READ = take("docs/seasons.md", "sh")
+[RECEIVER] = take("docs/seasons.md", "python")
 SECONDS = 30
 ADA = 4_000_000_041
 """A user whom no other test on the same system has made."""

@@ -21,9 +21,11 @@ from services.leaderboard.rules.calendar import MONTH, WEEK, Schedule
 from services.leaderboard.rules.holds import Hold
 from services.leaderboard.rules.ranking import MAX_SESSION_SCORE, MAX_TOTAL
 from services.leaderboard.rules.rewards import MOST_REWARDS, Reward
+from tests.snippets import take
 
 REWARDS = Reward("gold", ranks=(1, 3)), Reward("silver", percent=10), Reward("present")
 ALL = 'windows = [{name = "all"}]'
+[HOLD] = take("docs/moderation.md", "toml")
 EVERY_KIND = """
 [[boards]]
 name = "alps"
@@ -291,3 +293,8 @@ def test_a_document_over_http_is_told_where_it_is_wrong() -> None:
     with pytest.raises(ValidationError) as refused:
         BoardDocument.model_validate_json('{"name": "a", "windows": [{"name": "all"}, {"name": "x", "every": "1 day"}]}')
     assert [error["loc"] for error in refused.value.errors()] == [("windows", 1, "first")]
+
+
+def test_the_hold_rules_of_the_document_can_be_written_so() -> None:
+    [board] = parse_toml(f'[[boards]]\nname = "a"\naggregate = "best"\n{HOLD}{ALL}'.encode())
+    assert board.hold == Hold(score_over=100_000, gain_over=20_000, sessions_per_minute_over=30)

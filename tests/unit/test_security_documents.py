@@ -85,22 +85,9 @@ def test_every_test_and_every_target_that_is_named_is_there(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
-def test_every_path_and_every_link_leads_somewhere(name: str) -> None:
-    text = DOCUMENTS[name]
-    for path in re.findall(r"`((?:services|gateway|frontend|migrations|tests|docs)/[^`*]*)`", text):
+def test_every_path_leads_somewhere(name: str) -> None:
+    for path in re.findall(r"`((?:services|gateway|frontend|migrations|tests|docs)/[^`*]*)`", DOCUMENTS[name]):
         assert (ROOT / path).exists(), path
-    anchors = {
-        key: {
-            re.sub(r"[^\w -]", "", head).strip().lower().replace(" ", "-")
-            for head in re.findall(r"^#+ (.+)$", each, re.MULTILINE)
-        }
-        for key, each in {page.name: page.read_text(encoding="utf-8") for page in (ROOT / "docs").glob("*.md")}.items()
-    }
-    for target in re.findall(r"\]\(([^)]+)\)", text):
-        if "://" not in target:
-            place, _, anchor = target.partition("#")
-            assert (ROOT / "docs" / (place or name)).exists(), target
-            assert not anchor or anchor in anchors[place or name], target
 
 
 def test_settings_and_events_are_called_by_their_names() -> None:

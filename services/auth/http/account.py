@@ -50,18 +50,18 @@ _BODY: tuple[type[Problem], ...] = (BodyTooLarge, UnsupportedMediaType, InvalidR
 _PASSWORD: tuple[type[Problem], ...] = (WrongPassword, TooManyFailures, PasswordQueueFull)
 
 
-@router.get("/me", summary="Who I am", response_model=Account, responses=documented(*SIGNED_IN, ServiceUnavailable))
+@router.get("/me", summary="My account", response_model=Account, responses=documented(*SIGNED_IN, ServiceUnavailable))
 async def me(caller: Caller, callers: KnownCallers) -> Response:
     return Response(await callers.account(caller), media_type=JSON, headers={"Cache-Control": "no-store"})
 
 
 @router.post(
     "/confirm",
-    summary="Give my password again",
-    description="Answers with an access token of this session whose `auth_time` is now. What is grave asks for one whose "
-    "`auth_time` is not older than 5 minutes, and answers 401 `insufficient_user_authentication` else (RFC 9470). A guest or a "
-    "studio's player, who has no password, sends `{}`. Wrong passwords are counted by session, together with those of the "
-    "other routes that ask for the password again.",
+    summary="Confirm my password",
+    description="Answers with an access token of this session whose `auth_time` is now. Some requests need one whose "
+    "`auth_time` is at most 5 minutes old; otherwise they answer 401 `insufficient_user_authentication` (RFC 9470). A "
+    "guest or a studio's player has no password and sends `{}`. Wrong passwords are counted by session, together with "
+    "those of the other routes that ask for the password.",
     responses=documented(*SIGNED_IN, *_PASSWORD, TooManyEvents, *_BODY, ServiceUnavailable),
     openapi_extra=body_schema({JSON: Confirmation}),
 )
@@ -74,8 +74,8 @@ async def confirm(caller: Caller, confirmation: Confirming, account: OwnAccount,
     "/me/password",
     status_code=204,
     summary="Change my password",
-    description="Ends every other session. The leaderboard service does not ask whether a session goes on: access tokens of "
-    "those are good there until they expire, 15 minutes by default.",
+    description="Ends every other session. The leaderboard service accepts their access tokens until they expire, 15 minutes "
+    "by default.",
     responses=documented(*SIGNED_IN, *_PASSWORD, NotForGuests, TooManyEvents, *_BODY, ServiceUnavailable),
     openapi_extra=body_schema({JSON: NewPassword}),
 )
@@ -88,11 +88,10 @@ async def change_password(
 
 @router.put(
     "/me/username",
-    summary="Change my name",
-    description="Answers with an access token that carries the new name; other sessions carry it when they are renewed. The "
-    "board shows it within a second. The old name is kept for 30 days: its owner "
-    "may take it back, and nobody else may have it. Of names that were given up ten are kept; then this one stays until the "
-    "oldest is free.",
+    summary="Change my username",
+    description="Answers with an access token that carries the new username. Other sessions carry it when they are refreshed. "
+    "The boards show it within a second. The old username is reserved for 30 days: only its former owner may take it "
+    "back. At most ten usernames are reserved for an account; then no rename is possible until the oldest is free.",
     responses=documented(*SIGNED_IN, UsernameTaken, TooManyNames, TooManyEvents, *_BODY, ServiceUnavailable),
     openapi_extra=body_schema({JSON: NewUsername}),
 )
@@ -105,10 +104,10 @@ async def change_username(caller: Caller, change: UsernameChange, account: OwnAc
     "/me/deletion",
     status_code=204,
     summary="Delete my account",
-    description="Deletes the account and its sessions for good, and clears the cookies. Its name is nobody's for 30 days. A "
-    "guest or a studio's player, who has no password, sends `{}`. Within a second the leaderboard erases what it keeps, and "
-    "refuses the access tokens that are left. Kept is that there was an account of this number, and in the audit log what "
-    "happened to it, without its name. The last admin makes somebody else one first.",
+    description="Deletes the account and its sessions for good, and clears the cookies. Its username is reserved for 30 days. "
+    "A guest or a studio's player has no password and sends `{}`. Within a second the leaderboard erases what it has of "
+    "the player, and refuses the remaining access tokens. What stays is the account's number and the audit log without "
+    "the username. The last admin must make another user an admin first.",
     responses=documented(*SIGNED_IN, *_PASSWORD, LastAdmin, *_BODY, ServiceUnavailable),
     openapi_extra=body_schema({JSON: Deletion}),
 )

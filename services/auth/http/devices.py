@@ -6,8 +6,8 @@ from services.auth.http.schemas import OwnSessions, Session
 from services.common.http.problems import InvalidRequest, NotFound, ServiceUnavailable, documented
 
 _ENDED = (
-    "An ended session's refresh token is refused from then on, and its access token by this service. The leaderboard service "
-    "does not ask whether a session goes on: there the access token is good until it expires, 15 minutes by default."
+    "This service refuses an ended session's tokens from then on. The leaderboard service accepts its access token until it "
+    "expires, 15 minutes by default."
 )
 
 router = new_router("sessions")
@@ -15,8 +15,8 @@ router = new_router("sessions")
 
 @router.get(
     "/sessions",
-    summary="Where I am signed in",
-    description="One session for each login that has not ended, newest use first.",
+    summary="My sessions",
+    description="One session for each sign-in that has not ended. The session that was used last comes first.",
     responses=documented(*SIGNED_IN, ServiceUnavailable),
 )
 async def list_sessions(caller: Caller, sessions: Sessions) -> OwnSessions:
@@ -27,7 +27,7 @@ async def list_sessions(caller: Caller, sessions: Sessions) -> OwnSessions:
 @router.delete(
     "/sessions",
     status_code=204,
-    summary="Sign out everywhere else",
+    summary="End all my other sessions",
     description=f"Ends every session but this one. {_ENDED}",
     responses=documented(*SIGNED_IN, TooManyEvents, ServiceUnavailable),
 )
@@ -38,7 +38,7 @@ async def end_other_sessions(caller: Caller, sender: Sender, sessions: Sessions)
 @router.delete(
     "/sessions/{session_id}",
     status_code=204,
-    summary="Sign out one session",
+    summary="End one of my sessions",
     description=f"Ends one of the caller's sessions. {_ENDED}",
     responses=documented(*SIGNED_IN, NotFound, InvalidRequest, TooManyEvents, ServiceUnavailable),
 )

@@ -30,9 +30,9 @@ router = new_router("account")
 
 @router.get(
     "/me/export",
-    summary="All that is kept of me here",
-    description="As one document, which is written while it is sent. Should the connection end before the document does, ask "
-    "again. One export at a time, and 60 a minute. The leaderboard's part is at `/api/leaderboard/me/export`.",
+    summary="Export my account data",
+    description="One JSON document, written while it is sent. If the connection ends before the document does, ask again. One "
+    "export at a time, and 60 a minute. The leaderboard's part is at `/api/leaderboard/me/export`.",
     response_model=AccountExport,
     responses={
         **documented(*SIGNED_IN, ExportUnderWay, TooManyEvents, ServiceUnavailable),

@@ -89,7 +89,8 @@ class Player(BaseModel):
     user_id: int
     username: str
     renamed: bool = Field(
-        description="whether the name is another than was asked for: that one was not to be had, or the player has this one"
+        description="whether the username differs from the one that was asked for, because that is taken or the player "
+        "already has another"
     )
 
 
@@ -116,10 +117,10 @@ class Results(BaseModel):
 
 @router.put(
     "/external/{provider}/{external_id}",
-    summary="Make or find a player of yours",
-    description="Makes a user for somebody whom you know by an account elsewhere (201), or finds the one that was made (200). "
-    "A name that is taken, kept for somebody or reserved gets a number behind it. Somebody who is found keeps the name they "
-    "have. Such a user has no password and needs none: sign them in with `POST …/token`.",
+    summary="Create or find a user for your own player",
+    description="Creates a user for a player whom you know by an account elsewhere (201), or finds the user that was created "
+    "before (200). A username that is taken or reserved gets a number behind it. A user who is found keeps their "
+    "username. Such a user needs no password: sign them in with `POST …/token`.",
     response_model=Player,
     responses={
         **documented(*SCOPED, UsernameTaken, BodyTooLarge, UnsupportedMediaType, InvalidRequest, ServiceUnavailable),
@@ -146,9 +147,9 @@ async def provide_player(
 
 @router.post(
     "/external",
-    summary="Make or find many players of yours",
-    description="Like `PUT /auth/external/{provider}/{external_id}`, for up to 500 in one call of at most 128 KiB. Each "
-    " has a result in its place; one that is refused keeps no other from being made.",
+    summary="Create or find users for many of your own players",
+    description="Like `PUT /auth/external/{provider}/{external_id}`, for up to 500 players in one call of at most 128 KiB. "
+    "Results come in the order of the call. A player who is refused does not affect the others.",
     response_model_exclude_none=True,
     responses=documented(*SCOPED, BodyTooLarge, UnsupportedMediaType, InvalidRequest, ServiceUnavailable),
     openapi_extra=body_schema({JSON: NewPlayers}),
@@ -163,9 +164,9 @@ async def provide_players(
 
 @router.post(
     "/external/{provider}/{external_id}/token",
-    summary="Sign a player of yours in",
-    description='Begins a session without a cookie, as `/auth/login` does with `"session": "token"`. Give the player\'s game '
-    "both tokens: it renews them by itself.",
+    summary="Sign in your own player",
+    description='Begins a session without a cookie, as `/auth/login` does with `"session": "token"`. Give both tokens to '
+    "the player's game, which refreshes them by itself.",
     response_model_exclude_none=True,
     responses=documented(*SCOPED, IdentityNotFound, StaffSignIn, InvalidRequest, ServiceUnavailable),
 )

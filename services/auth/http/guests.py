@@ -31,9 +31,9 @@ router = new_router("accounts")
     "/guest",
     status_code=201,
     summary="Play as a guest",
-    description="Makes an account with a made-up name and no password, and begins its only session, in a cookie or, with "
-    '`"session": "token"`, without one. Nobody can sign in to it: when that session has ended the account is out of reach, and '
-    "90 days later it is deleted. `POST /auth/me/credentials` keeps it.",
+    description="Creates an account with a generated username and no password, and begins its only session: in a cookie or, "
+    'with `"session": "token"`, without one. Nobody can sign in to the account. It is deleted 90 days after that '
+    "session has ended. `POST /auth/me/credentials` turns it into an ordinary account.",
     response_model_exclude_none=True,
     responses=documented(UsernameTaken, BodyTooLarge, UnsupportedMediaType, InvalidRequest, ServiceUnavailable),
     openapi_extra=body_schema({JSON: GuestSession}, required=False),
@@ -48,10 +48,10 @@ async def play_as_guest(asked: GuestsSession, guests: Guests, sender: Sender, re
 
 @router.post(
     "/me/credentials",
-    summary="Keep my guest account",
-    description="Gives a guest's account a name and a password; its number and its scores stay. A new session of the same kind "
-    "takes the place of the guest's, whose tokens this service refuses from then on. A studio's player may do so too, and is "
-    "still the user of their identity.",
+    summary="Turn my guest account into an ordinary one",
+    description="Gives a guest's account a username and a password. Its number and its scores stay. A new session of the same "
+    "kind replaces the guest's session, whose tokens this service refuses from then on. A studio's player may do this "
+    "too, and stays the user of their identity.",
     response_model_exclude_none=True,
     responses=documented(
         *SIGNED_IN,

@@ -58,7 +58,7 @@ class NewKey(BaseModel):
     scopes: Annotated[list[Literal[Scope.BOARDS, Scope.MODERATE, Scope.PLAYERS, Scope.SCORES]], AfterValidator(_once_each)] = (
         Field(
             min_length=1,
-            description="of those that your own access token has; no key has `admin`",
+            description="a subset of your own access token's scopes; `admin` is not possible",
             examples=[["scores:write"]],
             json_schema_extra={"uniqueItems": True},
         )
@@ -99,10 +99,10 @@ class KeyShown(BaseModel):
     client_id: str
     name: str
     scopes: list[Scope]
-    created_by: int | None = Field(description="whose it was to make; null: that account is gone")
+    created_by: int | None = Field(description="the admin who created it; null if that account is gone")
     created_at: datetime
-    expires_at: datetime | None = Field(description="null: it does not expire")
-    last_used_at: datetime | None = Field(description="when it was given a token last, to the minute; null: never")
+    expires_at: datetime | None = Field(description="null if it does not expire")
+    last_used_at: datetime | None = Field(description="when it last got a token, to the minute; null if never")
     secrets: int = Field(description="how many are good; of three the oldest ends")
 
     @classmethod
@@ -134,9 +134,9 @@ AskedKey = Annotated[NewKey, Depends(json_body(NewKey))]
 @router.post(
     "/keys",
     status_code=201,
-    summary="Make a key",
-    description="OAuth 2.0 client credentials: `POST /auth/token` gives an access token for them. The secret is shown this "
-    "once. There are 40 keys at most; one that has expired counts no more.",
+    summary="Create a key",
+    description="A key is a pair of OAuth 2.0 client credentials: `POST /auth/token` answers with an access token for it. The "
+    "secret is shown this once. There are at most 40 keys; expired ones do not count.",
     responses=documented(
         *STAFF, TooManyKeys, TooManyEvents, BodyTooLarge, UnsupportedMediaType, InvalidRequest, ServiceUnavailable
     ),
@@ -146,14 +146,14 @@ async def make_key(caller: Admin, asked: AskedKey, keys: Keys, sender: Sender) -
     return MadeKey.of(*await keys.make(caller, asked.name, asked.scopes, asked.expires_at, sender))
 
 
-@router.get("/keys", summary="Which keys there are", responses=documented(*STAFF, ServiceUnavailable))
+@router.get("/keys", summary="List keys", responses=documented(*STAFF, ServiceUnavailable))
 async def list_keys(caller: Admin, keys: Keys) -> KeysShown:
     return KeysShown(keys=[KeyShown.of(key) for key in await keys.list_all(caller)])
 
 
 @router.get(
     "/keys/{client_id}",
-    summary="One key",
+    summary="A key",
     responses=documented(*STAFF, KeyNotFound, InvalidRequest, ServiceUnavailable),
 )
 async def key(caller: Admin, client_id: ClientId, keys: Keys) -> KeyShown:
@@ -163,9 +163,9 @@ async def key(caller: Admin, client_id: ClientId, keys: Keys) -> KeyShown:
 @router.post(
     "/keys/{client_id}/secrets",
     status_code=201,
-    summary="Give a key another secret",
-    description="The one before it stays good until there is a third, or until you end it: first give servers the new one, "
-    "then end the others.",
+    summary="Create a new secret for a key",
+    description="The secret before it stays valid until a third is created, or until you end it. Give the new secret to your "
+    "servers first, then end the older ones.",
     responses=documented(*STAFF, KeyNotFound, TooManyEvents, InvalidRequest, ServiceUnavailable),
 )
 async def rotate_key(caller: Admin, client_id: ClientId, keys: Keys, sender: Sender) -> MadeKey:
@@ -175,8 +175,8 @@ async def rotate_key(caller: Admin, client_id: ClientId, keys: Keys, sender: Sen
 @router.delete(
     "/keys/{client_id}/secrets",
     status_code=204,
-    summary="End every secret of a key but the newest",
-    description="Tokens that were given for them are good until they expire, 10 minutes by default.",
+    summary="End a key's older secrets",
+    description="Tokens that were issued for them are valid until they expire, 10 minutes by default.",
     responses=documented(*STAFF, KeyNotFound, TooManyEvents, InvalidRequest, ServiceUnavailable),
 )
 async def end_older_secrets(caller: Admin, client_id: ClientId, keys: Keys, sender: Sender) -> None:
@@ -187,8 +187,8 @@ async def end_older_secrets(caller: Admin, client_id: ClientId, keys: Keys, send
     "/keys/{client_id}",
     status_code=204,
     summary="Revoke a key",
-    description="At once: it is given no more tokens, and those that it has are refused, by the leaderboard service within a "
-    "second.",
+    description="The key gets no more tokens. This service refuses its existing tokens at once, and the leaderboard service "
+    "within a second.",
     responses=documented(*STAFF, KeyNotFound, TooManyEvents, InvalidRequest, ServiceUnavailable),
 )
 async def revoke_key(caller: Admin, client_id: ClientId, keys: Keys, sender: Sender) -> None:

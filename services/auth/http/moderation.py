@@ -56,9 +56,10 @@ async def _names(request: Request) -> NameModeration:
 
 @router.post(
     "/users/{user_id}/name-replacement",
-    summary="Replace a player's name by a made-up one",
-    description="Nobody has the old name again, the player neither. Their sessions go on: they see the new name, sign in by it "
-    "from then on, and may choose another. Boards show it within a second. Asked again, it is another made-up name.",
+    summary="Replace a player's username",
+    description="Gives the player a generated username. Nobody can take the old one again. The player's sessions go on: they "
+    "see the new username, sign in with it, and may choose another. The boards show it within a second. A repeat "
+    "generates another username.",
     responses=documented(
         *SCOPED,
         NotFound,

@@ -99,11 +99,11 @@ def _basic(header: str) -> tuple[str, str]:
 
 @router.post(
     TOKEN_URL.removeprefix(router.prefix),
-    summary="Get tokens as an OAuth2 client",
-    description='The grant `password` begins a session without a cookie, as `/auth/login` does with `"session": "token"`; the '
-    "grant `refresh_token` goes on with it, as `/auth/refresh` does. The grant `client_credentials` is for keys, which send "
-    "`client_id` and `client_secret` in the form or as HTTP Basic: their tokens last 10 minutes by default and have no refresh "
-    "token. Errors carry OAuth's code in `error`.",
+    summary="OAuth2 token endpoint",
+    description='The grant `password` begins a session without a cookie, as `/auth/login` does with `"session": "token"`. '
+    "The grant `refresh_token` refreshes it, as `/auth/refresh` does. The grant `client_credentials` is for keys, which "
+    "send `client_id` and `client_secret` in the form or as HTTP Basic. A key's token lasts 10 minutes by default and has "
+    "no refresh token. Errors carry OAuth's code in `error`.",
     response_model_exclude_none=True,
     responses=documented(
         InvalidTokenRequest,

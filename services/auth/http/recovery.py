@@ -28,8 +28,8 @@ router = new_router("recovery")
 
 @router.get(
     "/me/recovery-codes",
-    summary="How many recovery codes I have left",
-    description="The codes themselves are shown once, when they are made.",
+    summary="Count my recovery codes",
+    description="The codes themselves are shown once, when they are created.",
     responses=documented(*SIGNED_IN, ServiceUnavailable),
 )
 async def count_codes(caller: Caller, recoveries: Recoveries) -> RecoveryCodesLeft:
@@ -40,11 +40,11 @@ async def count_codes(caller: Caller, recoveries: Recoveries) -> RecoveryCodesLe
 @router.post(
     "/me/recovery-codes",
     status_code=201,
-    summary="Make recovery codes",
-    description="Answers with 8 codes, which nobody is shown again: only their hashes are kept. Each is good once, in "
-    "`POST /auth/recover`, however long that is from now. Those that were made before are worth nothing from then on; a "
-    "changed password leaves them. A guest has no password to forget, and gets none. Wrong passwords are counted by session, "
-    "together with those of the other routes that ask for the password again.",
+    summary="Create recovery codes",
+    description="Answers with 8 codes, which are shown only this once: the service stores their hashes. Each can be used "
+    "once, in `POST /auth/recover`, and does not expire. New codes replace earlier ones. A changed password does not. A "
+    "guest has no password and gets no codes. Wrong passwords are counted by session, together with those of the other "
+    "routes that ask for the password.",
     responses=documented(
         *SIGNED_IN,
         WrongPassword,
@@ -67,9 +67,10 @@ async def make_codes(caller: Caller, asked: CodesRequest, account: OwnAccount, s
     "/recover",
     status_code=204,
     summary="Set a new password with a recovery code",
-    description="Uses the code up, ends every session of the account and forgets its wrong passwords. Then sign in with the "
-    "new password: no session begins here, and no cookie is set. An unknown name, an account without codes, a wrong code and a "
-    "used one are answered alike. They are counted and delayed together with the wrong passwords of `/auth/login`.",
+    description="Uses the code, ends every session of the account and clears its count of wrong passwords. It begins no "
+    "session and sets no cookie: sign in with the new password. An unknown username, an account without codes, a wrong "
+    "code and a used one get the same answer. They are counted and delayed together with the wrong passwords of "
+    "`/auth/login`.",
     responses=documented(
         InvalidRecoveryCode,
         BodyTooLarge,

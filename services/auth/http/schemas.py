@@ -90,8 +90,8 @@ _NewPassword = Annotated[
     str,
     Field(
         max_length=1024,
-        description="8 to 128 characters, any but control characters, counted in Unicode's form NFKC; "
-        "none of the most common passwords, and none that is made of the username",
+        description="8 to 128 characters, any but control characters, counted in Unicode's form NFKC; none of the most common "
+        "passwords, and none that is made of the username",
         examples=["correct horse battery"],
         json_schema_extra={"minLength": 8, "maxLength": rules.MAX_LENGTH},
     ),
@@ -150,7 +150,7 @@ class _PasswordAgain(BaseModel):
     password: str | SkipJsonSchema[None] = Field(
         None,
         max_length=1024,
-        description="a guest or a studio's player has none, and leaves it out",
+        description="left out by guests and a studio's players, who have no password",
         examples=["correct horse battery"],
         json_schema_extra=_without_default,
     )
@@ -194,7 +194,7 @@ class TokenRequest(BaseModel):
     scope: str | SkipJsonSchema[None] = Field(
         None,
         max_length=256,
-        description="of the grant `client_credentials`: some of the key's scopes, if not all of them are wanted",
+        description="for the grant `client_credentials`: which of the key's scopes; all by default",
         json_schema_extra=_without_default,
     )
 
@@ -223,7 +223,7 @@ class Tokens(AccessToken):
 
     refresh_token: str | SkipJsonSchema[None] = Field(
         None,
-        description="takes the place of the one that was sent; not there where it is in the cookie",
+        description="replaces the one that was sent; left out if it is in the cookie",
         json_schema_extra=_without_default,
     )
 
@@ -248,7 +248,7 @@ class GrantedTokens(AccessToken):
 
     refresh_token: str | SkipJsonSchema[None] = Field(
         None,
-        description="takes the place of the one that was sent; a key has none",
+        description="replaces the one that was sent; a key has none",
         json_schema_extra=_without_default,
     )
     scope: str | SkipJsonSchema[None] = Field(
@@ -262,7 +262,7 @@ class Account(BaseModel):
     user_id: int
     username: str
     created_at: datetime
-    guest: bool = Field(description="whether it is a guest's: nobody can sign in to it, until it has a password")
+    guest: bool = Field(description="whether it is a guest's account, which has no password")
 
 
 class RecoveryCodes(BaseModel):
@@ -279,7 +279,7 @@ class RecoveryCodesLeft(BaseModel):
     model_config = ConfigDict(json_schema_extra={"examples": [_RECOVERY_CODES_LEFT]})
 
     left: int
-    made_at: datetime | None = Field(description="null: none is left")
+    made_at: datetime | None = Field(description="null if none is left")
 
 
 class Session(BaseModel):
@@ -290,7 +290,7 @@ class Session(BaseModel):
     created_at: datetime = Field(description="when its login was")
     last_used_at: datetime = Field(description="when it was renewed last")
     address: str = Field(description="where that came from; empty: not known", examples=["203.0.113.7"])
-    user_agent: str = Field(description="what the client calls itself; anybody can write anything there")
+    user_agent: str = Field(description="what the client calls itself; not verified")
     current: bool = Field(description="whether it is the one that asks")
 
     @classmethod
@@ -318,7 +318,7 @@ class StaffRole(BaseModel):
 
     role: Role
     granted_at: datetime
-    second_factor_since: datetime | None = Field(description="since when there is a second factor; null: there is none")
+    second_factor_since: datetime | None = Field(description="since when there is a second factor; null if there is none")
 
 
 class KeptUsername(BaseModel):
@@ -340,7 +340,7 @@ class AccountEvent(BaseModel):
 
     event: str
     occurred_at: datetime
-    address: str | None = Field(description="where that came from; null: not known, or forgotten since")
+    address: str | None = Field(description="the address it came from; null if that is not known or not kept any more")
     detail: dict[str, Any] | None
 
 
@@ -364,7 +364,7 @@ class AccountExport(BaseModel):
     )
 
     account: Account
-    staff: StaffRole | None = Field(description="null: no role")
+    staff: StaffRole | None = Field(description="null if there is no role")
     sessions: list[Session]
     kept_usernames: list[KeptUsername]
     recovery_codes: RecoveryCodesLeft

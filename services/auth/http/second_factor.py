@@ -49,8 +49,9 @@ _BODY = BodyTooLarge, UnsupportedMediaType, InvalidRequest
 @router.post(
     "/me/second-factor",
     summary="Set up a second factor",
-    description="Gives a secret for an authenticator app (TOTP, RFC 6238), as text, as a URI and as a QR code. It is shown "
-    "once, and counts when a code of it is confirmed. Whoever has a second factor replaces it so, in a session that has it.",
+    description="Answers with a secret for an authenticator app (TOTP, RFC 6238), as text, as a URI and as a QR code. It is "
+    "shown once, and takes effect when a code of it is confirmed. To replace a second factor, call this in a session that "
+    "has it.",
     responses=documented(*_RECENT, SecondFactorNeeded, TooManyEvents, ServiceUnavailable),
 )
 async def begin_second_factor(caller: RecentCaller, factor: OwnFactor, sender: Sender) -> NewSecondFactor:
@@ -61,9 +62,8 @@ async def begin_second_factor(caller: RecentCaller, factor: OwnFactor, sender: S
 @router.post(
     "/me/second-factor/confirm",
     summary="Confirm my second factor",
-    description="Takes a code of the secret that was set up. This session has the second factor from then on, and no other "
-    "does: its access tokens carry the role's scopes, this one and those that it is renewed with. The staff codes are shown "
-    "once; each stands in for a code once.",
+    description="Takes a code of the new secret. From then on this session, and no other, has the second factor: its access "
+    "tokens carry the role's scopes. The staff codes are shown once. Each can be used once in place of a code.",
     responses=documented(
         *_RECENT,
         SecondFactorNeeded,
@@ -84,9 +84,10 @@ async def confirm_second_factor(
 
 @router.post(
     "/second-factor",
-    summary="Give my second factor",
-    description="Takes a code of the device, or a staff code; each is good once. Answers with an access token of this session "
-    "that carries the role's scopes; those that it is renewed with do too. Too many wrong codes for an account delay the next.",
+    summary="Enter my second factor",
+    description="Takes a code of the device or a staff code. Each can be used once. Answers with an access token of this "
+    "session that carries the role's scopes, as do those of later refreshes. Too many wrong codes for an account delay "
+    "the next attempt.",
     responses=documented(*SIGNED_IN, NotStaff, NoSecondFactor, WrongCode, TooManyWrongCodes, *_BODY, SecondFactorUnreadable),
     openapi_extra=body_schema({JSON: SecondFactorCode}),
 )
@@ -102,8 +103,8 @@ async def give_second_factor(
 
 @router.post(
     "/me/staff-codes",
-    summary="Make new staff codes",
-    description="They take the place of those that are left, and are shown once.",
+    summary="Create new staff codes",
+    description="They replace the ones that are left, and are shown once.",
     responses=documented(*_RECENT, SecondFactorNeeded, NoSecondFactor, TooManyEvents, ServiceUnavailable),
 )
 async def make_staff_codes(caller: RecentCaller, factor: OwnFactor, sender: Sender) -> StaffCodes:
@@ -114,8 +115,8 @@ async def make_staff_codes(caller: RecentCaller, factor: OwnFactor, sender: Send
     "/me/second-factor",
     status_code=204,
     summary="Remove my second factor",
-    description="The staff codes go with it, and no session has it any more: access tokens that are issued from then on are "
-    "those of a player.",
+    description="Removes the staff codes too. No session has the second factor any more, so new access tokens are those of a "
+    "player.",
     responses=documented(*_RECENT, SecondFactorNeeded, NoSecondFactor, TooManyEvents, ServiceUnavailable),
 )
 async def remove_second_factor(caller: RecentCaller, factor: OwnFactor, sender: Sender) -> None:

@@ -26,7 +26,7 @@ router = new_router("accounts")
 @router.post(
     "/register",
     status_code=201,
-    summary="Make an account",
+    summary="Create an account",
     responses=documented(
         UsernameTaken, BodyTooLarge, UnsupportedMediaType, InvalidRequest, PasswordQueueFull, ServiceUnavailable
     ),
@@ -40,9 +40,9 @@ async def register(account: Registration, service: Service, sender: Sender) -> R
 @router.post(
     "/login",
     summary="Sign in",
-    description="Too many wrong passwords for an account delay the next one. Sets the refresh cookie, and a device cookie: a "
-    "browser that sends it back has a count of wrong passwords of its own, which those of strangers are not added to. With "
-    '`"session": "token"` no cookie is set or looked at, and the refresh token is in the answer.',
+    description='Sets the refresh cookie and a device cookie. With `"session": "token"` no cookie is set or read, and the '
+    "refresh token is in the answer. Too many wrong passwords for an account delay the next attempt. A browser that sends "
+    "its device cookie has a count of wrong passwords of its own, so strangers' guesses do not delay it.",
     response_model_exclude_none=True,
     responses=documented(
         InvalidCredentials,
@@ -67,10 +67,10 @@ async def login(
 
 @router.post(
     "/refresh",
-    summary="Get a new access token",
-    description="Takes the refresh token from its cookie, or from the body where there is one, and replaces it there. Answers "
-    "get lost: sent again within 30 seconds, while its successor is not used, the token is answered with that successor again. "
-    "Used again later, it ends its session.",
+    summary="Refresh the access token",
+    description="Takes the refresh token from the body, or from its cookie if there is no body, and replaces it in the same "
+    "place. If the answer was lost, send the same token again within 30 seconds: while its successor is unused, the "
+    "answer is that successor. A used token that is sent later ends its session.",
     response_model_exclude_none=True,
     responses=documented(InvalidRefreshToken, BodyTooLarge, UnsupportedMediaType, InvalidRequest, ServiceUnavailable),
     openapi_extra=body_schema({JSON: SessionToken}, required=False),
@@ -83,9 +83,9 @@ async def refresh(service: Service, sender: Sender, request: Request, response: 
     "/logout",
     status_code=204,
     summary="Sign out",
-    description="Ends the session of the refresh token in the cookie, and clears the cookie; or that of the one in the body, "
-    "if there is a body. The leaderboard service does not ask whether a session goes on: there its access token is good until "
-    "it expires, 15 minutes by default. So forget it.",
+    description="Ends the session of the refresh token in the body. Without a body it ends the session of the cookie, and "
+    "clears the cookie. The leaderboard service accepts the session's access token until it expires, 15 minutes by "
+    "default, so delete it.",
     responses=documented(BodyTooLarge, UnsupportedMediaType, InvalidRequest, ServiceUnavailable),
     openapi_extra=body_schema({JSON: SessionToken}, required=False),
 )

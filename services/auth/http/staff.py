@@ -31,16 +31,17 @@ Roles = Annotated[RoleService, Depends(_roles)]
 UserId = Annotated[int, Path(ge=1, le=MAX_USER_ID, description="the user's number"), DECIMAL]
 
 
-@router.get("/staff", summary="Who is of the staff", responses=documented(*STAFF, ServiceUnavailable))
+@router.get("/staff", summary="List the staff", responses=documented(*STAFF, ServiceUnavailable))
 async def list_staff(admin: Admin, roles: Roles) -> StaffList:
     return StaffList(staff=[StaffMember.of(each) for each in await roles.list_staff(admin)])
 
 
 @router.put(
     "/staff/{user_id}",
-    summary="Give somebody a role",
-    description="A `moderator` has the scope `moderate`, an `admin` all. They are in the access tokens that are issued from "
-    "then on, in sessions that have the second factor; tokens that are out stay as they are, for 15 minutes by default.",
+    summary="Give a user a role",
+    description="A `moderator` has the scope `moderate`, an `admin` has all scopes. They are in access tokens that are issued "
+    "from then on, in sessions with the second factor. Tokens that were issued before stay as they are, for 15 minutes by "
+    "default.",
     responses={
         201: {"model": StaffMember, "description": "They had no role before"},
         **documented(
@@ -73,9 +74,9 @@ async def give_role(
 @router.delete(
     "/staff/{user_id}",
     status_code=204,
-    summary="Take somebody's role",
-    description="Their second factor and staff codes go with it. No new access token has the role's scopes, and this service "
-    "heeds no old one. The leaderboard service believes those that are out until they expire, 15 minutes by default.",
+    summary="Remove a user's role",
+    description="Removes their second factor and staff codes too. New access tokens lack the role's scopes, and this service "
+    "ignores those of old ones. The leaderboard service accepts old ones until they expire, 15 minutes by default.",
     responses=documented(*STAFF, NotFound, LastAdmin, TooManyEvents, InvalidRequest, ServiceUnavailable),
 )
 async def take_role(user_id: UserId, admin: Admin, roles: Roles, sender: Sender) -> None:
@@ -85,8 +86,8 @@ async def take_role(user_id: UserId, admin: Admin, roles: Roles, sender: Sender)
 @router.delete(
     "/staff/{user_id}/second-factor",
     status_code=204,
-    summary="Reset somebody's second factor",
-    description="For one who has lost the device and the staff codes: they set up another second factor.",
+    summary="Reset a user's second factor",
+    description="For staff who have lost the device and the staff codes. They then set up another second factor.",
     responses=documented(*STAFF, NotFound, NoSecondFactor, TooManyEvents, InvalidRequest, ServiceUnavailable),
 )
 async def reset_second_factor(user_id: UserId, admin: Admin, roles: Roles, sender: Sender) -> None:

@@ -37,9 +37,9 @@ class StaffMember(BaseModel):
     user_id: int
     username: str
     role: Role
-    granted_by: int | None = Field(description="the number of the admin who gave the role; null: an operator did")
+    granted_by: int | None = Field(description="the number of the admin who gave the role; null if an operator did")
     granted_at: datetime
-    second_factor_since: datetime | None = Field(description="null: there is none yet, and so the role counts nowhere")
+    second_factor_since: datetime | None = Field(description="null if there is none yet; then the role gives no scopes")
 
     @classmethod
     def of(cls, record: StaffRecord) -> "StaffMember":

@@ -46,7 +46,7 @@ class ProblemDetails(BaseModel):
     title: str = Field(description="the kind of problem, in words")
     status: int
     detail: str = Field(description="what happened this time, for a person")
-    errors: list[FieldError] | None = Field(None, description="what is wrong with the request, each with its place")
+    errors: list[FieldError] | None = Field(None, description="each fault of the request, with its place")
     error: str | None = Field(None, description="OAuth2's code (RFC 6749, section 5.2), from its token endpoint")
 
 

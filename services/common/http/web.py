@@ -259,13 +259,13 @@ def _health_router(
             return False
         return True
 
-    @router.get("/live", summary="The process answers")
+    @router.get("/live", summary="Whether the process is alive")
     async def live() -> Health:
         return Health(status="ok", checks={})
 
     @router.get(
         "/ready",
-        summary="The service can do its work",
+        summary="Whether the service is ready",
         response_model=Health,
         responses={503: {"model": Health, "description": "Something it cannot work without is away"}},
     )

@@ -100,7 +100,7 @@ class RewardDocument(_Written):
 
     name: Name = Field(examples=["gold"])
     ranks: Annotated[list[Rank], Field(min_length=2, max_length=2)] | None = Field(
-        None, description="from the first to the last of these ranks, as `[1, 3]`"
+        None, description="first and last rank that get it, as `[1, 3]`"
     )
     percent: int | None = Field(None, ge=1, le=100, description="so many of a hundred players, rounded up")
     everyone: bool = Field(False, description="whoever is ranked")
@@ -134,17 +134,21 @@ class WindowDocument(_Written):
         None, max_length=32, description="when the first period begins: a local time of the zone, as `2026-12-01T18:00:00`"
     )
     every: str | None = Field(
-        None, max_length=32, description="how long a period is: so many `seconds` (60 at least), `days`, `weeks` or `months`"
+        None, max_length=32, description="length of a period: a number of `seconds` (at least 60), `days`, `weeks` or `months`"
     )
     grace: int | None = Field(
-        None, ge=10, le=7 * _DAY_SECONDS, description="seconds from a period's end until nothing counts in it any more; 60"
+        None,
+        ge=10,
+        le=7 * _DAY_SECONDS,
+        description="for how many seconds after its end a period still counts sessions; default 60",
     )
     keep: int | None = Field(None, ge=1, le=_MOST_KEPT, description="settled periods that are kept; null: all")
     listed: bool = Field(False, description="whether its periods are written down one by one")
     rewards: list[RewardDocument] = Field(
         [],
         max_length=MOST_REWARDS,
-        description="who is rewarded when a period is settled, by the first of these that fits; may change for later periods",
+        description="who is rewarded when a period is settled: a player gets the first one that fits. Changes apply to later "
+        "periods",
     )
 
     @classmethod
@@ -213,13 +217,13 @@ class RuleDocument(_Written):
 class HoldDocument(_Written):
     """Which sessions are held until somebody has looked at them. Over is where better players are: with `ascending`, below."""
 
-    score_over: Value | None = Field(None, description="those whose value is beyond this in the board's better direction")
+    score_over: Value | None = Field(None, description="sessions with a better value than this")
     gain_over: Annotated[int, Field(ge=0, le=MAX_TOTAL), BeforeValidator(whole, json_schema_input_type=int)] | None = Field(
-        None, description="those that better the player's own best by more than this; of a board of best scores alone"
+        None, description="sessions that beat the player's best score by more than this; only on boards by best score"
     )
     sessions_per_minute_over: (
         Annotated[int, Field(ge=1, le=_MOST_PER_MINUTE), BeforeValidator(whole, json_schema_input_type=int)] | None
-    ) = Field(None, description="those that come after so many others of the player's in a minute, on whatever boards")
+    ) = Field(None, description="sessions that follow so many others of the player within a minute, on any board")
 
     @classmethod
     def of(cls, hold: Hold) -> Self:
@@ -247,16 +251,15 @@ class BoardDocument(_Written):
     direction: Direction = Field("descending", description="descending: more is better; ascending: less is")
     rule: RuleDocument | None = Field(
         None,
-        description="which sessions that name no board count: `{where: {}}`, every one; with a tag, those that have it. Null: "
-        "only sessions that name this board",
+        description="which sessions count that name no board. `{where: {}}`: all; with a tag: those that have it; null: none",
     )
-    min_score: Value = Field(0, description="least value of one session; of a total 0 at least")
+    min_score: Value = Field(0, description="least value of a session; for totals at least 0")
     max_score: Value = Field(MAX_SESSION_SCORE, description="greatest value of one session")
-    show_extra: bool = Field(False, description="whether the `extra` of the session that made a score is shown")
+    show_extra: bool = Field(False, description="whether the `extra` of the session behind a score is shown")
     submitters: Submitters = Field(
         "players", description="`servers`: only game servers submit to it, with a key; `players`: players too"
     )
-    hold: HoldDocument | None = Field(None, description="which sessions are held until somebody has looked at them")
+    hold: HoldDocument | None = Field(None, description="which sessions are held until staff have approved them")
     state: State = Field("active", description="a closed board counts nothing, and is read on")
     windows: list[WindowDocument] = Field(min_length=1, max_length=MOST_WINDOWS, description="the first one is shown first")
 

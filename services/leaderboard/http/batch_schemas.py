@@ -24,7 +24,7 @@ class BatchedSubmission(ScoreSubmission):
     )
     key: str = Field(
         pattern=KEY_PATTERN,
-        description="what the game server calls this session by, as in an `Idempotency-Key`: 1 to 64 visible ASCII characters",
+        description="the session's idempotency key: 1 to 64 visible ASCII characters",
         examples=["match-8812-7"],
     )
 
@@ -45,7 +45,7 @@ class StoredItem(BaseModel):
 
     status: Literal[200, 201] = Field(description="201; 200 if it was stored before")
     session_id: int
-    held: bool = Field(description="whether it counts nowhere until somebody has approved it")
+    held: bool = Field(description="whether staff have to approve it before it counts")
     standings: list[SubmittedStanding]
 
 

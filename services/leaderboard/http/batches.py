@@ -46,15 +46,10 @@ async def _items(
 
 @router.post(
     "/submissions",
-    summary="Submit many game sessions",
-    description="For game servers, with the access token of a key that has the scope `scores:write`: up to 1,000 sessions of "
-    "any players, in a body of up to 4 MiB, each of up to 16,384 characters. Each is answered by itself, in the order of the "
-    "call, as `/submit` answers it: with the status 201, or 200 for a repeat, or with a problem. What is wrong with one is no "
-    "other's.\n\nEach session has a `key`, and is stored once for its user and key: the whole call can be sent again when no "
-    "answer came, and those items whose status is 503 are sent again. An `Idempotency-Key` of a game server's is the same key. "
-    "Two items of a call with the same user and key are one session, if they say the same; else the second is refused "
-    "(422).\n\nThe call itself is refused, and nothing of it is stored, when it is no such object (422), or when as many "
-    "sessions wait as may (503).",
+    summary="Submit many scores",
+    description="For game servers with a key that has the scope `scores:write`. A call has up to 1,000 sessions of any "
+    "players and up to 4 MiB, and an item up to 16,384 characters. Results come in the order of the call: each has the "
+    "status 201, 200 for a repeat, or a problem. An item that is refused does not affect the others.",
     response_model=BatchResults,
     responses=documented(
         *SCOPED, NotForPlayers, BodyTooLarge, UnsupportedMediaType, InvalidRequest, ServiceUnavailable, QueueFull

@@ -30,8 +30,8 @@ from services.leaderboard.rules.periods import Period, PeriodState
 from services.leaderboard.rules.places import ALL_TIME
 
 router = APIRouter(prefix=PREFIX, tags=["boards"])
-_NEXT_CURSOR = "what the next page is asked for with; null when there is none"
-_PLAYERS = "how many players are ranked in it; while it goes on, as of a moment ago"
+_NEXT_CURSOR = "send it as `cursor` to get the next page; null on the last page"
+_PLAYERS = "how many players are ranked in it; of a running period as of a moment ago"
 
 
 class WindowShown(BaseModel):
@@ -44,23 +44,25 @@ class WindowShown(BaseModel):
     grace: int | None
     keep: int | None
     listed: bool
-    rewards: list[RewardDocument] = Field(description="who is rewarded when a period is settled: the first one that fits")
+    rewards: list[RewardDocument] = Field(
+        description="who is rewarded when a period is settled: a player gets the first one that fits"
+    )
     counts_from: datetime | None = Field(
-        description="the window was added to a board that had sessions, and counts those of periods that begin then or later"
+        description="only periods that begin then or later count: the window was added to a board that had sessions. Else null"
     )
 
 
 class CurrentPeriodShown(BaseModel):
-    period_id: int | None = Field(description="0 for the window that never ends; null for a period without sessions")
+    period_id: int | None = Field(description="0 for the window `all`; null for a period without sessions")
     starts_at: datetime | None = Field(description="the first moment in it; null for the window that never ends")
     ends_at: datetime | None = Field(description="the first moment after it")
-    closes_at: datetime | None = Field(description="nothing is counted from then on")
+    closes_at: datetime | None = Field(description="when the period stops counting sessions")
     players: int = Field(description=_PLAYERS)
 
 
 class WindowNowShown(WindowShown):
-    current: CurrentPeriodShown | None = Field(description="the period that goes on; null between two, and before the first")
-    next_starts_at: datetime | None = Field(description="when the next period begins; null where that is not known")
+    current: CurrentPeriodShown | None = Field(description="the current period; null between two periods and before the first")
+    next_starts_at: datetime | None = Field(description="when the next period begins; null if that is not known")
 
 
 def _is_none(value: object) -> bool:
@@ -82,8 +84,8 @@ class _BoardFields(BaseModel):
     hold: HoldDocument | None = Field(
         None,
         exclude_if=_is_none,
-        description="which sessions are held until somebody has looked at them: shown to staff and keys with the scope "
-        "`boards:write` or `moderate`; left out where there are none",
+        description="which sessions are held until staff have approved them. Shown to staff and keys with the scope "
+        "`boards:write` or `moderate`; left out if there are no rules",
     )
     state: State
 
@@ -120,11 +122,11 @@ class PeriodWritten(BaseModel):
 
     period_id: int
     window: str
-    number: int = Field(description="which occurrence of the window it is; the first one is 0")
+    number: int = Field(description="the number of the period in its window; the first is 0")
     title: str | None
     starts_at: datetime
     ends_at: datetime
-    closes_at: datetime = Field(description="nothing is counted from then on")
+    closes_at: datetime = Field(description="when the period stops counting sessions")
     state: PeriodState
 
 
@@ -152,7 +154,7 @@ SeesHolds = Annotated[bool, Depends(_sees_holds)]
 
 @router.get(
     "/boards",
-    summary="What boards there are",
+    summary="List boards",
     response_model=BoardsShown,
     responses=documented(InvalidRequest, ServiceUnavailable),
 )
@@ -166,7 +168,7 @@ async def boards(
 
 @router.get(
     "/boards/{board}",
-    summary="A board, and the periods that go on",
+    summary="A board and its current periods",
     response_model=BoardNowShown,
     responses=documented(BoardNotFound, InvalidRequest, ServiceUnavailable),
 )
@@ -178,8 +180,9 @@ async def board(board: BoardName, directory: Directing, sees_holds: SeesHolds) -
 
 @router.get(
     "/boards/{board}/periods",
-    summary="A board's periods, newest first",
-    description="Those that have begun with a session, and those that were written down. The window that never ends has none.",
+    summary="List a board's periods",
+    description="Newest first: the periods in which a session was played, and those that were created in advance. The window "
+    "`all` has none.",
     response_model=PeriodsShown,
     responses=documented(BoardNotFound, WindowNotFound, InvalidRequest, ServiceUnavailable),
 )

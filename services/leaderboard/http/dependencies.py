@@ -181,14 +181,14 @@ Sessions = Annotated[int, Query(ge=1, le=100, description="sessions on the page,
 Cursor = Annotated[str | None, Query(max_length=MAX_LENGTH, description="`next_cursor` of the page before")]
 BoardName = Annotated[str, Path(pattern=BOARD_NAME, description="the board's name")]
 ShownWindow = Annotated[
-    str | None, Query(alias="window", pattern=BOARD_NAME, description="the window's name; without it, the board's first")
+    str | None, Query(alias="window", pattern=BOARD_NAME, description="the window's name; by default the board's first")
 ]
 ShownPeriod = Annotated[
     str | None,
     Query(
         alias="period",
         pattern=PERIOD,
-        description="a period's id, which needs no window; `current`, as without it; or `previous`, the one before",
+        description="`current` (the default), `previous`, or a period's id, which needs no window",
     ),
 ]
 Prefix = Annotated[str, Query(pattern=f"^({BOARD_NAME[1:-1]})?$", description="what the names begin with")]

@@ -42,11 +42,11 @@ Told = Annotated[tuple[Caller, float] | None, Depends(AuthenticatedIfTold())]
 
 @router.get(
     "/live",
-    summary="A board as it changes",
-    description="Server-sent events, with or without a token. `top` is a page as `/top` answers it; `me` the caller's own "
-    "rank, with those who have passed them; `period` tells that a period has ended and another has begun. Whoever opens the "
-    "stream again with `Last-Event-ID` is sent what has changed since. A stream ends after ten minutes, or with the token, and "
-    "is to be opened again; that of a period that is over ends when all is told.",
+    summary="Live standings of a board",
+    description="Server-sent events, with or without a token. `top` is the page as `/top` answers it. `me` is the caller's "
+    "own rank, with the players who have passed them. `period` says that a period has ended and another has begun. Open "
+    "the stream again with `Last-Event-ID` to get what has changed since. A stream ends after ten minutes, or with the "
+    "token: open it again. The stream of a period ends with the period.",
     response_class=Response,
     responses={
         200: {"content": {EVENT_STREAM: {"schema": {"type": "string"}, "example": examples.LIVE}}},

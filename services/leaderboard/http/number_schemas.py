@@ -34,12 +34,10 @@ class AskedPlayers(BaseModel):
 
 class AskedPlayerRank(BaseModel):
     user_id: int
-    username: str | None = Field(description="null for one who has played nowhere, or is banned")
-    rank: int | None = Field(
-        description="among all: 1 + the number of players strictly ahead. Null for one who is not ranked in the period"
-    )
+    username: str | None = Field(description="null for a player who has played nowhere or is banned")
+    rank: int | None = Field(description="rank among all players; null for a player who is not ranked in the period")
     score: int | None = Field(description="null as the rank is")
-    place: int | None = Field(description="among these: 1 + the number of them strictly ahead. Null as the rank is")
+    place: int | None = Field(description="rank among the players of this list; null if the rank is null")
 
 
 class PlayerRanks(OfBoard):
@@ -58,7 +56,7 @@ class ScoreRank(OfBoard):
     score: int
     rank: int = Field(description="1 + the number of players strictly ahead of it")
     percentile: float | None = Field(
-        description="how many of a hundred players have this score or a worse one; null where nobody is ranked"
+        description="how many per cent of the players have this score or a worse one; null if nobody is ranked"
     )
 
 
@@ -87,6 +85,6 @@ class ScoreDistribution(OfBoard):
         description="of equal width, but for the last one, which ends with the greatest score; the least score first"
     )
     quantiles: dict[str, int | None] = Field(
-        description="the score that so many per cent of the players have or less, whichever way the board goes: 10, 25, 50, "
-        "75, 90 and 99, by the nearest rank, so each is a player's score"
+        description="for 10, 25, 50, 75, 90 and 99 per cent: the lowest score that so many per cent of the players have or "
+        "stay below, by the nearest rank"
     )

@@ -22,7 +22,7 @@ router = APIRouter(prefix=f"{PREFIX}/boards/{{board}}", tags=["boards"])
 _PROBLEMS = documented(BoardNotFound, WindowNotFound, PeriodNotFound, PeriodExpired, InvalidRequest, ServiceUnavailable)
 
 Score = Annotated[int, Path(ge=-MAX_TOTAL, le=MAX_TOTAL, description="a score that somebody may have on the board"), DECIMAL]
-Bins = Annotated[int, Query(ge=1, le=200, description="bins, at most: no more than there are whole numbers"), DECIMAL]
+Bins = Annotated[int, Query(ge=1, le=200, description="most bins"), DECIMAL]
 
 
 @router.get(
@@ -37,9 +37,9 @@ async def score_rank(score: Score, numbers: BoardNumbering, asked: AskedPlace) -
 
 @router.post(
     "/ranks",
-    summary="The ranks of some players on a board",
-    description="Of up to 200 players, each once: where each stands on the board, and which place each has among these. It "
-    "changes nothing, and can be sent again.",
+    summary="The ranks of several players on a board",
+    description="For up to 200 players, each named once: the rank of each on the board, and their place among these players. "
+    "It changes nothing, so it can be sent again.",
     response_model=PlayerRanks,
     responses=_PROBLEMS | documented(BodyTooLarge, UnsupportedMediaType),
     openapi_extra=body_schema({JSON: AskedPlayers}),
@@ -52,7 +52,7 @@ async def player_ranks(
 
 @router.get(
     "/distribution",
-    summary="How the scores of a board are distributed",
+    summary="The distribution of a board's scores",
     response_model=ScoreDistribution,
     responses=_PROBLEMS,
 )

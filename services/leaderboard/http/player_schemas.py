@@ -14,7 +14,7 @@ _RANK = "1 + the number of players strictly ahead: equal scores share a rank"
 class FoundPlayerShown(BaseModel):
     user_id: int
     username: str
-    score: int | None = Field(description="on the board `main`, in its first window; null for one who is not ranked there")
+    score: int | None = Field(description="on the main board, in its first window; null for a player who is not ranked there")
     rank: int | None = Field(description=f"{_RANK}. Null where the score is")
 
 
@@ -27,7 +27,7 @@ class FoundPlayers(BaseModel):
 
 
 class RatedStanding(PlayerStanding):
-    percentile: float = Field(description="of a hundred players who are ranked, so many stand at or below: from 0 to 100")
+    percentile: float = Field(description="how many per cent of the ranked players have this score or a worse one")
 
 
 class PlayerProfile(BaseModel):
@@ -44,7 +44,7 @@ class PlayerProfile(BaseModel):
 
     user_id: int
     username: str
-    since: datetime | None = Field(description="when the first session was played that counts; null if none does")
+    since: datetime | None = Field(description="when the player's first session that counts was played; null if none does")
     sessions: int = Field(description="how many sessions count")
     standings: list[RatedStanding]
 
@@ -56,12 +56,12 @@ def _is_none(value: object) -> bool:
 class BestSessionShown(BaseModel):
     session_id: int
     score: int
-    value: int = Field(description="what it counts for: its value of the board's metric, which is the score on most boards")
+    value: int = Field(description="the session's value of the board's metric, which is the score on most boards")
     submitted_at: datetime
     metrics: dict[str, int] | None = Field(
         None,
         exclude_if=_is_none,
-        description="as submitted, where the board shows it (`show_extra`); else left out, as the others",
+        description="as submitted, if the board has `show_extra`; else left out, like `tags` and `extra`",
     )
     tags: dict[str, str] | None = Field(None, exclude_if=_is_none)
     extra: JsonValue = Field(None, exclude_if=_is_none)
@@ -74,7 +74,7 @@ class PlayerBest(BaseModel):
 
     board: str
     window: str
-    period_id: int = Field(description="0 in a window that never ends")
+    period_id: int = Field(description="0 in the window `all`")
     user_id: int
     username: str
     score: int = Field(description="on the board")

@@ -54,11 +54,11 @@ _RankedBoard = Annotated[str, Query(pattern=BOARD_NAME, description="the board's
 
 @router.get(
     "/players",
-    summary="Players whose names begin so",
-    description="Case and width make no difference, as at sign-up. Every character means itself, `%` and `_` too. Of the first "
-    f"{MOST_NAMES} names that begin so, these are the {MOST_FOUND} players who stand best on the board `main`, in its first "
-    "window; those who are not ranked there come last, by name. Whoever has an account and has played is found, but nobody who "
-    "is banned, and nobody by a name that they do not have any more.",
+    summary="Search for players by name",
+    description="Finds players whose username begins with `name`. Case and width make no difference. Every character means "
+    f"itself, `%` and `_` too. Of the first {MOST_NAMES} such usernames, the answer has the {MOST_FOUND} players with the "
+    "best rank on the main board, in its first window. Players without a rank there come last, by username. Banned players "
+    "are not found, nor is anybody by a former username.",
     response_model=FoundPlayers,
     responses=documented(InvalidRequest, ServiceUnavailable),
 )
@@ -68,7 +68,7 @@ async def find_players(reads: PlayerReading, name: _Beginning) -> Response:
 
 @router.get(
     "/players/{user_id}",
-    summary="A player, and where they stand",
+    summary="A player's profile",
     response_model=PlayerProfile,
     responses=documented(PlayerNotFound, InvalidRequest, ServiceUnavailable),
 )
@@ -80,9 +80,9 @@ async def player(user_id: UserId, reads: PlayerReading) -> Response:
 
 @router.get(
     "/players/{user_id}/best",
-    summary="The session that made a player's standing",
-    description="On a board that adds sessions up it is the best one of them, of the player's newest "
-    f"{LOOKED_THROUGH:,}. What the game kept with it is told where the board shows it.",
+    summary="The game session behind a player's score",
+    description=f"On a board that ranks by total it is the player's best session, of their newest {LOOKED_THROUGH:,}. Its "
+    "`extra`, `metrics` and `tags` are there if the board shows them.",
     response_model=PlayerBest,
     responses=documented(
         BoardNotFound, PlayerNotFound, WindowNotFound, PeriodNotFound, PeriodExpired, InvalidRequest, ServiceUnavailable
@@ -112,9 +112,9 @@ async def best_session(
 
 @router.get(
     "/sessions/me",
-    summary="My game sessions, newest first",
-    description="Of a `board`, those that count there, or would once somebody has approved them. A page of these looks at "
-    f"{LOOKED_AT_ONCE:,} sessions: it may have fewer than `limit`, or none, and still a `next_cursor`.",
+    summary="My game sessions",
+    description="Newest first. With `board`, only sessions that count there, or would once staff have approved them. Such a "
+    f"page looks at {LOOKED_AT_ONCE:,} sessions: it may have fewer than `limit`, or none, and still a `next_cursor`.",
     response_model=OwnSessions,
     responses=documented(*SIGNED_IN, BoardNotFound, InvalidRequest, ServiceUnavailable),
 )
@@ -136,9 +136,9 @@ async def own_sessions(
 
 @router.put(
     "/me",
-    summary="Show me by the name that I have now",
-    description="After a rename the board shows the new name by itself, within a second. This shows it at once, whatever name "
-    "the access token carries. Whoever is not on the board is not put there.",
+    summary="Show my current username on the boards",
+    description="After a rename the boards show the new username within a second. This shows it at once. A player who is not "
+    "on a board is not added to it.",
     response_model=OwnRank,
     responses=documented(*SIGNED_IN, ServiceUnavailable),
 )
@@ -149,12 +149,11 @@ async def rename(caller: Caller, writes: Writing) -> Response:
 @router.delete(
     "/me",
     status_code=204,
-    summary="Erase me from the board",
-    description="Erases the caller's name and game sessions, and takes them off every board, for good: ranks close up. It can "
-    "be asked for again at any time, and must be if no answer came. A later session starts anew, from nothing; but a repeat of "
-    "one that was erased here, with its `Idempotency-Key`, is refused for 30 days. Of the keys, digests are kept for so long; "
-    "of the caller, that there was a standing. The access token must say that the password was given in the last 5 minutes "
-    "(`auth_time`, RFC 9470); `POST /auth/confirm` gives such a token.",
+    summary="Erase my scores",
+    description="Erases the caller's username and game sessions for good and removes them from every board. If no answer "
+    "came, send it again. A later session starts from nothing. A repeat of an erased session, with its `Idempotency-Key`, "
+    "is refused for 30 days; for that time digests of the keys are kept. The access token must say that the password was "
+    "given in the last 5 minutes (`auth_time`, RFC 9470). `POST /auth/confirm` answers with such a token.",
     response_class=Response,
     responses=documented(*SIGNED_IN, PasswordTooOld, ServiceUnavailable),
 )
@@ -165,9 +164,8 @@ async def remove(caller: RecentCaller, writes: Writing) -> Response:
 
 @router.get(
     "/me/export",
-    summary="Everything that is kept of me",
-    description="As one document, which is written while it is sent. Should the connection end before the document does, ask "
-    "again.",
+    summary="Export my data",
+    description="One JSON document, written while it is sent. If the connection ends before the document does, ask again.",
     response_model=Export,
     responses={
         **documented(*SIGNED_IN, ServiceUnavailable),

@@ -59,7 +59,7 @@ _IF_NONE_MATCH = {
 
 @router.get(
     "/top",
-    summary="A page of the board main",
+    summary="Top players of the main board",
     response_model=TopPage,
     responses={**documented(*_PLACE), **_PAGE},
     openapi_extra=_IF_NONE_MATCH,
@@ -86,7 +86,7 @@ def names_page(if_none_match: list[str], etag: str) -> bool:
 # Before /rank/{user_id}, which would read "me" as an id.
 @router.get(
     "/rank/me",
-    summary="My rank on the board main",
+    summary="My rank on the main board",
     response_model=OwnRank,
     responses=documented(*SIGNED_IN, *_PLACE),
 )
@@ -96,7 +96,7 @@ async def own_rank(caller: Caller, reads: Reading, place: MainPlace) -> Response
 
 @router.get(
     "/rank/{user_id}",
-    summary="A player's rank on the board main",
+    summary="A player's rank on the main board",
     response_model=PlayerRank,
     responses=documented(PlayerNotFound, *_PLACE),
 )
@@ -108,7 +108,7 @@ async def rank(user_id: UserId, reads: Reading, place: MainPlace) -> Response:
 
 @router.get(
     "/around/me",
-    summary="Me among those who stand next to me on the board main",
+    summary="Players around me on the main board",
     response_model=PlayersAround,
     responses=documented(*SIGNED_IN, PlayerNotFound, *_PLACE),
 )
@@ -118,7 +118,7 @@ async def around_me(caller: Caller, reads: Reading, place: MainPlace, radius: Ra
 
 @router.get(
     "/around/{user_id}",
-    summary="A player among those who stand next to them on the board main",
+    summary="Players around a player on the main board",
     response_model=PlayersAround,
     responses=documented(PlayerNotFound, *_PLACE),
 )
@@ -130,8 +130,8 @@ async def around(user_id: UserId, reads: Reading, place: MainPlace, radius: Radi
 
 @router.get(
     "/players/{user_id}/standings",
-    summary="Where a player stands in every window that goes on",
-    description="Empty for one who has not played, or not lately.",
+    summary="A player's current ranks on all boards",
+    description="Empty for a player without sessions in the current periods.",
     response_model=PlayerStandings,
     responses=documented(InvalidRequest, ServiceUnavailable),
 )
@@ -141,9 +141,9 @@ async def standings(user_id: UserId, reads: BoardReading) -> Response:
 
 @boards.get(
     "/top",
-    summary="A page of a board",
-    description="By `next_cursor` a page begins after the row that the one before ended with, so whoever did not move "
-    "meanwhile is on exactly one of them. By `offset` it does not.",
+    summary="Top players of a board",
+    description="Ask for the next page with `cursor`, the `next_cursor` of the page before: then a player who does not move "
+    "is on exactly one page. With `offset` a player may be shown twice or left out.",
     response_model=BoardPage,
     responses={**documented(BoardNotFound, *_PLACE), **_PAGE},
     openapi_extra=_IF_NONE_MATCH,
@@ -181,7 +181,7 @@ async def board_rank(user_id: UserId, reads: BoardReading, asked: AskedPlace) ->
 
 @boards.get(
     "/around/me",
-    summary="Me among those who stand next to me on a board",
+    summary="Players around me on a board",
     response_model=BoardAround,
     responses=documented(*SIGNED_IN, BoardNotFound, PlayerNotFound, *_PLACE),
 )
@@ -191,7 +191,7 @@ async def board_around_me(caller: Caller, reads: BoardReading, asked: AskedPlace
 
 @boards.get(
     "/around/{user_id}",
-    summary="A player among those who stand next to them on a board",
+    summary="Players around a player on a board",
     response_model=BoardAround,
     responses=documented(BoardNotFound, PlayerNotFound, *_PLACE),
 )

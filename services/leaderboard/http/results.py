@@ -44,7 +44,7 @@ class ResultShown(BaseModel):
 
     rank: int = Field(description="equal scores share one")
     user_id: int
-    username: str | None = Field(description="as the player is called now; null for one who has left")
+    username: str | None = Field(description="the player's current username; null for a player who has left")
     score: int
     reward: str | None
 
@@ -52,13 +52,13 @@ class ResultShown(BaseModel):
 class RewardReached(RewardDocument):
     """A reward as the period was settled with it, and how far it reached. Who shares its last rank has it too."""
 
-    last_rank: int | None = Field(description="null: nobody had such a rank")
+    last_rank: int | None = Field(description="null if nobody had such a rank")
     cutoff_score: int | None = Field(description="the score of that rank")
 
 
 class _CameTo(BaseModel):
     results: list[ResultShown] = Field(description="in the board's order")
-    players: int = Field(description="how many were ranked, those included whose results are not kept")
+    players: int = Field(description="how many were ranked, including players whose results are not kept")
     rewards: list[RewardReached]
     digest: str = Field(description=_DIGEST)
 
@@ -68,7 +68,7 @@ class ResultsShown(_CameTo):
 
     model_config = shown({**examples.CAME_TO, "next_cursor": examples.CURSOR, "settled_at": "2026-02-09T00:01:01Z"})
 
-    next_cursor: str | None = Field(description="what the next page is asked for with; null when there is none")
+    next_cursor: str | None = Field(description="send it as `cursor` to get the next page; null on the last page")
     settled_at: datetime
 
 
@@ -80,8 +80,8 @@ class RehearsalShown(_CameTo):
 
 @router.get(
     "/results",
-    summary="Who stood where when a period was settled",
-    description="Of the first 10,000 players, or as many as the service is set to keep. They are kept for ever.",
+    summary="Final results of a period",
+    description="The results of the first 10,000 players, or of as many as the service is set to keep. They are kept for ever.",
     response_model=ResultsShown,
     responses=documented(PeriodNotSettled, *_PERIOD),
 )
@@ -102,9 +102,9 @@ async def results(
 
 @router.get(
     "/results/{user_id}",
-    summary="A player's result in a period",
-    description="Of one whose result is not among those that are kept: the rank that they have now, and the reward that their "
-    "score reached when the period was settled, as long as the period's standings are kept; after that 410.",
+    summary="A player's final result in a period",
+    description="For a player whose result is not kept, the answer is their rank now and the reward that their score reached. "
+    "This is possible while the period's standings are kept; after that it is 410.",
     response_model=ResultShown,
     responses=documented(PlayerNotFound, PeriodNotSettled, PeriodExpired, *_PERIOD),
 )
@@ -114,8 +114,9 @@ async def result(board: BoardName, period_id: PeriodId, user_id: UserId, reads: 
 
 @router.post(
     "/rehearsal",
-    summary="What settling a period now would give",
-    description="Nothing is changed. The digest is of all results that would be kept, of which the first are shown.",
+    summary="Preview a period's results",
+    description="What settling the period now would give. Nothing is changed. The digest is of all results that would be "
+    "kept; the answer shows the first of them.",
     response_model=RehearsalShown,
     responses=documented(*SCOPED, PeriodExpired, *_PERIOD),
 )

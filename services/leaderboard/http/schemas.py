@@ -16,13 +16,11 @@ class ScoreSubmission(SessionDocument):
     It counts for the boards that it names, or, if it names none, for each board whose rule takes it.
     """
 
-    user_id: WhoseId | None = Field(
-        None, description="whose session it is: a game server says this, and nobody else", examples=[7]
-    )
+    user_id: WhoseId | None = Field(None, description="the player: sent by game servers only", examples=[7])
     played_at: Time | None = Field(
         None,
-        description="when it was played, which decides in which periods it counts, if they take sessions still: a game server "
-        "may say this, and nobody else; without it, it is of now",
+        description="when it was played, now by default: sent by game servers only. It counts in the periods of that time "
+        "that are still open",
     )
 
 
@@ -31,14 +29,14 @@ class SubmittedStanding(BaseModel):
 
     board: str
     window: str
-    period_id: int = Field(description="0 in a window that never ends")
+    period_id: int = Field(description="0 in the window `all`")
     score: int | None = Field(description="null if the player was removed since")
     rank: int | None = Field(
-        description="1 + the number of players strictly ahead: equal scores share a rank. Null if it cannot be told just now"
+        description="1 + the number of players strictly ahead: equal scores share a rank. Null if it is not known right now"
     )
-    total_players: int | None = Field(description="how many players are ranked; null if it cannot be told just now")
+    total_players: int | None = Field(description="how many players are ranked; null if it is not known right now")
     counted: bool = Field(description="whether the session counts here")
-    improved: bool = Field(description="whether it is this session that reached the score")
+    improved: bool = Field(description="whether this session reached the score")
 
 
 class SubmittedSession(BaseModel):
@@ -50,16 +48,16 @@ class SubmittedSession(BaseModel):
     user_id: int
     username: str
     total_score: int | None = Field(
-        description="the player's total on the board `main`, in all time; 0 if the player was removed since, null if the "
-        "session does not count there"
+        description="the player's total on the main board in all time; 0 if the player was removed since, null if the session "
+        "does not count there"
     )
     rank: int | None = Field(
-        description="1 + the number of players strictly ahead there: equal totals share a rank. Null if it cannot be told just "
-        "now, if the player was removed since, or if the session does not count there"
+        description="rank on the main board in all time: 1 + the number of players strictly ahead. Null if it is not known "
+        "right now, if the player was removed since, or if the session does not count there"
     )
     held: bool = Field(
-        description="whether somebody has to look at the session first: until it is approved it counts nowhere, and "
-        "`standings` tell where it would"
+        description="whether staff have to approve the session first. Until then it counts nowhere, and `standings` tell "
+        "where it would"
     )
     standings: list[SubmittedStanding]
 
@@ -94,8 +92,8 @@ class OwnSession(BaseModel):
     session_id: int
     score: int
     submitted_at: datetime
-    voided: bool = Field(description="whether it was taken out of every ranking")
-    held: bool = Field(description="whether somebody has to look at it before it counts")
+    voided: bool = Field(description="whether staff have voided it")
+    held: bool = Field(description="whether staff have to approve it before it counts")
 
 
 class OwnSessions(BaseModel):
@@ -104,7 +102,7 @@ class OwnSessions(BaseModel):
     model_config = shown({"sessions": [examples.OWN_SESSION], "next_cursor": examples.CURSOR})
 
     sessions: list[OwnSession]
-    next_cursor: str | None = Field(description="what the next page is asked for with; null when there is none")
+    next_cursor: str | None = Field(description="send it as `cursor` to get the next page; null on the last page")
 
 
 class PlayerRank(BaseModel):
@@ -134,7 +132,7 @@ class BoardRow(BaseModel):
     score: int
     extra: JsonValue = Field(
         None,
-        description="what the game kept with the session that made the score, where the board shows it; else it is left out",
+        description="the `extra` of the session behind the score, if the board shows it; else left out",
     )
 
 
@@ -143,7 +141,7 @@ class OfBoard(BaseModel):
 
     board: str
     window: str
-    period_id: int | None = Field(description="0 in a window that never ends; null while nobody has played in the period")
+    period_id: int | None = Field(description="0 in the window `all`; null while nobody has played in the period")
     total_players: int = Field(description="how many players are ranked")
 
 
@@ -155,19 +153,19 @@ class BoardPage(OfBoard):
     )
 
     top: list[BoardRow]
-    offset: int = Field(description="players before the page")
-    generation: str | None = Field(description="changes whenever anything on the board does; null when it is not known")
-    next_cursor: str | None = Field(description="what the next page is asked for with; null when there is none")
+    offset: int = Field(description="how many players come before the page")
+    generation: str | None = Field(description="changes with every change of the board; null if MySQL answered")
+    next_cursor: str | None = Field(description="send it as `cursor` to get the next page; null on the last page")
 
 
-_PERCENTILE = "how many of a hundred players have this score or a worse one, rounded to four decimals: 100 has the first"
-_TO_NEXT = "what a better rank takes; null for who has the first"
+_PERCENTILE = "how many per cent of the players have this score or a worse one, to four decimals; the first has 100"
+_TO_NEXT = "what a better rank takes; null for the first rank"
 
 
 class NextRank(BaseModel):
     """What the player lacks of a better rank."""
 
-    points: int = Field(description="the fewest points that the score has to be better by: less, where less is better")
+    points: int = Field(description="by how many points the score has to be better, at least")
     rank: int = Field(description="the rank that the player would share or have then")
 
 
@@ -219,15 +217,13 @@ class PlayerStandings(BaseModel):
 
 class KeptPlayer(BaseModel):
     user_id: int
-    username: str = Field(
-        description="the name on the board: the one that the last submission's token carried, or the last rename's"
-    )
+    username: str = Field(description="the player's username on the boards")
 
 
 class KeptStanding(BaseModel):
     board: str
     period_id: int = Field(description="0 is all time")
-    total_score: int | None = Field(description="null: the player was removed from this board")
+    total_score: int | None = Field(description="null if the player was removed from the board")
     sessions: int = Field(description="how many sessions made the total")
 
 
@@ -251,13 +247,13 @@ class KeptSession(BaseModel):
     session_id: int
     score: int
     submitted_at: datetime
-    idempotency_key: str | None = Field(description="what the client called the submission by, if it did")
-    metrics: dict[str, int] | None = Field(None, description="as submitted; left out where there are none, as are the others")
+    idempotency_key: str | None = Field(description="the submission's `Idempotency-Key`, if it had one")
+    metrics: dict[str, int] | None = Field(None, description="as submitted; left out if there are none, like the other fields")
     tags: dict[str, str] | None = None
     extra: JsonValue = None
-    played_at: datetime | None = Field(None, description="when it was played, if a game server submitted it later")
-    voided: bool | None = Field(None, description="true: it was taken out of every ranking; left out where it was not")
-    held: bool | None = Field(None, description="true: somebody has to look at it before it counts; else left out")
+    played_at: datetime | None = Field(None, description="when it was played, if a game server sent a time")
+    voided: bool | None = Field(None, description="true if staff have voided it; else left out")
+    held: bool | None = Field(None, description="true if staff have to approve it before it counts; else left out")
 
 
 class Export(BaseModel):

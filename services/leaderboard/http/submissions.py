@@ -48,15 +48,14 @@ router = APIRouter(prefix=PREFIX, tags=["leaderboard"])
 @router.post(
     "/submit",
     status_code=201,
-    summary="Submit a game session's score",
-    description="With an `Idempotency-Key` it can be sent again when no answer came: what a player sends with the same key "
-    "is the same session. A repeat is answered with that session's id, with how the player stands now, and with "
-    "`Idempotent-Replayed: true`. A repeat of a session that its player has had erased is refused (409) for 30 days. Without a "
-    "key each request is a session. Of one player 100 sessions are stored at once, and 20 a second after that. More are "
-    "refused (429), but never the repeat of one that is stored. A game server submits for any player with the access token of "
-    "a key that has the scope `scores:write`: it says whose session it is (`user_id`), and may say when it was played "
-    "(`played_at`). It is not limited, and its keys of submissions are none of the players'. A session "
-    "that the rules of a board hold is stored, and counts nowhere until somebody has approved it (`held`).",
+    summary="Submit a score",
+    description="Send an `Idempotency-Key`: a repeat with the same key is the same session and is counted once. It is "
+    "answered with that session's id, with how the player stands now, and with `Idempotent-Replayed: true`. Without a key "
+    "each request is a new session. If the player has erased the session, its repeat is refused (409) for 30 days. A "
+    "player can submit 100 sessions at once and 20 a second after that; more are refused (429), except for repeats. A "
+    "game server submits for any player with a key that has the scope `scores:write`: it sends `user_id`, and may send "
+    "`played_at`. It has no limit, and its idempotency keys are separate from the players'. A session that a board's "
+    "rules hold is stored, and counts once staff have approved it (`held`).",
     response_model=SubmittedSession,
     responses={
         **documented(
@@ -93,7 +92,8 @@ router = APIRouter(prefix=PREFIX, tags=["leaderboard"])
             {
                 "name": IDEMPOTENCY_KEY,
                 "in": "header",
-                "description": "what the client calls this submission by, for example a UUID: 1 to 64 visible ASCII characters",
+                "description": "identifies this submission, for example a UUID: 1 to 64 visible ASCII characters. A repeat "
+                "with the same key is counted once",
                 "schema": {"type": "string", "pattern": KEY_PATTERN},
             }
         ],

@@ -66,7 +66,7 @@ class SessionDocument(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid")
 
     score: Value = Field(
-        description="what the session scored, a whole number, of which 1200.0 is one; each board has bounds of its own",
+        description="an integer within the bounds of the boards; `1200.0` is one",
         examples=[1200],
     )
     metrics: Annotated[dict[MetricName, Value], Field(max_length=8), AfterValidator(_not_ours)] = Field(
@@ -84,8 +84,8 @@ class SessionDocument(BaseModel):
     )
     played_at: Time | None = Field(
         None,
-        description="when it was played, which decides in which periods it counts, if they take sessions still; without it, it "
-        "is of now",
+        description="when it was played, which decides in which periods it counts, if they take sessions still; without it, "
+        "it is of now",
     )
 
     def played(self) -> Played:

@@ -70,10 +70,10 @@ PeriodId = Annotated[int, Path(ge=1, le=2**63 - 1), DECIMAL]
 
 @router.put(
     "/boards/{board}",
-    summary="Make a board, or change it",
-    description="The body is the board, whole. Sent again, nothing is changed. What cannot be changed is told with its place "
-    "(409), as are faults (422), and then nothing is. What may change holds for later sessions. Every process knows of it "
-    "within a second.",
+    summary="Create or change a board",
+    description="The body is the whole board. A field that is left out gets its default. A repeat changes nothing. Nothing is "
+    "changed if a field cannot be changed (409) or is faulty (422); the answer names it. Changes apply to later sessions. "
+    "Every process uses them within a second.",
     response_model=BoardShown,
     responses={
         **documented(*_BODY, BoardConflict, BoardNotFound),
@@ -96,8 +96,8 @@ async def put_board(
     "/boards/{board}",
     status_code=204,
     summary="Delete a board and its standings",
-    description="The board must be closed. Its sessions stay, since they may count elsewhere. With 202 it is not shown any "
-    "more, and what is left of it goes by itself; its name is taken until then. Sent again, it is gone on with.",
+    description="The board must be closed. Its game sessions stay, since they may count on other boards. 202 means that the "
+    "board is hidden and its data is being deleted; until then its name is taken. A repeat continues the deletion.",
     response_class=Response,
     responses={
         **documented(*SCOPED, BoardNotFound, BoardConflict, InvalidRequest, ServiceUnavailable),
@@ -113,9 +113,9 @@ async def delete_board(board: BoardName, caller: Studio, writes: BoardWriting) -
 @router.post(
     "/boards/{board}/windows/{window}/periods",
     status_code=201,
-    summary="Write down a period of a listed window",
-    description="Periods of a window do not overlap (409), and gaps between them are allowed. Sent again, it is the one that "
-    "there is.",
+    summary="Create a period of a listed window",
+    description="Periods of a window must not overlap (409). Gaps between them are allowed. A repeat answers with the "
+    "existing period.",
     response_model=PeriodWritten,
     responses=documented(*_BODY, BoardNotFound, WindowNotFound, PeriodConflict),
     openapi_extra=body_schema({JSON: PeriodBody}),
@@ -134,7 +134,7 @@ async def write_period(
 @router.delete(
     "/boards/{board}/windows/{window}/periods/{period_id}",
     status_code=204,
-    summary="Take back a period that has not begun",
+    summary="Delete a period that has not begun",
     response_class=Response,
     responses=documented(
         *SCOPED, BoardNotFound, WindowNotFound, PeriodNotFound, PeriodConflict, InvalidRequest, ServiceUnavailable

@@ -21,13 +21,13 @@ class CountShown(BaseModel):
 
 
 class IndexShown(BaseModel):
-    in_use: bool = Field(description="whether the process that answers reads ranks from Redis; if not, from MySQL")
+    in_use: bool = Field(description="whether the process that answers reads ranks from Redis")
     places: int = Field(description=f"boards of all time, and periods, that go on: {MOST_PLACES} at most")
     complete: int | None = Field(description="how many of these have an index; null while Redis is not read")
 
 
 class BacklogShown(BaseModel):
-    submissions: int = Field(description="that wait to be stored, in the process that answers")
+    submissions: int = Field(description="submissions that wait in the process that answers")
     outbox: int = Field(description=f"changes that Redis may not have heard of: {COUNTED:,} at most")
     periods: int = Field(description="that are over and not settled")
     players: int = Field(description=f"who are being erased or folded anew: {COUNTED:,} at most")
@@ -51,7 +51,7 @@ class FiguresShown(BaseModel):
 
 @router.get(
     "/figures",
-    summary="How much is played, what is in use, and what waits",
+    summary="Figures of the system",
     description="Measured once a second at most.",
     response_model=FiguresShown,
     responses=documented(*SCOPED, ServiceUnavailable),

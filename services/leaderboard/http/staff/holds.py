@@ -69,9 +69,9 @@ class QueuedShown(BaseModel):
     submitted_at: datetime
     played_at: datetime | None
     boards: list[str] = Field(description="where it counts, or would")
-    held: bool = Field(description="whether it counts nowhere until it is approved; else players have reported it")
-    reason: HeldBy | None = Field(description="null: it is not held")
-    reports: int = Field(description="how many players have reported it since somebody looked at it last")
+    held: bool = Field(description="true: held until it is approved; false: reported by players")
+    reason: HeldBy | None = Field(description="null if it is not held")
+    reports: int = Field(description="how many players have reported it since it was last approved")
     reported: list[str] = Field(description="what they say, the newest five reasons")
 
 
@@ -81,14 +81,14 @@ class QueueShown(BaseModel):
     model_config = shown({"holds": [examples.QUEUED], "next_cursor": examples.CURSOR})
 
     holds: list[QueuedShown]
-    next_cursor: str | None = Field(description="what the next page is asked for with; null when there is none")
+    next_cursor: str | None = Field(description="send it as `cursor` to get the next page; null on the last page")
 
 
 @router.get(
     "/holds",
     tags=["moderation"],
-    summary="What somebody is to look at",
-    description="Sessions that the rules of a board hold, and sessions that players have reported, until they are approved or "
+    summary="List held and reported game sessions",
+    description="Sessions that a board's rules hold and sessions that players have reported, until they are approved or "
     "voided. The most reported come first, and of those the oldest.",
     response_model=QueueShown,
     responses=documented(*SCOPED, BoardNotFound, InvalidRequest, ServiceUnavailable),
@@ -104,9 +104,9 @@ async def holds(
 @router.post(
     "/sessions/{session_id}/approve",
     tags=["moderation"],
-    summary="Have a held session count, or dismiss reports of one",
-    description="It counts wherever it would have, periods that are over included, and is out of the queue. Done again, "
-    "nothing is changed. What was voided is restored instead (409).",
+    summary="Approve a held or reported game session",
+    description="A held session counts from then on, in past periods too. Reports of a session are dismissed. A repeat "
+    "changes nothing. A voided session must be restored instead (409).",
     response_model=JudgedSessionShown,
     responses=documented(*ACT, SessionNotFound, SessionVoided, TotalTooLarge),
     openapi_extra=body_schema({JSON: OptionalReason}, required=False),
@@ -120,8 +120,8 @@ async def approve(session_id: SessionId, caller: Moderator, said: WithReason, mo
     tags=["leaderboard"],
     status_code=204,
     summary="Report another player's game session",
-    description="Whoever looks after the boards looks at it, sooner the more players report it. A player counts once, and a "
-    "repeat changes nothing. A player may report five sessions a day, by UTC; more are refused (429) until the next one.",
+    description="Puts the session before the moderators; the more players report it, the sooner. Each player counts once, and "
+    "a repeat changes nothing. A player may report five sessions a day, by UTC; more are refused (429) until the next day.",
     response_class=Response,
     responses=documented(
         *SIGNED_IN,

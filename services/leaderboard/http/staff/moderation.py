@@ -67,10 +67,10 @@ class StandingNow(BaseModel):
 
     board: str
     window: str
-    period_id: int = Field(description="0 in a window that never ends")
+    period_id: int = Field(description="0 in the window `all`")
     score: int | None = Field(description="null: the player is not ranked here")
     rank: int | None = Field(description="1 + the number of players strictly ahead: equal scores share a rank")
-    total_players: int | None = Field(description="how many players are ranked; null where the player is not")
+    total_players: int | None = Field(description="how many players are ranked; null if the player is not")
 
 
 class JudgedSessionShown(BaseModel):
@@ -92,8 +92,8 @@ class JudgedPlayerShown(BaseModel):
     model_config = shown(examples.BANNED_PLAYER)
 
     user_id: int
-    username: str | None = Field(description="null for one of whom nothing is kept but that they are banned")
-    banned_at: datetime | None = Field(description="null: not banned")
+    username: str | None = Field(description="null if nothing is kept of the player except the ban")
+    banned_at: datetime | None = Field(description="null if the player is not banned")
     standings: list[StandingNow]
 
 
@@ -107,8 +107,8 @@ class PlayedSession(BaseModel):
     session_id: int
     score: int
     submitted_at: datetime
-    played_at: datetime | None = Field(description="when it was played, if a game server submitted it later")
-    idempotency_key: str | None = Field(description="what the client called the submission by, if it did")
+    played_at: datetime | None = Field(description="when it was played, if a game server sent a time")
+    idempotency_key: str | None = Field(description="the submission's `Idempotency-Key`, if it had one")
     metrics: dict[str, int]
     tags: dict[str, str]
     extra: JsonValue
@@ -126,9 +126,9 @@ class PlayedSessions(BaseModel):
 
     user_id: int
     username: str | None = Field(description="null for one who is on no board")
-    banned_at: datetime | None = Field(description="null: not banned")
+    banned_at: datetime | None = Field(description="null if the player is not banned")
     sessions: list[PlayedSession]
-    next_cursor: str | None = Field(description="what the next page is asked for with; null when there is none")
+    next_cursor: str | None = Field(description="send it as `cursor` to get the next page; null on the last page")
 
 
 class Doer(BaseModel):
@@ -144,11 +144,13 @@ class EntryShown(BaseModel):
         "once for each player of a job; board_made, board_changed, board_deleted, period_written, period_taken_back; "
         "sessions_imported once an import is over"
     )
-    user_id: int | None = Field(description="the player whom it was about; null: a webhook, job, board, period or import")
+    user_id: int | None = Field(
+        description="the player it was about; null if it was about a webhook, job, board, period or import"
+    )
     session_id: int | None
     by: Doer
     reason: str | None
-    was: dict[str, JsonValue] = Field(description="what it found: of a session, also the player's scores that changed")
+    was: dict[str, JsonValue] = Field(description="the state before; for a session also the player's scores that changed")
     became: dict[str, JsonValue] = Field(description="what it made of that")
     done_at: datetime
 
@@ -159,7 +161,7 @@ class AuditPage(BaseModel):
     model_config = shown({"entries": [examples.ENTRY], "next_cursor": examples.CURSOR})
 
     entries: list[EntryShown]
-    next_cursor: str | None = Field(description="what the next page is asked for with; null when there is none")
+    next_cursor: str | None = Field(description="send it as `cursor` to get the next page; null on the last page")
 
 
 async def _optional_reason(request: Request) -> OptionalReason:
@@ -179,9 +181,9 @@ ACT: tuple[type[Problem], ...] = (*SCOPED, BodyTooLarge, UnsupportedMediaType, I
 
 @router.post(
     "/sessions/{session_id}/void",
-    summary="Take a game session out of every ranking",
-    description="Wherever it counted, periods that are over included, the player's standing is what their other sessions make. "
-    "The session stays in the log, and a repeat of its submission is still answered with it. Done again, nothing is changed.",
+    summary="Void a game session",
+    description="The session counts nowhere any more, in past periods too. The player's other sessions make their standings. "
+    "The session stays in the log, and a repeat of its submission still gets the same answer. A repeat changes nothing.",
     response_model=JudgedSessionShown,
     responses=documented(*ACT, SessionNotFound),
     openapi_extra=body_schema({JSON: Reason}),
@@ -192,8 +194,8 @@ async def void(session_id: SessionId, caller: Moderator, said: GivenReason, mode
 
 @router.post(
     "/sessions/{session_id}/restore",
-    summary="Have a voided game session count again",
-    description="It counts wherever it did before. Done again, nothing is changed.",
+    summary="Restore a voided game session",
+    description="The session counts again wherever it did before. A repeat changes nothing.",
     response_model=JudgedSessionShown,
     responses=documented(*ACT, SessionNotFound, TotalTooLarge),
     openapi_extra=body_schema({JSON: OptionalReason}, required=False),
@@ -204,9 +206,9 @@ async def restore(session_id: SessionId, caller: Moderator, said: WithReason, mo
 
 @router.post(
     "/players/{user_id}/ban",
-    summary="Hide a player from every board",
-    description="What a banned player submits is stored and not counted, or refused (403), as the setting BANNED_SUBMISSIONS "
-    "says. Done again, nothing is changed.",
+    summary="Ban a player",
+    description="The player is on no board any more. What a banned player submits is stored and not counted, or refused (403) "
+    "if `BANNED_SUBMISSIONS` says so. A repeat changes nothing.",
     response_model=JudgedPlayerShown,
     responses=documented(*ACT, PlayerNotFound),
     openapi_extra=body_schema({JSON: Reason}),
@@ -217,9 +219,9 @@ async def ban(user_id: UserId, caller: Moderator, said: GivenReason, moderators:
 
 @router.post(
     "/players/{user_id}/unban",
-    summary="Show a banned player again",
-    description="As if there had been no ban: what they played meanwhile counts where it would have. Done again, nothing is "
-    "changed.",
+    summary="Unban a player",
+    description="The player stands as if there had been no ban: what they submitted meanwhile counts. A repeat changes "
+    "nothing.",
     response_model=JudgedPlayerShown,
     responses=documented(*ACT, PlayerNotFound, TotalTooLarge),
     openapi_extra=body_schema({JSON: OptionalReason}, required=False),
@@ -230,8 +232,8 @@ async def unban(user_id: UserId, caller: Moderator, said: WithReason, moderators
 
 @router.get(
     "/players/{user_id}/sessions",
-    summary="Everything that a player has played",
-    description="Empty for one who has not played.",
+    summary="A player's game sessions",
+    description="Every session with all of its data, newest first. Empty for a player without sessions.",
     response_model=PlayedSessions,
     responses=documented(*SCOPED, InvalidRequest, ServiceUnavailable),
 )
@@ -252,7 +254,7 @@ async def players_sessions(
 
 @router.get(
     "/audit",
-    summary="What was done by staff and keys, newest first",
+    summary="The audit log",
     response_model=AuditPage,
     responses=documented(*SCOPED, InvalidRequest, ServiceUnavailable),
 )

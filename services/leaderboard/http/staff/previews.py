@@ -40,7 +40,9 @@ class ComingPeriod(BaseModel):
 
 class PreviewedWindow(BaseModel):
     name: str
-    periods: list[ComingPeriod] = Field(description="that goes on, and come next: none of one that never ends, or is closed")
+    periods: list[ComingPeriod] = Field(
+        description="the current period and the next ones; none for the window `all` and for a closed board"
+    )
 
 
 class PreviewedSession(BaseModel):
@@ -49,8 +51,8 @@ class PreviewedSession(BaseModel):
     username: str | None
     score: int
     submitted_at: datetime
-    value: int | None = Field(description="of the board's metric; null: the session has none")
-    counts: bool = Field(description="whether it would count, had it come now and named no board")
+    value: int | None = Field(description="the session's value of the board's metric; null if it has none")
+    counts: bool = Field(description="whether it would count if it came now and named no board")
     reason: Reason | None = Field(
         description="why not: the board is `closed`; the session's `state` is voided or held; its `submitter` is no game "
         "server; the board's `rule`, or that it has none; the session lacks the `metric`; the value is beyond its `bounds`"
@@ -69,7 +71,7 @@ class BoardPreview(BaseModel):
 
     outcome: Literal["created", "changed", "unchanged", "refused"]
     differences: list[str] = Field(description="what would be changed")
-    conflicts: list[Conflict] = Field(description="what stands against it: PUT would answer 409 with these")
+    conflicts: list[Conflict] = Field(description="why `PUT` would answer 409")
     windows: list[PreviewedWindow]
     counting: int = Field(description="how many of the sessions would count")
     sessions: list[PreviewedSession] = Field(description="the newest hundred of the log, newest first")
@@ -77,8 +79,8 @@ class BoardPreview(BaseModel):
 
 @router.post(
     "/boards/{board}/preview",
-    summary="What a board would do",
-    description="The body is a board, as PUT takes it. Nothing is changed.",
+    summary="Preview a board",
+    description="What `PUT` with this board would do, and which recent sessions would count. Nothing is changed.",
     response_model=BoardPreview,
     responses=documented(*SCOPED, BodyTooLarge, UnsupportedMediaType, InvalidRequest, ServiceUnavailable),
     openapi_extra=body_schema({JSON: BoardBody}),

@@ -56,7 +56,7 @@ async def _format(
     request: Request,
     form: Annotated[
         Format | None,
-        Query(alias="format", description="how it is written; without it, what `Accept` names first, or NDJSON"),
+        Query(alias="format", description="format of the answer; by default what `Accept` names first, else NDJSON"),
     ] = None,
 ) -> Format:
     if form is not None:
@@ -86,10 +86,10 @@ def _answered(described: str, *media_types: str) -> dict[int | str, dict[str, An
 
 @router.get(
     "/export",
-    summary="Everybody who is ranked",
-    description=f"In the order of the board, as of one moment: a line each with {', '.join(STANDING_COLUMNS)}. Written while "
-    "it is sent: should the connection end before the answer does, ask again. A process has two exports under way at most "
-    "(503), each for ten minutes. For staff, and for keys with the scope `moderate` or `boards:write`.",
+    summary="Export a board's standings",
+    description=f"In the order of the board, as of one moment. A line has {', '.join(STANDING_COLUMNS)}. If the "
+    "connection ends before the answer does, ask again. A process has at most two exports under way (503), each for ten "
+    "minutes. For staff, and for keys with the scope `moderate` or `boards:write`.",
     response_class=Response,
     responses=documented(*_EXPORT, WindowNotFound, PeriodNotFound, PeriodExpired) | _answered("a line a player", *_FORMATS),
     openapi_extra=alternatively(Scope.BOARDS),
@@ -108,9 +108,9 @@ async def export_standings(
 
 @router.get(
     "/sessions/export",
-    summary="The log of game sessions",
-    description=f"Oldest first, as of one moment: a line each with {', '.join(SESSION_COLUMNS)}. The rest is as of `GET "
-    "/export`. What is written as NDJSON can be imported.",
+    summary="Export game sessions",
+    description=f"Oldest first, as of one moment. A line has {', '.join(SESSION_COLUMNS)}. The limits are those of "
+    "`GET /export`. An NDJSON export can be imported.",
     response_class=Response,
     responses=documented(*_EXPORT) | _answered("a line a session", *_FORMATS),
 )
@@ -130,11 +130,10 @@ async def export_sessions(
 @router.post(
     "/import",
     summary="Import game sessions",
-    description="NDJSON, a session a line, or CSV with the columns player, score and time, of 16 MiB at most. A bad line fails "
-    "no other. A file can be sent again, whole or in part: a line that is stored is not stored twice. The answer is NDJSON "
-    "too: a line a second that tells how far it is, and a last one with `done`, and with what is wrong with up to 100 lines. "
-    "Without that last line, send the file again. A process imports one file at a time (503). Larger files are for `make "
-    "import`.",
+    description="The body is NDJSON with a session a line, or CSV with the columns player, score and time; at most 16 MiB. A "
+    "bad line does not affect the others. A file can be sent again: a stored line is not stored twice. The answer is "
+    "NDJSON too: a line of progress a second, and a last line with `done` and up to 100 errors. If the last line is "
+    "missing, send the file again. A process imports one file at a time (503). For larger files use `make import`.",
     response_class=Response,
     responses=documented(
         *SCOPED, BodyTooSlow, BodyTooLarge, UnsupportedMediaType, InvalidRequest, ServiceUnavailable, TooManyTransfers

@@ -89,7 +89,7 @@ class FoundShown(BaseModel):
     username: str
     score: int
     submitted_at: datetime
-    played_at: datetime | None = Field(description="when it was played, if a game server submitted it later")
+    played_at: datetime | None = Field(description="when it was played, if a game server sent a time")
     metrics: dict[str, int]
     tags: dict[str, str]
 
@@ -101,7 +101,7 @@ class VoidPreviewShown(BaseModel):
 
     sessions: int = Field(description="how many fit that are not voided yet")
     players: int = Field(description="of how many players")
-    complete: bool = Field(description="false: the log is so long that there was no time to go through all of it")
+    complete: bool = Field(description="false if there was no time to go through the whole log")
     first: list[FoundShown] = Field(description=f"the first {FIRST} of them")
 
 
@@ -126,15 +126,15 @@ class VoidJobShown(BaseModel):
     reason: str
     by: Doer
     upto_session_id: int = Field(description="later sessions are not voided")
-    looked_at_session_id: int = Field(description="up to here the log was held against the filter")
+    looked_at_session_id: int = Field(description="the last session of the log that was looked at")
     found: int = Field(description="sessions that fit")
     done: int = Field(description="of these, those that were gone through")
-    voided: int = Field(description="of these, those that it voided: others were voided or erased before")
-    restored: int = Field(description="of these, those that were restored by undoing it")
-    failed: int = Field(description="those that could not be voided, or not be restored")
+    voided: int = Field(description="how many of them the job voided; the others were voided or erased before")
+    restored: int = Field(description="how many of them were restored by undoing the job")
+    failed: int = Field(description="sessions that could not be voided or restored")
     players: int = Field(description="how many players were gone through")
     started_at: datetime
-    finished_at: datetime | None = Field(description="null: it goes on")
+    finished_at: datetime | None = Field(description="null while the job runs")
 
 
 class VoidJobsPage(BaseModel):
@@ -143,15 +143,15 @@ class VoidJobsPage(BaseModel):
     model_config = shown({"jobs": [examples.VOID_JOB], "next_cursor": examples.CURSOR})
 
     jobs: list[VoidJobShown]
-    next_cursor: str | None = Field(description="what the next page is asked for with; null when there is none")
+    next_cursor: str | None = Field(description="send it as `cursor` to get the next page; null on the last page")
 
 
 class JobSessionShown(BaseModel):
     session_id: int
     user_id: int
     became: str = Field(
-        description="found: its turn has not come; voided; left_alone: by others voided, restored or erased, before or since; "
-        "restored; or not_restored"
+        description="found: not processed yet; voided; left_alone: somebody else had voided, restored or erased it; restored; "
+        "not_restored"
     )
 
 
@@ -161,7 +161,7 @@ class VoidJobSessions(BaseModel):
     model_config = shown({"sessions": [{"session_id": 41, "user_id": 7, "became": "voided"}], "next_cursor": examples.CURSOR})
 
     sessions: list[JobSessionShown]
-    next_cursor: str | None = Field(description="what the next page is asked for with; null when there is none")
+    next_cursor: str | None = Field(description="send it as `cursor` to get the next page; null on the last page")
 
 
 JobId = Annotated[int, Path(ge=1, le=2**63 - 1), DECIMAL]
@@ -174,8 +174,9 @@ _READ = *SCOPED, InvalidRequest, ServiceUnavailable
 
 @router.post(
     "/void-jobs/preview",
-    summary="See which sessions a job would void",
-    description="Nothing is changed. Sessions that are voided already are not meant.",
+    summary="Preview a void job",
+    description="Which sessions a job with this filter would void. Nothing is changed. Sessions that are already voided are "
+    "left out.",
     response_model=VoidPreviewShown,
     responses=documented(*ACT),
     openapi_extra=body_schema({JSON: VoidPreview}),
@@ -187,9 +188,9 @@ async def preview_voids(_: Moderator, said: _Wanted, jobs: VoidingMany) -> Respo
 @router.post(
     "/void-jobs",
     status_code=202,
-    summary="Have a job void every session that fits",
-    description="Those that were submitted before; later ones are not. It goes on by itself, player by player, whichever "
-    "process ends meanwhile. Jobs go on one after the other.",
+    summary="Start a void job",
+    description="Voids every session that fits the filter and was submitted before the job. The job runs in the background, "
+    "player by player, and survives the end of a process. Jobs run one after another.",
     response_model=VoidJobShown,
     responses=documented(*ACT),
     openapi_extra=body_schema({JSON: VoidOrder}),
@@ -200,7 +201,7 @@ async def begin_void_job(caller: Moderator, said: _Ordered, jobs: VoidingMany) -
 
 @router.get(
     "/void-jobs",
-    summary="Jobs that void many sessions, newest first",
+    summary="List void jobs",
     response_model=VoidJobsPage,
     responses=documented(*_READ),
 )
@@ -211,7 +212,7 @@ async def void_jobs(_: Moderator, jobs: VoidingMany, limit: _Jobs = 20, cursor: 
 
 @router.get(
     "/void-jobs/{job_id}",
-    summary="How far a job has come",
+    summary="A void job's progress",
     response_model=VoidJobShown,
     responses=documented(*_READ, VoidJobNotFound),
 )
@@ -221,7 +222,7 @@ async def void_job(job_id: JobId, _: Moderator, jobs: VoidingMany) -> Response:
 
 @router.get(
     "/void-jobs/{job_id}/sessions",
-    summary="What a job has found, and what became of each",
+    summary="The sessions of a void job",
     response_model=VoidJobSessions,
     responses=documented(*_READ, VoidJobNotFound),
 )
@@ -235,8 +236,8 @@ async def void_job_sessions(
 
 @router.post(
     "/void-jobs/{job_id}/cancel",
-    summary="End a job where it is",
-    description="What it has voided stays voided until it is undone. A job that is at its end stays what it is.",
+    summary="Cancel a void job",
+    description="Sessions that the job has voided stay voided until it is undone. A finished job is not changed.",
     response_model=VoidJobShown,
     responses=documented(*ACT, VoidJobNotFound),
     openapi_extra=body_schema({JSON: OptionalReason}, required=False),
@@ -248,8 +249,8 @@ async def cancel_void_job(job_id: JobId, caller: Moderator, said: WithReason, jo
 @router.post(
     "/void-jobs/{job_id}/undo",
     status_code=202,
-    summary="Have a job restore what it has voided",
-    description="Every session is what it was before. Those that somebody has restored or voided by hand since are left alone.",
+    summary="Undo a void job",
+    description="Restores every session that the job has voided, except for those that staff have restored or voided since.",
     response_model=VoidJobShown,
     responses=documented(*ACT, VoidJobNotFound, VoidJobConflict),
     openapi_extra=body_schema({JSON: Reason}),

@@ -46,7 +46,7 @@ class WebhookBody(BaseModel):
     url: Annotated[str, Field(min_length=1, max_length=MAX_URL, strict=True)] = Field(
         description="where its messages are posted: https, at a public address"
     )
-    events: Annotated[list[Kind], Field(min_length=1, max_length=20)] = Field(description="what it is told of")
+    events: Annotated[list[Kind], Field(min_length=1, max_length=20)] = Field(description="the events that it gets")
 
 
 class WebhookShown(BaseModel):
@@ -57,12 +57,12 @@ class WebhookShown(BaseModel):
     name: str
     url: str
     events: list[str]
-    state: WebhookState = Field(description="off: it has answered 410, and nothing is sent until it is put again")
-    paused_until: datetime | None = Field(description="nothing is sent before, as its Retry-After said")
-    old_secret_until: datetime | None = Field(description="until then its messages are signed with the secret before too")
+    state: WebhookState = Field(description="`off`: it has answered 410, and gets no messages until it is put again")
+    paused_until: datetime | None = Field(description="no message is sent before this time, because of its `Retry-After`")
+    old_secret_until: datetime | None = Field(description="until then messages are also signed with the former secret")
     created_at: datetime
-    pending: int = Field(description="events that it is still to be told of")
-    failed: int = Field(description="those of the last 30 days that it was given up for")
+    pending: int = Field(description="deliveries that wait")
+    failed: int = Field(description="deliveries that failed in the last 30 days")
 
 
 class WebhookMade(WebhookShown):
@@ -89,7 +89,7 @@ class WebhookSecret(BaseModel):
     )
 
     secret: str = Field(description=_SECRET)
-    old_secret_until: datetime = Field(description="until then its messages are signed with the secret before too")
+    old_secret_until: datetime = Field(description="until then messages are also signed with the former secret")
 
 
 class DeliveryShown(BaseModel):
@@ -102,7 +102,7 @@ class DeliveryShown(BaseModel):
     type: str = Field(description="what happened")
     state: DeliveryState
     happened_at: datetime
-    tries: int = Field(description="how often it was tried since it was written or replayed")
+    tries: int = Field(description="how often it was tried since it was created or replayed")
     tried_at: datetime | None = Field(description="when it was tried last")
     next_at: datetime | None = Field(description="when it is tried next, if it waits")
     status: int | None = Field(description="what was answered last; null: nothing")
@@ -115,7 +115,7 @@ class DeliveriesShown(BaseModel):
     model_config = shown({"deliveries": [examples.DELIVERY], "next_cursor": examples.CURSOR})
 
     deliveries: list[DeliveryShown]
-    next_cursor: str | None = Field(description="what the next page is asked for with; null when there is none")
+    next_cursor: str | None = Field(description="send it as `cursor` to get the next page; null on the last page")
 
 
 class Replayed(BaseModel):
@@ -137,10 +137,10 @@ _NO_STORE = {"Cache-Control": "no-store"}
 
 @router.put(
     "/{webhook}",
-    summary="Make a webhook, or change it",
-    description="The body is the webhook, whole. The answer to the first has the secret that signs its messages. Sent again, "
-    "it is switched on if it was off. A URL at an address that is not public is refused (422), but for those in the networks "
-    "of the setting WEBHOOK_NETWORKS, where http is enough.",
+    summary="Create or change a webhook",
+    description="The body is the whole webhook. The first answer has the secret that signs its messages. A repeat switches it "
+    "on again if it was off. A URL at an address that is not public is refused (422), unless it is in a network of "
+    "`WEBHOOK_NETWORKS`.",
     response_model=WebhookShown,
     responses={
         **documented(*SCOPED, TooManyWebhooks, BodyTooLarge, UnsupportedMediaType, InvalidRequest, ServiceUnavailable),
@@ -163,7 +163,7 @@ async def put_webhook(
 
 @router.get(
     "",
-    summary="Every webhook, and what waits for it",
+    summary="List webhooks",
     response_model=Webhooks,
     responses=documented(*SCOPED, ServiceUnavailable),
 )
@@ -173,7 +173,7 @@ async def list_webhooks(_: Admin, subscriptions: Subscribing) -> Response:
 
 @router.get(
     "/{webhook}",
-    summary="A webhook, and what waits for it",
+    summary="A webhook",
     response_model=WebhookShown,
     responses=documented(*_ONE),
 )
@@ -185,7 +185,7 @@ async def get_webhook(webhook: Name, _: Admin, subscriptions: Subscribing) -> Re
     "/{webhook}",
     status_code=204,
     summary="Delete a webhook",
-    description="It is told nothing any more, and what it was told is forgotten.",
+    description="Nothing more is sent to it, and its deliveries are deleted.",
     response_class=Response,
     responses=documented(*_ONE),
 )
@@ -197,9 +197,9 @@ async def delete_webhook(webhook: Name, caller: Admin, subscriptions: Subscribin
 @router.post(
     "/{webhook}/secrets",
     status_code=201,
-    summary="Make a new secret for a webhook",
-    description="For 24 hours its messages are signed with the one before as well, and with none older: done twice, the "
-    "first is not used any more.",
+    summary="Create a new secret for a webhook",
+    description="For 24 hours messages are signed with the new secret and with the one before. Called twice, the first of the "
+    "three is not used any more.",
     response_model=WebhookSecret,
     responses=documented(*_ONE),
 )
@@ -210,8 +210,8 @@ async def make_webhook_secret(webhook: Name, caller: Admin, subscriptions: Subsc
 @router.post(
     "/{webhook}/test",
     status_code=202,
-    summary="Have a webhook told that nothing has happened",
-    description="An event `webhook.test`, which is delivered to this webhook alone, as any other is.",
+    summary="Send a test event to a webhook",
+    description="Sends an event `webhook.test` to this webhook alone, in the usual way.",
     response_model=DeliveryShown,
     responses=documented(*_ONE),
 )
@@ -221,8 +221,8 @@ async def test_webhook(webhook: Name, caller: Admin, subscriptions: Subscribing)
 
 @router.get(
     "/{webhook}/deliveries",
-    summary="What a webhook is told, and was lately, newest first",
-    description="What has arrived is kept for 7 days, and what was given up for 30.",
+    summary="List a webhook's deliveries",
+    description="Newest first. Delivered ones are kept for 7 days, failed ones for 30.",
     response_model=DeliveriesShown,
     responses=documented(*_ONE),
 )
@@ -241,8 +241,8 @@ async def list_deliveries(
 @router.post(
     "/{webhook}/deliveries/replay",
     status_code=202,
-    summary="Try again all deliveries that were given up",
-    description="With the ids that they had.",
+    summary="Retry all failed deliveries",
+    description="Their ids stay the same.",
     response_model=Replayed,
     responses=documented(*_ONE),
 )
@@ -253,8 +253,8 @@ async def replay_failed_deliveries(webhook: Name, caller: Admin, subscriptions: 
 @router.post(
     "/{webhook}/deliveries/{delivery_id}/replay",
     status_code=202,
-    summary="Try a delivery again now",
-    description="Whatever became of it, with the id that it had.",
+    summary="Retry a delivery",
+    description="Possible in any state. Its id stays the same.",
     response_model=DeliveryShown,
     responses=documented(*_ONE, DeliveryNotFound),
 )

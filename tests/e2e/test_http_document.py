@@ -1,22 +1,17 @@
-"""docs/connect-a-game.md's code, on a page of another origin in a real browser, does what it says."""
+"""docs/http.md's code, on a page of another origin in a real browser, does what it says."""
 
 import asyncio
 import json
-import re
 from typing import Any
 
 import httpx
-import pytest
 from playwright.async_api import Page, Response, Route
 
-from services.local import ROOT
-from services.local.gateway import GatewaySettings
-from tests.e2e.pasting import blocks
 from tests.e2e.visitor import new_name
+from tests.snippets import take
 from tests.system import PASSWORD
 
-DOCUMENT = (ROOT / "docs" / "connect-a-game.md").read_text(encoding="utf-8")
-[CLIENT, PLAYING] = blocks(DOCUMENT, "js")
+[CLIENT, PLAYING] = take("docs/http.md", "js")
 EXPIRE = """localStorage.setItem("leaderboard", JSON.stringify({...held(), until: 0}));"""
 
 
@@ -91,8 +86,3 @@ async def test_it_waits_as_long_as_it_is_told(game: Page, open_url: str) -> None
     assert statuses[-1] == 201
     assert set(statuses) == {429, 201}
     assert len(statuses) < 6  # not as often as it could
-
-
-@pytest.mark.parametrize("origins", re.findall("ALLOWED_ORIGINS=([^` ]+)", DOCUMENT))
-def test_what_is_to_be_set_can_be_set(origins: str) -> None:
-    assert GatewaySettings(allowed_origins=origins).allowed_origins == origins
