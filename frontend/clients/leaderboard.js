@@ -23,6 +23,8 @@ const TRIES = 3;
 /** The pauses between attempts: twice as long each time, up to the longest. */
 const FIRST_PAUSE_MS = 1_000;
 const LONGEST_PAUSE_MS = 60_000;
+/** A day, in seconds: no timer waits for more than 24 of them. */
+const LONGEST_RETRY_AFTER = 86_400;
 /** A stream says something at once, and then every 15 s. It lives ten minutes. */
 const FIRST_WORD_MS = 4_000;
 const SILENCE_MS = 40_000;
@@ -323,7 +325,7 @@ class Transport {
 async function refusal(answer) {
   const { status } = answer;
   const told = Number(answer.headers.get("Retry-After"));
-  const retryAfter = told > 0 ? told : 0;
+  const retryAfter = told > 0 ? Math.min(told, LONGEST_RETRY_AFTER) : 0;
   const document = await answer.json().catch(() => null);
   // What says no without a document is not the leaderboard, but a gateway that has just started, or a network that wants to be
   // signed in to. Only the gateway's own limits answer 429 without one.
@@ -897,7 +899,7 @@ class Watch {
           const retryMs = await this.#stream();
           if (retryMs === null) return this.#end(null);
           refusals = 0;
-          pause = retryMs * (1 + 0.4 * Math.random());
+          pause = Math.min(LONGEST_PAUSE_MS, Math.max(FIRST_PAUSE_MS, retryMs)) * (1 + 0.4 * Math.random());
         } else {
           await this.#poll();
           failures = 0;
