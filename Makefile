@@ -6,7 +6,7 @@ LOCAL := $(BIN)/python -m services.local
 PACKAGES := .venv/.installed
 NODE_PACKAGES := tests/frontend/node_modules/.installed
 GENERATORS := tests/contract/generators/node_modules/.installed
-CODE := services migrations tests
+CODE := services migrations tests frontend/clients
 # Strict, because a package that the service does not know is otherwise only mentioned, under "No known vulnerabilities found".
 AUDIT := $(BIN)/pip-audit --strict --require-hashes --disable-pip --progress-spinner off --vulnerability-service $(or $(ADVISORIES),pypi)
 COMPILE := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes --no-header

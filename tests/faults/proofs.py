@@ -41,6 +41,7 @@ TITLES = {
     10: "Webhooks are told everything, whoever is killed",
     12: "A fifth of the log is voided while players play",
     13: "Whoever watches has the last state, whatever fails",
+    14: "A game that is killed loses no score and has none counted twice",
 }
 WHOLE_SECONDS = 10.0
 _PLACES = "SELECT DISTINCT board_id, period_id FROM standings"

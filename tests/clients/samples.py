@@ -1,0 +1,12 @@
+"""The sample games that keep to the contract of killing.py, one line a language. Each is played, and killed, by tests."""
+
+import sys
+
+from services.local import ROOT
+from tests.clients.killing import Sample
+
+_SAMPLES = ROOT / "frontend" / "clients" / "samples"
+
+SAMPLES = {
+    "python": Sample([sys.executable, str(_SAMPLES / "python" / "game.py")]),
+}
