@@ -499,12 +499,9 @@ namespace LeaderboardClient
         // Who plays.
 
         /// <summary>Who is signed in, by what is kept: known without a network too. Null if nobody is.</summary>
-        public User User
-        {
-            get { return _session?.User; }
-        }
+        public User User => _session?.User;
 
-        /// <summary>Makes an account without a name or a password, and plays. Whoever loses its tokens has lost it: see KeepAccountAsync.</summary>
+        /// <summary>Makes an account without a name or a password, and plays. See KeepAccountAsync.</summary>
         public async Task<User> PlayAsGuestAsync(CancellationToken cancel = default(CancellationToken))
         {
             Json tokens = await CallAsync("POST", "/auth/guest", Json.Of("session", "token"), cancel: cancel).ConfigureAwait(false);
@@ -619,10 +616,7 @@ namespace LeaderboardClient
         // Submitting.
 
         /// <summary>How many scores wait to be acknowledged.</summary>
-        public int Queued
-        {
-            get { return _entries.Length; }
-        }
+        public int Queued => _entries.Length;
 
         /// <summary>Queues a score. Once this is done, it is stored here. It will be counted once, however often it is sent.</summary>
         /// <remarks>It needs no network, and nobody has to be signed in: then it is the score of whoever signs in next.</remarks>
@@ -692,16 +686,12 @@ namespace LeaderboardClient
         // Reading. Without a board it is the client's own, without a window the board's first one, without a period the current one.
 
         /// <summary>The boards whose names begin so: "boards" and "next_cursor".</summary>
-        public Task<Json> BoardsAsync(string prefix = null, int limit = 20, string cursor = null, CancellationToken cancel = default(CancellationToken))
-        {
-            return GetAsync(Api + "/boards" + Query("prefix", prefix, "limit", limit, "cursor", cursor), false, cancel);
-        }
+        public Task<Json> BoardsAsync(string prefix = null, int limit = 20, string cursor = null, CancellationToken cancel = default(CancellationToken)) =>
+            GetAsync(Api + "/boards" + Query("prefix", prefix, "limit", limit, "cursor", cursor), false, cancel);
 
         /// <summary>One board, with its windows and the periods that go on.</summary>
-        public Task<Json> BoardAsync(string name = null, CancellationToken cancel = default(CancellationToken))
-        {
-            return GetAsync(At(name, ""), false, cancel);
-        }
+        public Task<Json> BoardAsync(string name = null, CancellationToken cancel = default(CancellationToken)) =>
+            GetAsync(At(name, ""), false, cancel);
 
         /// <summary>The best players. `cursor` is the NextCursor of the page before.</summary>
         public async Task<Page> TopAsync(
@@ -742,57 +732,37 @@ namespace LeaderboardClient
 
         /// <summary>The "rank" that a score would have now.</summary>
         public Task<Json> RankOfScoreAsync(
-            long score, string board = null, string window = null, string period = null, CancellationToken cancel = default(CancellationToken))
-        {
-            return GetAsync(At(board, "/rank/score/" + score) + Query("window", window, "period", period), false, cancel);
-        }
+            long score, string board = null, string window = null, string period = null, CancellationToken cancel = default(CancellationToken)) =>
+            GetAsync(At(board, "/rank/score/" + score) + Query("window", window, "period", period), false, cancel);
 
         /// <summary>How many players have which scores: "bins" and "quantiles".</summary>
         public Task<Json> DistributionAsync(
-            int bins = 20, string board = null, string window = null, string period = null, CancellationToken cancel = default(CancellationToken))
-        {
-            return GetAsync(At(board, "/distribution") + Query("bins", bins, "window", window, "period", period), false, cancel);
-        }
+            int bins = 20, string board = null, string window = null, string period = null, CancellationToken cancel = default(CancellationToken)) =>
+            GetAsync(At(board, "/distribution") + Query("bins", bins, "window", window, "period", period), false, cancel);
 
         /// <summary>Players whose names begin so: a list.</summary>
-        public async Task<Json> FindPlayersAsync(string name, CancellationToken cancel = default(CancellationToken))
-        {
-            return (await GetAsync(Api + "/players" + Query("name", name), false, cancel).ConfigureAwait(false))["players"];
-        }
+        public async Task<Json> FindPlayersAsync(string name, CancellationToken cancel = default(CancellationToken)) =>
+            (await GetAsync(Api + "/players" + Query("name", name), false, cancel).ConfigureAwait(false))["players"];
 
         /// <summary>A player, and where they stand.</summary>
-        public Task<Json> PlayerAsync(long userId, CancellationToken cancel = default(CancellationToken))
-        {
-            return GetAsync(Api + "/players/" + userId, false, cancel);
-        }
+        public Task<Json> PlayerAsync(long userId, CancellationToken cancel = default(CancellationToken)) =>
+            GetAsync(Api + "/players/" + userId, false, cancel);
 
         /// <summary>Where a player stands in every window that goes on: "standings".</summary>
-        public Task<Json> StandingsAsync(long userId, CancellationToken cancel = default(CancellationToken))
-        {
-            return GetAsync(Api + "/players/" + userId + "/standings", false, cancel);
-        }
+        public Task<Json> StandingsAsync(long userId, CancellationToken cancel = default(CancellationToken)) =>
+            GetAsync(Api + "/players/" + userId + "/standings", false, cancel);
 
         /// <summary>What the player has submitted, newest first: "sessions" and "next_cursor".</summary>
         public Task<Json> MySessionsAsync(
-            string board = null, int limit = 20, string cursor = null, CancellationToken cancel = default(CancellationToken))
-        {
-            return GetAsync(Api + "/sessions/me" + Query("board", board, "limit", limit, "cursor", cursor), true, cancel);
-        }
+            string board = null, int limit = 20, string cursor = null, CancellationToken cancel = default(CancellationToken)) =>
+            GetAsync(Api + "/sessions/me" + Query("board", board, "limit", limit, "cursor", cursor), true, cancel);
 
-        Task<Json> GetAsync(string path, bool signed, CancellationToken cancel)
-        {
-            return CallAsync("GET", path, signed: signed, tries: 3, cancel: cancel);
-        }
+        Task<Json> GetAsync(string path, bool signed, CancellationToken cancel) =>
+            CallAsync("GET", path, signed: signed, tries: 3, cancel: cancel);
 
-        string At(string board, string path)
-        {
-            return Api + "/boards/" + Uri.EscapeDataString(board ?? _options.Board) + path;
-        }
+        string At(string board, string path) => Api + "/boards/" + Uri.EscapeDataString(board ?? _options.Board) + path;
 
-        static string Who(long? userId)
-        {
-            return userId == null ? "me" : userId.Value.ToString(CultureInfo.InvariantCulture);
-        }
+        static string Who(long? userId) => userId == null ? "me" : userId.Value.ToString(CultureInfo.InvariantCulture);
 
         // "?name=value&…" of the values that are not null.
         static string Query(params object[] pairs)
@@ -806,7 +776,7 @@ namespace LeaderboardClient
 
         // Watching.
 
-        /// <summary>Tells of a board at once and whenever it changes, until the watch is disposed of. What is lost is opened again.</summary>
+        /// <summary>Tells of a board at once and whenever it changes, until the watch is disposed of.</summary>
         public Watch Watch(WatchOptions options)
         {
             ThrowIfClosed();
@@ -852,24 +822,27 @@ namespace LeaderboardClient
         async Task<TimeSpan?> StreamAsync(Watching watching)
         {
             WatchOptions options = watching.Options;
-            string query = Query("limit", options.Limit, "window", options.Window, "period", options.Period);
-            string token = options.WithMe ? await InTimeAsync(limit => TokenAsync(null, null, limit), _options.Timeout, watching.Cancel).ConfigureAwait(false) : null;
-            var call = new Call { Method = "GET", Path = At(options.Board, "/live") + query, Accept = "text/event-stream", LastEventId = watching.LastId };
-            using (HttpResponseMessage response = await InTimeAsync(limit => ConnectAsync(call, token, limit), _options.Timeout, watching.Cancel).ConfigureAwait(false))
+            TimeSpan soon = _options.Timeout;
+            CancellationToken cancel = watching.Cancel;
+            string token = null;
+            if (options.WithMe) token = await InTimeAsync(limit => TokenAsync(null, null, limit), soon, cancel).ConfigureAwait(false);
+            string path = At(options.Board, "/live") + Query("limit", options.Limit, "window", options.Window, "period", options.Period);
+            var call = new Call { Method = "GET", Path = path, Accept = "text/event-stream", LastEventId = watching.LastId };
+            using (var response = await InTimeAsync(limit => ConnectAsync(call, token, limit), soon, cancel).ConfigureAwait(false))
             {
-                if ((int)response.StatusCode == 204) return null;
-                if ((int)response.StatusCode != 200 || response.Content.Headers.ContentType?.MediaType != "text/event-stream")
-                {
-                    if ((int)response.StatusCode == 401 && token != null)
-                        await InTimeAsync(limit => TokenAsync(null, token, limit), _options.Timeout, watching.Cancel).ConfigureAwait(false);
-                    throw Failure(response, await InTimeAsync(limit => TextAsync(response, limit), _options.Timeout, watching.Cancel).ConfigureAwait(false));
-                }
+                int status = (int)response.StatusCode;
+                if (status == 204) return null;
+                if (status == 401 && token != null)
+                    await InTimeAsync(limit => TokenAsync(null, token, limit), soon, cancel).ConfigureAwait(false);
+                if (status != 200 || response.Content.Headers.ContentType?.MediaType != "text/event-stream")
+                    throw Failure(response, await InTimeAsync(limit => TextAsync(response, limit), soon, cancel).ConfigureAwait(false));
                 using (Stream stream = await response.Content.ReadAsStreamAsync().ConfigureAwait(false))
                 {
                     var bytes = new byte[16384];
                     for (;;)
                     {
-                        int count = await InTimeAsync(limit => ReadAsync(stream, bytes, limit), _options.Silence, watching.Cancel).ConfigureAwait(false);
+                        int count = await InTimeAsync(
+                            limit => ReadAsync(stream, bytes, limit), _options.Silence, cancel).ConfigureAwait(false);
                         if (count == 0) break;
                         watching.Failures = 0;
                         foreach (var heard in watching.Events(bytes, count)) TellWatcher(watching, heard.Key, heard.Value);
@@ -883,10 +856,15 @@ namespace LeaderboardClient
         async Task<TimeSpan?> PollAsync(Watching watching)
         {
             WatchOptions options = watching.Options;
-            string place = Query("window", options.Window, "period", options.Period), top = Query("limit", options.Limit, "window", options.Window, "period", options.Period);
-            TellWatcher(watching, "top", (await GetAsync(At(options.Board, "/top") + top, false, watching.Cancel).ConfigureAwait(false)).ToString());
+            string place = Query("window", options.Window, "period", options.Period, "limit", options.Limit);
+            Json page = await GetAsync(At(options.Board, "/top") + place, false, watching.Cancel).ConfigureAwait(false);
+            TellWatcher(watching, "top", page.ToString());
             if (options.WithMe)
-                TellWatcher(watching, "me", (await GetAsync(At(options.Board, "/rank/me") + place, true, watching.Cancel).ConfigureAwait(false)).ToString());
+            {
+                place = Query("window", options.Window, "period", options.Period);
+                Json own = await GetAsync(At(options.Board, "/rank/me") + place, true, watching.Cancel).ConfigureAwait(false);
+                TellWatcher(watching, "me", own.ToString());
+            }
             return TimeSpan.FromSeconds(_options.Poll.TotalSeconds * Between(0.8, 1.2));
         }
 
@@ -1047,10 +1025,8 @@ namespace LeaderboardClient
         }
 
         // Refusals that pass: the same request may be answered later. 401 is once the player has signed in again.
-        static bool IsPassing(LeaderboardException error)
-        {
-            return error.Status == 401 || error.Status == 408 || error.Status == 425 || error.Status == 429;
-        }
+        static bool IsPassing(LeaderboardException error) =>
+            error.Status == 401 || error.Status == 408 || error.Status == 425 || error.Status == 429;
 
         // What an answer says that is no good one. Only what the leaderboard itself refuses is a problem: a hotel's sign-in page, or
         // a gateway that is being set up, answers 403 or 404 too, and no score may be lost by that.
@@ -1106,10 +1082,8 @@ namespace LeaderboardClient
             return session.AccessToken;
         }
 
-        bool IsOld(Session session, string refused)
-        {
-            return session == null || session.AccessToken == refused || session.ExpiresAt - _ahead <= Now();
-        }
+        bool IsOld(Session session, string refused) =>
+            session == null || session.AccessToken == refused || session.ExpiresAt - _ahead <= Now();
 
         // Takes new tokens for old ones. Whoever comes meanwhile waits here, and goes on with the same new ones.
         async Task<bool> RenewAsync(Session session)
@@ -1305,10 +1279,8 @@ namespace LeaderboardClient
             }).ToArray();
         }
 
-        static string WriteQueue(Entry[] entries)
-        {
-            return Json.Of(entries.Select(each => Json.Of("key", each.Key, "user_id", each.UserId, "body", each.Body, "queued_at", each.QueuedAt))).ToString();
-        }
+        static string WriteQueue(Entry[] entries) =>
+            Json.Of(entries.Select(each => Json.Of("key", each.Key, "user_id", each.UserId, "body", each.Body, "queued_at", each.QueuedAt))).ToString();
 
         // Tells whoever waits for the score what became of it.
         static void Settle(Entry entry, Result result, LeaderboardException error)
@@ -1366,10 +1338,8 @@ namespace LeaderboardClient
         }
 
         // As long as was asked for, and a random time, longer with each failure, so that not all come at once.
-        static TimeSpan Pause(int failures, double? retryAfter)
-        {
-            return TimeSpan.FromSeconds((retryAfter ?? 0) + Between(0, Math.Min(LongestPause, FirstPause * Math.Pow(2, Math.Min(failures, 10)))));
-        }
+        static TimeSpan Pause(int failures, double? retryAfter) =>
+            TimeSpan.FromSeconds((retryAfter ?? 0) + Between(0, Math.Min(LongestPause, FirstPause * Math.Pow(2, Math.Min(failures, 10)))));
 
         static double Between(double least, double most)
         {
@@ -1377,10 +1347,7 @@ namespace LeaderboardClient
         }
 
         // Seconds since 1970, by this machine's clock.
-        static double Now()
-        {
-            return (DateTimeOffset.UtcNow - Epoch).TotalSeconds;
-        }
+        static double Now() => (DateTimeOffset.UtcNow - Epoch).TotalSeconds;
 
         static string NewKey()
         {
@@ -1469,10 +1436,7 @@ namespace LeaderboardClient
         {
             TaskCompletionSource<bool> _next = new TaskCompletionSource<bool>(TaskCreationOptions.RunContinuationsAsynchronously);
 
-            public Task<bool> Next
-            {
-                get { return Volatile.Read(ref _next).Task; }
-            }
+            public Task<bool> Next => Volatile.Read(ref _next).Task;
 
             public void Tell()
             {
@@ -1540,23 +1504,23 @@ namespace LeaderboardClient
             _value = value;
         }
 
-        public bool IsNull { get { return _value == null; } }
-        public bool IsObject { get { return _value is Dictionary<string, Json>; } }
+        public bool IsNull => _value == null;
+        public bool IsObject => _value is Dictionary<string, Json>;
 
         /// <summary>A text, or null if it is none.</summary>
-        public string Text { get { return _value as string; } }
+        public string Text => _value as string;
 
         /// <summary>A whole number, or null if it is none.</summary>
-        public long? Long { get { return _value as long?; } }
+        public long? Long => _value as long?;
 
         /// <summary>Any number, or null if it is none.</summary>
-        public double? Number { get { return _value is long ? (long)_value : _value as double?; } }
+        public double? Number => _value is long ? (long)_value : _value as double?;
 
         /// <summary>Whether it is true.</summary>
-        public bool Flag { get { return _value is bool && (bool)_value; } }
+        public bool Flag => _value is bool && (bool)_value;
 
         /// <summary>How many values a list has.</summary>
-        public int Count { get { return (_value as Json[])?.Length ?? 0; } }
+        public int Count => (_value as Json[])?.Length ?? 0;
 
         public Json this[string name]
         {
@@ -1568,20 +1532,11 @@ namespace LeaderboardClient
             }
         }
 
-        public Json this[int place]
-        {
-            get { return place >= 0 && place < Count ? ((Json[])_value)[place] : Null; }
-        }
+        public Json this[int place] => place >= 0 && place < Count ? ((Json[])_value)[place] : Null;
 
-        public IEnumerator<Json> GetEnumerator()
-        {
-            return ((IEnumerable<Json>)(_value as Json[] ?? new Json[0])).GetEnumerator();
-        }
+        public IEnumerator<Json> GetEnumerator() => ((IEnumerable<Json>)(_value as Json[] ?? new Json[0])).GetEnumerator();
 
-        IEnumerator IEnumerable.GetEnumerator()
-        {
-            return GetEnumerator();
-        }
+        IEnumerator IEnumerable.GetEnumerator() => GetEnumerator();
 
         /// <summary>From text, numbers, dictionaries and lists.</summary>
         public static Json Of(object value)
@@ -1776,9 +1731,6 @@ namespace LeaderboardClient
             if (!Takes(text, ref at, sign)) throw Wrong(at);
         }
 
-        static FormatException Wrong(int at)
-        {
-            return new FormatException("This is no JSON, at character " + at + ".");
-        }
+        static FormatException Wrong(int at) => new FormatException("This is no JSON, at character " + at + ".");
     }
 }
