@@ -3,10 +3,12 @@
 import sys
 
 from services.local import ROOT
+from tests.clients.csharp.compiled import CompiledSample
 from tests.clients.killing import Sample
 
 _SAMPLES = ROOT / "frontend" / "clients" / "samples"
 
 SAMPLES = {
     "python": Sample([sys.executable, str(_SAMPLES / "python" / "game.py")]),
+    "csharp": CompiledSample(()),
 }

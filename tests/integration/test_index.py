@@ -14,6 +14,7 @@ from redis.exceptions import ResponseError
 from services.leaderboard.index.connection import RedisConnection
 from services.leaderboard.index.layout import keys, sort_key
 from services.leaderboard.index.pages import PageCache
+from services.leaderboard.index.questions import CLOSE, Close
 from services.leaderboard.index.reader import RankingIndex
 from services.leaderboard.index.writer import APPLY, IndexWriter
 from services.leaderboard.reads import TOP
@@ -201,6 +202,33 @@ async def test_a_new_name_replaces_the_old_one_everywhere(index: IndexWriter, re
     assert around[0] is not None
     assert [player.username for player in around[0].players] == ["player2", "after all"]
     assert redis.zcard(ORDER) == 2
+
+
+async def test_who_knows_what_stands_around_a_player_is_told_so_until_it_is_not(
+    index: IndexWriter, reads: RankingIndex
+) -> None:
+    async def close(user_id: int, known: str) -> Close | None:
+        answers = await reads.look_up_each(CLOSE, {MAIN_RANKED: [(user_id, 1, known)]})
+        [answer] = answers[MAIN_RANKED] or ()
+        return answer
+
+    await fill(index, [change(number, 10 * number) for number in range(1, 7)])
+    nobody = await close(7, "0" * 40)
+    assert nobody == Close(None, 6, "")
+    for told in (
+        change(6, 55, 2),  # nothing near the player, and nobody more or less
+        change(4, 45, 2),  # a neighbour's score
+        change(2, 20, 2, name="another"),
+        change(1, 70, 2),  # from behind, past all of them
+        change(6, None, 3),
+    ):
+        before = await close(3, "")
+        assert before is not None
+        await tell(index, told)
+        after, now = await close(3, before.digest), await close(3, "")
+        assert now is not None
+        assert after == (None if now.digest == before.digest else now)
+        assert (after is None) == (told.score == 55) == (now == before)
 
 
 async def test_one_builds_others_are_told_so_and_one_who_dies_is_replaced(index: IndexWriter, redis: Redis) -> None:

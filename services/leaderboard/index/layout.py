@@ -98,8 +98,8 @@ def page(offset: int, rows: bytes, direction: Direction) -> Neighbours:
 def _rows(rows: bytes, direction: Direction) -> tuple[int, Sequence[str], list[PlayerScore]]:
     # A name has no line break: `str.splitlines` knows more of them than this.
     ahead, *lines = rows.decode().split("\n")
-    players = []
-    for member, sort in zip(lines[::2], lines[1::2], strict=True):
-        user_id, username = parse_member(member)
-        players.append(PlayerScore(user_id, username, direction.score(parse_sort(sort))))
-    return int(ahead), lines[::2], players
+    members, sign = lines[::2], direction.score(1)
+    players = [
+        PlayerScore(*parse_member(member), sign * parse_sort(sort)) for member, sort in zip(members, lines[1::2], strict=True)
+    ]
+    return int(ahead), members, players

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from hashlib import sha1
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from services.leaderboard.index.connection import Arguments, Script
 from services.leaderboard.index.layout import keys, neighbours, page, page_key, parse_sort, player, sort_key
@@ -78,12 +79,39 @@ def _parse_aheads(_place: Ranked, _scores: Sequence[tuple[int, int]], answer: An
 
 
 def _ask_arounds(place: Ranked, epoch: str, asked: Sequence[tuple[int, int]]) -> tuple[list[str], Arguments]:
-    return keys(place.at), [epoch, *(part for question in asked for part in question)]
+    return keys(place.at), [epoch, *(part for question in asked for part in (*question, ""))]
 
 
 def _parse_arounds(place: Ranked, _asked: Sequence[tuple[int, int]], answer: Any) -> list[tuple[Neighbours | None, int]]:
     total_players, *found = answer
     return [(rows and neighbours(rows[0], rows[1], place.direction), total_players) for rows in found]
+
+
+class Close(NamedTuple):
+    """A player among others, or none if they are not ranked, and how many are. ``digest`` tells whether it is still so, '' of
+    a player who is not ranked.
+    """
+
+    neighbours: Neighbours | None
+    total_players: int
+    digest: str
+
+
+def _ask_close(place: Ranked, epoch: str, asked: Sequence[tuple[int, int, str]]) -> tuple[list[str], Arguments]:
+    return keys(place.at), [epoch, *(part for question in asked for part in question)]
+
+
+def _parse_close(place: Ranked, _asked: Sequence[tuple[int, int, str]], answer: Any) -> list[Close | None]:
+    total_players, *found = answer
+    return [None if each == 1 else _close(place, each, total_players) for each in found]
+
+
+def _close(place: Ranked, found: tuple[int, bytes] | None, total_players: int) -> Close:
+    if found is None:
+        return Close(None, total_players, "")
+    offset, rows = found
+    digest = sha1(b"%d %d %b" % (total_players, offset, rows), usedforsecurity=False).hexdigest()  # what Redis has
+    return Close(neighbours(offset, rows, place.direction), total_players, digest)
 
 
 def _ask_placings(place: Ranked, epoch: str, user_ids: Sequence[int]) -> tuple[list[str], Arguments]:
@@ -163,7 +191,10 @@ OWN_PLACINGS: Kind[PlayerScore, Placing] = Kind(_RANKS, _ask_own_placings, _pars
 """The same of a player with this score."""
 LISTS: Kind[tuple[int, ...], tuple[list[Position], int]] = Kind(_RANKS, _ask_lists, _parse_lists)
 """Some players: those of them who are ranked, in their order. With each answer, how many are ranked."""
-AROUNDS: Kind[tuple[int, int], tuple[Neighbours | None, int]] = Kind(Script("around"), _ask_arounds, _parse_arounds)
+_AROUND = Script("around")
+AROUNDS: Kind[tuple[int, int], tuple[Neighbours | None, int]] = Kind(_AROUND, _ask_arounds, _parse_arounds)
 """A player, and how many on either side."""
+CLOSE: Kind[tuple[int, int, str], Close | None] = Kind(_AROUND, _ask_close, _parse_close)
+"""The same, and the digest of what the asker knows of them, or ''. None: it is still so."""
 DISTRIBUTIONS: Kind[int, Distribution] = Kind(Script("distribution"), _ask_distributions, _parse_distributions)
 """How many bins there may be."""

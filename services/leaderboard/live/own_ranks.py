@@ -11,7 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from services.common.mysql.database import reason
 from services.leaderboard.errors import PlayerNotFound
-from services.leaderboard.index.questions import AROUNDS, RANKS
+from services.leaderboard.index.questions import CLOSE, RANKS, Close
 from services.leaderboard.index.reader import RankingIndex
 from services.leaderboard.live import events
 from services.leaderboard.live.events import Passer
@@ -24,7 +24,7 @@ from services.leaderboard.standings import rendering
 
 log = structlog.get_logger(__name__)
 
-CLOSE = 5
+RADIUS = 5
 """How many places behind a player somebody stands who is told of when they pass."""
 PLAYERS_A_CALL = 20
 """With 200 a call held Redis for 3 ms, and what it answered the process for 6: /submit waited for both."""
@@ -34,6 +34,7 @@ INTERVAL_SECONDS = 1.0
 MYSQL_SECONDS = 4.0
 _MYSQL_AT_ONCE = 4
 
+_Asked = tuple[Watcher, State, Ranked]
 Found = tuple[Neighbours | None, int]
 """A player among those who stand next to them, none if they are not ranked; and how many are."""
 
@@ -69,33 +70,39 @@ class OwnRanks:
                 told += _note(watcher, state, None, (None, 0), {})
             else:
                 asked.append((watcher, state, place))
-        questions: dict[Ranked, dict[tuple[int, int], None]] = {}
-        for watcher, _, place in asked:
-            questions.setdefault(place, {})[_user(watcher), CLOSE] = None
-        answers = await self._index.look_up_each(AROUNDS, {place: list(of_place) for place, of_place in questions.items()})
-        found: dict[tuple[Ranked, int], Found] = {}
-        for place, of_place in questions.items():
-            for (user_id, _), answer in zip(of_place, answers[place] or (), strict=False):
-                found[place, user_id] = answer
-        gone = await self._find_gone(
-            [(watcher, place) for watcher, _, place in asked if (place, _user(watcher)) in found], found
-        )
-        for watcher, state, place in asked:
-            if (place, _user(watcher)) in found:
-                told += _note(watcher, state, place, found[place, _user(watcher)], gone.get(place, {}))
-        others = [each for each in asked if (each[2], _user(each[0])) not in found]
+        found, others = await self._look_up(asked)
+        gone = await self._find_gone([(watcher, place, close) for watcher, _, place, close in found])
+        for watcher, state, place, close in found:
+            told += _note(watcher, state, place, close[:2], gone.get(place, {}), close.digest)
         for start in range(0, len(others), _MYSQL_AT_ONCE):
             for each in await asyncio.gather(*(self._read(*other) for other in others[start : start + _MYSQL_AT_ONCE])):
                 told += each
         return told
 
-    async def _find_gone(
-        self, asked: Sequence[tuple[Watcher, Ranked]], found: Mapping[tuple[Ranked, int], Found]
-    ) -> Mapping[Ranked, Mapping[int, Position]]:
+    async def _look_up(self, asked: Sequence[_Asked]) -> tuple[list[tuple[Watcher, State, Ranked, Close]], list[_Asked]]:
+        """Those around whom it is not as it was when they were looked up last, and those of whom the index tells nothing."""
+        questions: dict[Ranked, dict[tuple[int, int, str], None]] = {}
+        for watcher, _, place in asked:
+            questions.setdefault(place, {})[_question(watcher)] = None
+        answers = await self._index.look_up_each(CLOSE, {place: list(of_place) for place, of_place in questions.items()})
+        told = {
+            place: dict(zip(questions[place], answer, strict=True)) for place, answer in answers.items() if answer is not None
+        }
+        found, others = [], []
+        for watcher, state, place in asked:
+            if place not in told:
+                others.append((watcher, state, place))
+            elif (close := told[place][_question(watcher)]) is not None:
+                found.append((watcher, state, place, close))
+            else:
+                watcher.own_of = state
+        return found, others
+
+    async def _find_gone(self, found: Iterable[tuple[Watcher, Ranked, Close]]) -> Mapping[Ranked, Mapping[int, Position]]:
         """Where those stand now who stood close behind somebody, and do not stand near them any more."""
         questions: dict[Ranked, dict[int, None]] = {}
-        for watcher, place in asked:
-            for user_id in _gone(watcher, found[place, _user(watcher)][0]):
+        for watcher, place, close in found:
+            for user_id in _gone(watcher, close.neighbours):
                 questions.setdefault(place, {})[user_id] = None
         answers = await self._index.look_up_each(RANKS, {place: list(of_place) for place, of_place in questions.items()})
         return {
@@ -112,7 +119,7 @@ class OwnRanks:
         """The same of one, from MySQL."""
         try:
             try:
-                found: Found = await self._reads.neighbours(place, _user(watcher), CLOSE)
+                found: Found = await self._reads.neighbours(place, _user(watcher), RADIUS)
             except PlayerNotFound:
                 found = None, await self._reads.count_players(place)
             gone = {}
@@ -133,12 +140,18 @@ def _user(watcher: Watcher) -> int:
     return watcher.caller.user_id
 
 
+def _question(watcher: Watcher) -> tuple[int, int, str]:
+    return _user(watcher), RADIUS, watcher.near
+
+
 def _gone(watcher: Watcher, found: Neighbours | None) -> set[int]:
     """Who stood close behind and is not near any more."""
     return set(watcher.behind).difference(player.user_id for player in found.players) if found else set()
 
 
-def _note(watcher: Watcher, state: State, place: Ranked | None, found: Found, gone: Mapping[int, Position]) -> list[Watcher]:
+def _note(
+    watcher: Watcher, state: State, place: Ranked | None, found: Found, gone: Mapping[int, Position], near: str = ""
+) -> list[Watcher]:
     """Keep what was found of a watcher's own rank. Gives the watcher if there is something to tell."""
     shown = watcher.watched.shown
     if shown.place != place:  # another period is shown by now
@@ -157,7 +170,7 @@ def _note(watcher: Watcher, state: State, place: Ranked | None, found: Found, go
         score = player.score
         passed_by = _passers(watcher.behind, rank, [*zip(ranks, ahead, strict=True)], gone) if watcher.behind else []
         behind = users[at + 1 :]
-    watcher.own_of, watcher.behind = state, behind
+    watcher.own_of, watcher.behind, watcher.near = state, behind, near
     standing = Standing(score, rank, total_players)
     if standing == watcher.standing and not passed_by:
         return []

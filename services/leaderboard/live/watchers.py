@@ -51,8 +51,8 @@ class Watcher:
     """A stream. It keeps nothing for its reader but what is newest, and of the page not even that: its place has it."""
 
     __slots__ = (
-        "behind", "caller", "comment_at", "own", "own_at", "own_of", "period", "shown", "sink", "stalled_at", "standing",
-        "subject", "until", "watched",
+        "behind", "caller", "comment_at", "near", "own", "own_at", "own_of", "period", "shown", "sink", "stalled_at",
+        "standing", "subject", "until", "watched",
     )  # fmt: skip
 
     def __init__(self, watched: "Watched", sink: Sink, caller: Principal | None, subject: Subject | None, until: float) -> None:
@@ -77,6 +77,8 @@ class Watcher:
         self.standing: Standing | None = None
         self.behind: Sequence[int] = ()
         """Who stood close behind when that was looked up."""
+        self.near = ""
+        """The digest of what was looked up in the index, '' if nothing was, or not there."""
 
     def tell(self) -> bool:
         """Send the reader what is newest of what it has not been sent. False while it does not keep up."""
@@ -111,6 +113,7 @@ class Watcher:
         self.own = self.own_of = self.standing = None
         self.own_at = NEVER
         self.behind = ()
+        self.near = ""
 
     @property
     def knows(self) -> bool:
