@@ -30,5 +30,6 @@ func _run(order: Dictionary) -> void:
 	if answer.compiled:
 		var runner: Node = script.new()
 		scene.add_child(runner)
-		answer.value = await runner.run()
+		if runner.has_method("run"):
+			answer.value = await runner.run()
 	print("answer ", JSON.stringify(answer))
