@@ -127,7 +127,7 @@ function changed(text, from, to) {
 
 let source = fs.readFileSync(path.join(ENGINE, "index.js"), "utf8");
 source = changed(source, "var ENV={}", "var ENV=globalThis.environment");
-source = changed(source, "FS.staticInit();", "FS.staticInit();globalThis.on_files(FS);");
+source = changed(source, "FS.init();TTY.init();", "FS.init();TTY.init();globalThis.on_files(FS);");
 vm.createContext(page);
 vm.runInContext(`${source};globalThis.Engine=Engine`, page, { filename: "index.js" });
 
