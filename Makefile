@@ -6,6 +6,7 @@ LOCAL := $(BIN)/python -m services.local
 PACKAGES := .venv/.installed
 NODE_PACKAGES := tests/frontend/node_modules/.installed
 GENERATORS := tests/contract/generators/node_modules/.installed
+GODOT := tests/clients/godot/node_modules/.installed
 CODE := services migrations tests frontend/clients
 # Strict, because a package that the service does not know is otherwise only mentioned, under "No known vulnerabilities found".
 AUDIT := $(BIN)/pip-audit --strict --require-hashes --disable-pip --progress-spinner off --vulnerability-service $(or $(ADVISORIES),pypi)
@@ -54,7 +55,7 @@ check: $(PACKAGES) ## Compare the running system's sessions, standings and ranki
 	@$(LOCAL) check
 
 # SERVERS=containers is for `test`, `bench` and `faults` alike: see tests/servers.py.
-test: lint $(GENERATORS) ## Check and test everything (SERVERS=containers: on the servers of compose.yaml, not the installed ones)
+test: lint $(GENERATORS) $(GODOT) ## Check and test everything (SERVERS=containers: on the servers of compose.yaml, not the installed ones)
 	@$(LOCAL) prerequisites test
 	@$(BIN)/python -m pytest tests --ignore=tests/bench --numprocesses=2 --dist=loadfile --no-loadscope-reorder
 
@@ -62,7 +63,7 @@ bench: $(PACKAGES) ## Measure it against what its framework could do at most (QU
 	@$(LOCAL) prerequisites bench
 	@$(BIN)/python -m tests.bench
 
-faults: $(PACKAGES) ## Run the fault tests in their long form, and keep what they found (SERVERS as for test)
+faults: $(PACKAGES) $(GODOT) ## Run the fault tests in their long form, and keep what they found (SERVERS as for test)
 	@$(LOCAL) prerequisites test
 	@$(BIN)/python -m pytest tests/faults --long --verbose --timeout=3600 --no-header
 
@@ -90,7 +91,7 @@ docs: $(PACKAGES) ## Write the tables of docs/settings.md and docs/api.md from t
 	@$(BIN)/python -m services.local.reference
 
 clean: ## Delete what can be made again: packages and caches, never data or secrets
-	@rm -rf .venv tests/frontend/node_modules tests/contract/generators/node_modules .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	@rm -rf .venv tests/frontend/node_modules tests/contract/generators/node_modules tests/clients/godot/node_modules .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	@find $(CODE) -name __pycache__ -prune -exec rm -rf {} +
 
 $(PACKAGES): requirements.lock
