@@ -231,6 +231,8 @@ class FileStorage:
 		var file := FileAccess.open(path + ".new", FileAccess.WRITE)
 		if file == null:
 			return false
+		# Whoever has the session is the player, so nobody else on the machine may read it. Windows has no such permissions.
+		FileAccess.set_unix_permissions(path + ".new", FileAccess.UNIX_READ_OWNER | FileAccess.UNIX_WRITE_OWNER)
 		file.store_string(text)
 		file.flush()
 		var whole := file.get_error() == OK
@@ -246,6 +248,7 @@ class BrowserStorage:
 
 	func write(name: String, text: String) -> bool:
 		var saving := "try { localStorage.setItem(%s, %s); true } catch { false }"
+		# JavaScript's true and false arrive as 1 and 0.
 		return true if JavaScriptBridge.eval(saving % [JSON.stringify("leaderboard." + name), JSON.stringify(text)]) else false
 
 
@@ -261,7 +264,7 @@ func _ready() -> void:
 		_session = kept
 	var text: String = storage.read("queue")
 	var waiting: Variant = _parse(text) if text else []
-	if waiting is Array:
+	if waiting is Array and waiting.all(_is_entry):
 		_entries = waiting
 	else:
 		push_error("The queue cannot be read. It is kept as queue-unreadable.")  # it may be somebody's scores
@@ -274,6 +277,10 @@ func _ready() -> void:
 
 func _process(_delta: float) -> void:
 	_frame.emit()
+
+
+static func _is_entry(kept: Variant) -> bool:
+	return kept is Dictionary and kept.has_all(["key", "user_id", "body", "queued_at"])
 
 
 static func _default_storage() -> RefCounted:
@@ -504,7 +511,11 @@ func _watch(watching: Watch) -> void:
 	await _frame  # so that the game has connected to its signals
 	while not watching.closed:
 		var streams: bool = watching._options.get("streaming", true)
-		var look := (await _stream(watching)) if streams else (await _poll(watching))
+		var look: Answer
+		if streams:
+			look = await _stream(watching)
+		else:
+			look = await _poll(watching)
 		if watching.closed:
 			return
 		if look.ok:
@@ -544,7 +555,7 @@ func _stream(watching: Watch) -> Answer:
 	watching._data = ""
 	var answer := await _exchange("GET", path, headers, "", timeout, watching)
 	if answer.ok:
-		answer.data = null if answer.data == {} else watching._retry * randf_range(0.5, 1.5)
+		answer.data = watching._retry * randf_range(0.5, 1.5) if answer.data else null
 	elif answer.problem.status == 401 and token:
 		var renewed := await _token(null, token)
 		return answer if renewed.ok else renewed
@@ -766,54 +777,51 @@ func _exchange(
 	var port := int(host.get_slice(":", 1)) if ":" in host else 443 if tls else 80
 	var until := _now() + seconds
 	var asked := false
-	var streams := false
+	var answer := Answer.new()
+	var status := 0
 	var body := PackedByteArray()
 	if client.connect_to_host(host.get_slice(":", 0), port, tls) != OK:
 		return _failed(_problem(UNREACHABLE, "%s is no address." % url))
 	while true:
 		client.poll()
-		match client.get_status():
-			HTTPClient.STATUS_CONNECTED:
-				if asked:
-					break
-				asked = true
-				var verb := HTTPClient.METHOD_GET if method == "GET" else HTTPClient.METHOD_POST
-				if client.request_raw(verb, base + path, PackedStringArray(headers), text.to_utf8_buffer()) != OK:
-					break
-			HTTPClient.STATUS_BODY:
-				streams = watching != null and client.get_response_code() == 200
-				var chunk := client.read_response_body_chunk()
-				if chunk and streams:
+		var state := client.get_status()
+		if status == 0 and client.has_response():
+			# At once, because a connection that breaks takes them with it.
+			status = client.get_response_code()
+			answer.headers = _lower(client.get_response_headers_as_dictionary())
+		if state == HTTPClient.STATUS_CONNECTED and not asked:
+			asked = true
+			var verb := HTTPClient.METHOD_GET if method == "GET" else HTTPClient.METHOD_POST
+			if client.request_raw(verb, base + path, PackedStringArray(headers), text.to_utf8_buffer()) != OK:
+				break
+		elif state == HTTPClient.STATUS_BODY:
+			var chunk := client.read_response_body_chunk()
+			if watching != null and status == 200:
+				if chunk:
 					until = _now() + silence
 					watching._hear(chunk)
-				else:
-					body.append_array(chunk)
-				if chunk:
-					continue
-			HTTPClient.STATUS_RESOLVING, HTTPClient.STATUS_CONNECTING, HTTPClient.STATUS_REQUESTING:
-				pass
-			_:
-				break  # it has ended, or could not begin
+			else:
+				body.append_array(chunk)
+			if chunk:
+				continue
+		elif state not in [HTTPClient.STATUS_RESOLVING, HTTPClient.STATUS_CONNECTING, HTTPClient.STATUS_REQUESTING]:
+			break  # it has ended, or could not begin
 		if _now() > until or (watching != null and watching.closed):
 			client.close()
 			return _failed(_problem(UNREACHABLE, "There was no answer in time."))
 		await _frame
-	if not client.has_response():
+	if status == 0:
 		return _failed(_problem(UNREACHABLE, "There was no answer."))
-	return _read(client, body, streams)
-
-
-func _read(client: HTTPClient, body: PackedByteArray, streamed: bool) -> Answer:
-	var answer := Answer.new()
-	var told := client.get_response_headers_as_dictionary()
-	for name: String in told:
-		answer.headers[name.to_lower()] = told[name]
-	var status := client.get_response_code()
-	if streamed:
+	if watching != null and status in [200, 204]:
 		answer.ok = true
-		answer.data = "the stream has ended"
+		answer.data = status == 200  # whether there may be more
 		return answer
-	var said: Variant = _parse(body.get_string_from_utf8()) if status != 204 else {}
+	return _read(answer, status, body)
+
+
+# What an answer says.
+func _read(answer: Answer, status: int, body: PackedByteArray) -> Answer:
+	var said: Variant = {} if status == 204 else _parse(body.get_string_from_utf8())
 	answer.ok = status >= 200 and status < 300 and said is Dictionary
 	if answer.ok:
 		answer.data = said
@@ -835,6 +843,13 @@ func _read(client: HTTPClient, body: PackedByteArray, streamed: bool) -> Answer:
 	problem.retry_after = maxf(0.0, float(answer.headers.get("retry-after", "0")))
 	answer.problem = problem
 	return answer
+
+
+static func _lower(headers: Dictionary) -> Dictionary:
+	var lower := {}
+	for name: String in headers:
+		lower[name.to_lower()] = headers[name]
+	return lower
 
 
 # What all of it uses.

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from services.local.errors import MissingPrerequisite
 from services.local.programs import find_mysql, find_program, major_version
@@ -59,11 +60,28 @@ TO_TEST = (
     *TO_LINT,
     # Of Debian's packages the one without windows: a page of the tests costs it a third of the processor's time.
     Prerequisite("Chromium", lambda: find_browser() is not None, ("chromium-headless-shell",), "chromium", "--cask chromium"),
+    # It compiles and plays the C# client. These packages are 7 MB to fetch; the whole of Mono would be 65.
+    Prerequisite(
+        "Mono",
+        lambda: find_mono() is not None,
+        ("mono-mcs", "mono-runtime", "libmono-system-net-http4.0-cil"),
+        "mono-devel",
+        "mono",
+    ),
 )
 
 TO_BENCH = (*TO_RUN, Prerequisite("wrk", lambda: find_program("wrk") is not None, ("wrk",), "wrk", "wrk"))
 
 OF = {"bench": TO_BENCH, "run": TO_RUN, "lint": TO_LINT, "test": TO_TEST}
+
+
+def find_mono() -> str | None:
+    """What runs C# programs, if a compiler and the library for HTTP are there too. Debian has each in a package of its own."""
+    runtime = find_program("mono")
+    if runtime is None or find_program("mcs") is None:
+        return None
+    libraries = Path(runtime).resolve().parents[1] / "lib" / "mono" / "4.5"
+    return runtime if (libraries / "System.Net.Http.dll").exists() else None
 
 
 def find_browser() -> str | None:

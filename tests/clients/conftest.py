@@ -3,12 +3,14 @@
 `stack` and `gateway_url` (tests/conftest.py) are the whole system, and where it answers.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
+from pathlib import Path
 
 import pytest
 
 from services.local.stack import Stack
 from tests.clients.counted import Counted, find_counted
+from tests.clients.godot import Driver, driving
 from tests.clients.killing import FindCounted
 from tests.clients.losing import Losing, losing_before
 
@@ -28,3 +30,23 @@ def counted(stack: Stack) -> FindCounted:
         return await find_counted(stack, keys)
 
     return find
+
+
+@pytest.fixture(scope="session")
+def godot_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder whose files Godot shares with the tests."""
+    return tmp_path_factory.mktemp("godot")
+
+
+@pytest.fixture(scope="session")
+def godot_engine(godot_folder: Path) -> Iterator[Driver]:
+    """One for all tests: it takes seconds to begin."""
+    with driving(godot_folder) as driver:
+        yield driver
+
+
+@pytest.fixture
+async def godot(godot_engine: Driver, losing: Losing) -> Driver:
+    """Godot with no client in it, where `begin()` makes one that plays behind the proxy."""
+    await godot_engine.begin(losing.url)
+    return godot_engine

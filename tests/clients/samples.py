@@ -3,6 +3,7 @@
 import sys
 
 from services.local import ROOT
+from tests.clients.csharp.compiled import CompiledSample
 from tests.clients.godot import godot_sample
 from tests.clients.killing import Sample
 
@@ -10,5 +11,6 @@ _SAMPLES = ROOT / "frontend" / "clients" / "samples"
 
 SAMPLES = {
     "python": Sample([sys.executable, str(_SAMPLES / "python" / "game.py")]),
+    "csharp": CompiledSample(()),
     "godot": godot_sample(),
 }

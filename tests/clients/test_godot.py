@@ -3,12 +3,11 @@
 import json
 import re
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.clients.godot import SAMPLE, Driver, driving
+from tests.clients.godot import SAMPLE, Driver
 from tests.clients.killing import FindCounted
 from tests.clients.losing import Losing
 from tests.e2e.visitor import new_name
@@ -16,26 +15,6 @@ from tests.playing import API
 from tests.system import PASSWORD, eventually
 
 SUBMIT, REFRESH = f"{API}/submit", "/auth/refresh"
-
-
-@pytest.fixture(scope="module")
-def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder whose files the engine shares with the tests."""
-    return tmp_path_factory.mktemp("godot")
-
-
-@pytest.fixture(scope="module")
-def engine(state: Path) -> Iterator[Driver]:
-    """One engine for all tests: it takes seconds to begin."""
-    with driving(state) as driver:
-        yield driver
-
-
-@pytest.fixture
-async def godot(engine: Driver, losing: Losing) -> Driver:
-    """The engine with no client in it, where `begin()` makes one that plays behind the proxy."""
-    await engine.begin(losing.url)
-    return engine
 
 
 @pytest.fixture
@@ -61,10 +40,13 @@ async def test_a_guest_goes_on_after_a_restart_without_a_network_and_keeps_the_a
     """)
     assert guest["guest"]
     losing.down = True
-    assert await godot.run("""
+    assert (
+        await godot.run("""
         kept().again = begin({"storage": kept().storage})
         return kept().again.user
-    """) == guest
+    """)
+        == guest
+    )
     losing.down = False
     kept, elsewhere, still = await godot.run(f"""
         var kept_account: Leaderboard.Answer = await kept().again.keep_account("{name}", "{PASSWORD}")
@@ -151,7 +133,7 @@ async def test_a_session_that_is_over_is_told_and_the_queue_waits_for_its_player
 
 
 async def test_what_is_queued_without_a_network_is_sent_after_a_restart_in_order_with_the_same_keys(
-    godot: Driver, losing: Losing, counted: FindCounted, state: Path
+    godot: Driver, losing: Losing, counted: FindCounted, godot_folder: Path
 ) -> None:
     await godot.run(f"""
         var folder := OS.get_environment("LEADERBOARD_STATE")
@@ -166,7 +148,7 @@ async def test_what_is_queued_without_a_network_is_sent_after_a_restart_in_order
         heard().clear()
         return keys
     """)
-    assert [entry["key"] for entry in json.loads((state / "queue").read_text())] == keys
+    assert [entry["key"] for entry in json.loads((godot_folder / "queue").read_text())] == keys
     losing.down, already = False, len(losing.asked(SUBMIT))
     heard = await godot.run("""
         var again := begin({"storage": Leaderboard.FileStorage.new(OS.get_environment("LEADERBOARD_STATE"))})
@@ -278,14 +260,29 @@ async def test_a_queue_that_cannot_be_read_is_kept_aside(godot: Driver) -> None:
     """) == [0, '[{"key": "a']
 
 
-async def test_a_score_that_cannot_be_stored_is_not_taken(godot: Driver, state: Path) -> None:
-    (state / "occupied").write_text("a file where a folder is wanted")
+async def test_a_score_that_cannot_be_stored_is_not_taken(godot: Driver) -> None:
     assert await godot.run("""
         var folder := OS.get_environment("LEADERBOARD_STATE") + "/none"
-        FileAccess.open(folder, FileAccess.WRITE).close()
+        FileAccess.open(folder, FileAccess.WRITE).close()  # a file where a folder is wanted
         var game := begin({"storage": Leaderboard.FileStorage.new(folder)})
         return [game.submit(5).problem.type, game.queued]
     """) == ["not-stored", 0]
+
+
+async def test_a_write_that_was_cut_short_leaves_what_was_there(godot: Driver) -> None:
+    assert await godot.run("""
+        var folder := "user://cut"
+        var storage := Leaderboard.FileStorage.new(folder)
+        storage.write("queue", "[1]")
+        FileAccess.open(folder + "/queue.new", FileAccess.WRITE).store_string('[1, {"key": ')
+        var while_writing := storage.read("queue")
+        DirAccess.remove_absolute(folder + "/queue")
+        var before_the_first := storage.read("queue")
+        FileAccess.open(folder + "/queue.new", FileAccess.WRITE).store_string("[1, 2]")
+        var before_the_renaming := storage.read("queue")
+        storage.write("queue", "")
+        return [while_writing, before_the_first, before_the_renaming, storage.read("queue")]
+    """) == ["[1]", "", "[1, 2]", ""]
 
 
 async def test_a_web_export_keeps_it_in_the_browser(godot: Driver, losing: Losing) -> None:
@@ -324,19 +321,33 @@ async def test_everything_is_read(godot: Driver, player: str, losing: Losing) ->
         }}
     """)
     assert told == {
-        **{"top": 1, "rank": 1000, "rank of": 1000, "around": True, "ranks": True, "rank of score": True},
-        **{"distribution": True, "find": True, "player": player, "standings": 1000, "sessions": 1000},
-        **{"board": "main", "boards": True, "nowhere": "urn:problem:board-not-found"},
+        "top": 1,
+        "rank": 1000,
+        "rank of": 1000,
+        "around": True,
+        "ranks": True,
+        "rank of score": True,
+        "distribution": True,
+        "find": True,
+        "player": player,
+        "standings": 1000,
+        "sessions": 1000,
+        "board": "main",
+        "boards": True,
+        "nowhere": "urn:problem:board-not-found",
     }
 
 
 async def test_a_read_that_is_not_answered_fails_in_time_and_says_so(godot: Driver, losing: Losing) -> None:
     losing.silent = True
     began = time.monotonic()
-    assert await godot.run("""
+    assert (
+        await godot.run("""
         kept().game = begin({"timeout": 1.0})
         return (await kept().game.top()).problem.type
-    """) == "unreachable"
+    """)
+        == "unreachable"
+    )
     assert time.monotonic() - began < 3
     losing.silent = False
     losing.refuse(1, 503, {"Retry-After": "30"})
@@ -357,12 +368,15 @@ async def test_a_watch_tells_each_change_over_streams_that_break(godot: Driver, 
         await until(func(): return kept().has("page") and kept().has("me"))
     """)
     losing.cut()
-    assert await godot.run("""
+    assert (
+        await godot.run("""
         await kept().game.submit(21).result()
         await until(func(): return kept().me.score == 21)
         kept().watch.close()
         return kept().me.username
-    """) == player
+    """)
+        == player
+    )
     streams = losing.asked(f"{API}/boards/main/live")
     assert len(streams) >= 2
     assert streams[-1].headers["last-event-id"]
@@ -381,10 +395,13 @@ async def test_a_stream_that_says_nothing_is_opened_again(godot: Driver, losing:
 
     await eventually(is_asked_again)
     losing.silent = False
-    assert await godot.run("""
+    assert (
+        await godot.run("""
         await until(func(): return kept().has("page"))
         return kept().page.board
-    """) == "main"
+    """)
+        == "main"
+    )
 
 
 async def test_without_streams_it_looks_again_and_again_and_tells_what_is_new(
@@ -409,9 +426,12 @@ async def test_without_streams_it_looks_again_and_again_and_tells_what_is_new(
 
 
 async def test_a_watch_ends_where_there_is_nothing_to_watch(godot: Driver) -> None:
-    assert await godot.run("""
+    assert (
+        await godot.run("""
         return (await begin().watch({"board": "nowhere"}).ended).type
-    """) == "urn:problem:board-not-found"
+    """)
+        == "urn:problem:board-not-found"
+    )
 
 
 async def test_events_are_put_together_from_pieces_of_any_length(godot: Driver) -> None:

@@ -5,7 +5,6 @@ import json
 import os
 import re
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -42,21 +41,23 @@ class Driver:
         self._to: IO[str] = process.stdin
         self._from: IO[str] = process.stdout
         self._number = 0
+        self.printed: list[str] = []
+        """What scripts have printed since the last `begin`."""
 
     async def begin(self, url: str) -> None:
         """Leave all clients that there are, and have those of the scripts from now on play at this address."""
         await self.run(f"kept().url = {json.dumps(url)}", begin=True)
+        self.printed.clear()
 
     async def run(self, script: str, *, begin: bool = False) -> Any:
         """What a script returns once it is done. It may await, and has what runner.gd has. Clients go on when it is done."""
         body = indent(re.sub(r"(?m)^(?: {4})+", lambda spaces: "\t" * (len(spaces[0]) // 4), dedent(script).strip("\n")), "\t")
-        return await self.run_methods(f"func run():\n{body}\n", begin=begin)
+        return await self.run_script(f'extends "res://runner.gd"\n\n\nfunc run():\n{body}\n', begin=begin)
 
-    async def run_methods(self, methods: str, *, begin: bool = False) -> Any:
-        """What `run` returns, one of the methods."""
+    async def run_script(self, script: str, *, begin: bool = False) -> Any:
+        """Put a node with this script into the scene. What its method `run` returns, if it has one."""
         self._number += 1
-        order = {"number": self._number, "script": f'extends "res://runner.gd"\n\n{methods}', "begin": begin}
-        return await asyncio.to_thread(self._ask, order)
+        return await asyncio.to_thread(self._ask, {"number": self._number, "script": script, "begin": begin})
 
     def wait(self) -> None:
         """Wait until it can be given scripts."""
@@ -75,7 +76,7 @@ class Driver:
                     assert answer["compiled"], order["script"]
                     return answer["value"]
             else:
-                sys.stdout.write(line)  # for who looks into a test that failed
+                self.printed.append(line.rstrip("\n"))
         raise AssertionError("The engine has ended.")
 
 

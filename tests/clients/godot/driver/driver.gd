@@ -26,9 +26,10 @@ func _run(order: Dictionary) -> void:
 		_begin()
 	var script := GDScript.new()
 	script.source_code = order.script
-	var answer := {"number": int(order.number), "compiled": script.reload() == OK}
+	var answer := {"number": int(order.number), "compiled": script.reload() == OK, "value": null}
 	if answer.compiled:
 		var runner: Node = script.new()
 		scene.add_child(runner)
-		answer.value = await runner.run()
+		if runner.has_method("run"):
+			answer.value = await runner.run()
 	print("answer ", JSON.stringify(answer))

@@ -28,6 +28,8 @@ func begin(options := {}) -> Leaderboard:
 	return game
 
 
+## Waits, but not for ever: what is not so after 20 seconds, the test finds out.
 func until(condition: Callable) -> void:
-	while not condition.call():
+	var latest := Time.get_ticks_msec() + 20000
+	while not condition.call() and Time.get_ticks_msec() < latest:
 		await get_tree().process_frame

@@ -1,0 +1,1 @@
+"""The C# client, compiled by Mono and driven by lines."""
