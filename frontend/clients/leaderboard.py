@@ -373,7 +373,11 @@ class Leaderboard:
         return None if session is None else User(session.user_id, session.username, session.guest)
 
     async def play_as_guest(self) -> User:
-        """Make an account without a name or a password, and play. Whoever loses its tokens has lost it: see `keep_account`."""
+        """Go on as who is signed in, else make an account without a name or a password. Whoever loses its tokens has lost it:
+        see `keep_account`.
+        """
+        if self.user is not None:  # another guest would have none of the scores, and nobody could come back to this one
+            return self.user
         tokens = await self._call("POST", "/auth/guest", body={"session": "token"})
         return await self._begin(tokens, tokens["user_id"], tokens["username"], guest=True)
 

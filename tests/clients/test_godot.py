@@ -69,11 +69,14 @@ async def test_what_was_made_is_found_when_its_answer_was_lost(godot: Driver, lo
     assert len(losing.asked(losing.path)) == 3
     losing.path = "/auth/me/credentials"
     losing.lose_answers(1)
-    guest, kept = await godot.run(f"""
+    same, guest, kept = await godot.run(f"""
+        var same: Leaderboard.Answer = await kept().game.play_as_guest()
+        await kept().game.logout()
         var guest: Leaderboard.Answer = await kept().game.play_as_guest()
         var made: Leaderboard.Answer = await kept().game.keep_account("{later}", "{PASSWORD}")
-        return [guest.data, made.data]
+        return [same.data, guest.data, made.data]
     """)
+    assert same["username"] == name  # nobody takes the place of who is signed in
     assert kept == {"user_id": guest["user_id"], "username": later, "guest": False}
     assert len(losing.asked(losing.path)) == 2
 

@@ -89,6 +89,8 @@ async def test_what_was_made_is_found_when_its_answer_was_lost(begin: Begin, los
         await game.register(name, PASSWORD)
     assert (taken.value.status, taken.value.type) == (409, "urn:problem:username-taken")
 
+    assert (await game.play_as_guest()).username == name  # nobody takes the place of who is signed in
+    await game.logout()
     guest = await game.play_as_guest()
     losing.path = "/auth/me/credentials"
     losing.lose_answers(1)

@@ -63,6 +63,7 @@ async def names(gateway_url: str, stack: Stack, secrets: dict[str, str]) -> Asyn
         own: dict[str, object] = {"CLIENT_ID": key["client_id"], "CLIENT_SECRET": key["client_secret"]}
         for player in ("ADA", "GRACE"):
             own[player] = (await game.register(new_name(), PASSWORD)).user_id
+        await game.logout()
         yield {"game": game, "asyncio": asyncio, **own}
 
 
