@@ -375,8 +375,10 @@ namespace LeaderboardClient
                 File.Delete(path);
                 return;
             }
-            // A crash leaves the old file or the new one, and never half of one.
+            // A crash leaves the old file or the new one, and never half of one. Some platforms move a file by giving it a second name
+            // and then removing the first. After a crash in between, whoever wrote to the first would change both: so it is removed.
             byte[] bytes = Encoding.UTF8.GetBytes(text);
+            File.Delete(path + ".new");
             using (var file = new FileStream(path + ".new", FileMode.Create, FileAccess.Write))
             {
                 file.Write(bytes, 0, bytes.Length);

@@ -236,6 +236,18 @@ async def test_a_queue_that_cannot_be_read_is_kept_aside(player: Player) -> None
     assert await player.ask("stored", name="queue-unreadable") == '[{"key": "a'
 
 
+async def test_a_file_that_a_crash_has_left_with_two_names_is_not_written_to(player: Player, tmp_path: Path) -> None:
+    await player.open(folder=str(tmp_path))
+    await player.ask("submit", score=1)
+    queue, witness = tmp_path / "queue", tmp_path / "witness"
+    for name in (witness, tmp_path / "queue.new"):
+        name.hardlink_to(queue)
+    before = queue.read_text()
+    await player.ask("submit", score=2)
+    assert witness.read_text() == before
+    assert len(json.loads(queue.read_text())) == 2
+
+
 async def test_a_game_that_is_killed_loses_no_score_and_has_none_counted_twice(
     losing: Losing, counted: FindCounted, tmp_path: Path
 ) -> None:
