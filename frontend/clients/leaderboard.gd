@@ -779,7 +779,7 @@ func _exchange(
 	var tls := TLSOptions.client() if place[0] == "https" else null
 	var host := place[-1].get_slice("/", 0)
 	var base := place[-1].substr(host.length())
-	var port := int(host.get_slice(":", 1)) if ":" in host else 443 if tls else 80
+	var port := int(host.get_slice(":", 1)) if ":" in host else 443 if tls != null else 80
 	var until := _now() + seconds
 	var asked := false
 	var answer := Answer.new()

@@ -42,7 +42,7 @@ func sign_in() -> void:
 
 func submit(points: int) -> void:
 	var submission := leaderboard.submit(points)
-	while submission.problem:  # the queue is full, or the disk
+	while submission.problem != null:  # the queue is full, or the disk
 		await get_tree().create_timer(0.1).timeout
 		submission = leaderboard.submit(points)
 	print("queued ", submission.key, " ", points)
