@@ -503,9 +503,11 @@ namespace LeaderboardClient
         /// <summary>Who is signed in, by what is kept: known without a network too. Null if nobody is.</summary>
         public User User => _session?.User;
 
-        /// <summary>Makes an account without a name or a password, and plays. See KeepAccountAsync.</summary>
+        /// <summary>Goes on as who is signed in, else makes an account without a name or a password. See KeepAccountAsync.</summary>
         public async Task<User> PlayAsGuestAsync(CancellationToken cancel = default(CancellationToken))
         {
+            // Another guest would have none of the scores, and nobody could come back to this one.
+            if (User != null) return User;
             Json tokens = await CallAsync("POST", "/auth/guest", Json.Of("session", "token"), cancel: cancel).ConfigureAwait(false);
             return await BeginAsync(tokens, tokens["user_id"].Long ?? 0, tokens["username"].Text, true).ConfigureAwait(false);
         }
