@@ -32,15 +32,15 @@ def counted(stack: Stack) -> FindCounted:
     return find
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def godot_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder whose files Godot shares with the tests."""
     return tmp_path_factory.mktemp("godot")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def godot_engine(godot_folder: Path) -> Iterator[Driver]:
-    """One for all tests: it takes seconds to begin."""
+    """One for a module's tests: it takes seconds to begin, and a fourth of a core for as long as it is there."""
     with driving(godot_folder) as driver:
         yield driver
 
