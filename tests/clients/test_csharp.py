@@ -12,9 +12,8 @@ import pytest
 from services.local.stack import Stack
 from tests.clients.csharp.player import Player, Refused, playing
 from tests.clients.keys import make_key
-from tests.clients.killing import FindCounted, kill_often
+from tests.clients.killing import FindCounted
 from tests.clients.losing import Losing
-from tests.clients.samples import SAMPLES
 from tests.e2e.visitor import new_name
 from tests.playing import API
 from tests.system import PASSWORD, Accounts, eventually
@@ -246,14 +245,6 @@ async def test_a_file_that_a_crash_has_left_with_two_names_is_not_written_to(pla
     await player.ask("submit", score=2)
     assert witness.read_text() == before
     assert len(json.loads(queue.read_text())) == 2
-
-
-async def test_a_game_that_is_killed_loses_no_score_and_has_none_counted_twice(
-    losing: Losing, counted: FindCounted, tmp_path: Path
-) -> None:
-    losing.answers = 0.05
-    killed = await kill_often(SAMPLES["csharp"], losing, tmp_path, counted, kills=3, games=6)
-    assert killed.kills == 3
 
 
 # Game servers.

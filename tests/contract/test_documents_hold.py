@@ -19,7 +19,7 @@ from schemathesis.specs.openapi.checks import positive_data_acceptance
 from services.local.stack import Stack
 from tests.system import bearer, sign_up
 
-EXAMPLES = 20
+EXAMPLES = 14
 
 
 @pytest.fixture(scope="session")

@@ -261,10 +261,10 @@ def test_it_does_not_read_what_others_run_meanwhile(settings: MigrationSettings,
 
 
 def test_ended_before_any_statement_it_is_completed_by_the_next_run(settings: MigrationSettings, mysql: MySQL) -> None:
-    """Before every third, from one of the first three on: others each time."""
+    """Before every fifth, from one of the first five on: others each time."""
     log = a_log(mysql, Random(3), 150)
     before = everything(mysql)
-    number = Random().randrange(3)
+    number = Random().randrange(5)
     ended = True
     while ended:
         with killed_at(number) as was_ended:
@@ -281,7 +281,7 @@ def test_ended_before_any_statement_it_is_completed_by_the_next_run(settings: Mi
         # A column that was dropped goes on taking room in MariaDB's rows, until none fits after dozens of ups and downs.
         for name in ("boards", "windows", "periods", "refresh_families"):
             rows(mysql, f"ALTER TABLE {name} FORCE")
-        number += 3
+        number += 5
     assert number > 15
 
 
