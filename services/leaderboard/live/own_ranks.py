@@ -82,17 +82,19 @@ class OwnRanks:
     async def _look_up(self, asked: Sequence[_Asked]) -> tuple[list[tuple[Watcher, State, Ranked, Close]], list[_Asked]]:
         """Those around whom it is not as it was when they were looked up last, and those of whom the index tells nothing."""
         questions: dict[Ranked, dict[tuple[int, int, str], None]] = {}
-        for watcher, _, place in asked:
-            questions.setdefault(place, {})[_question(watcher)] = None
+        # What a watcher knows is forgotten when another period begins, which may be while this is asked.
+        each_question = [(_user(watcher), RADIUS, watcher.near) for watcher, _, _ in asked]
+        for (_, _, place), question in zip(asked, each_question, strict=True):
+            questions.setdefault(place, {})[question] = None
         answers = await self._index.look_up_each(CLOSE, {place: list(of_place) for place, of_place in questions.items()})
         told = {
             place: dict(zip(questions[place], answer, strict=True)) for place, answer in answers.items() if answer is not None
         }
         found, others = [], []
-        for watcher, state, place in asked:
+        for (watcher, state, place), question in zip(asked, each_question, strict=True):
             if place not in told:
                 others.append((watcher, state, place))
-            elif (close := told[place][_question(watcher)]) is not None:
+            elif (close := told[place][question]) is not None:
                 found.append((watcher, state, place, close))
             else:
                 watcher.own_of = state
@@ -138,10 +140,6 @@ class OwnRanks:
 def _user(watcher: Watcher) -> int:
     assert watcher.caller is not None
     return watcher.caller.user_id
-
-
-def _question(watcher: Watcher) -> tuple[int, int, str]:
-    return _user(watcher), RADIUS, watcher.near
 
 
 def _gone(watcher: Watcher, found: Neighbours | None) -> set[int]:
