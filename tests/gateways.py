@@ -1,13 +1,24 @@
 """Gateways of a test's own, with the stack's services behind them."""
 
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+import httpx
 
 from services.local.gateway import GatewaySettings
 from services.local.ports import LOOPBACK, free_port
 from services.local.stack import Stack
 from services.local.web import Gateway
+
+
+def answers(url: str, context: ssl.SSLContext) -> bool:
+    """Whether a server that speaks TLS is ready: its page is there."""
+    try:
+        return httpx.get(url, verify=context).status_code == 200
+    except httpx.TransportError:
+        return False
 
 
 @contextmanager

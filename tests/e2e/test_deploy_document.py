@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import ssl
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -20,7 +19,7 @@ from services.local.programs import find_from_environment
 from services.local.stack import Stack
 from services.local.web import Gateway
 from tests.certificates import make_certificate
-from tests.gateways import gateway_before
+from tests.gateways import answers, gateway_before
 from tests.snippets import take
 from tests.system import PASSWORD, bearer
 
@@ -36,13 +35,6 @@ def merged(one: Any, other: Any) -> Any:
     if not isinstance(one, Mapping) or not isinstance(other, Mapping):
         return other
     return {**one, **{name: merged(one.get(name), value) for name, value in other.items()}}
-
-
-def answers(url: str, context: ssl.SSLContext) -> bool:
-    try:
-        return httpx.get(url, verify=context).status_code == 200
-    except httpx.TransportError:
-        return False
 
 
 class Proxy(Process):

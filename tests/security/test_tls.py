@@ -13,7 +13,7 @@ from services.local.gateway import GatewaySettings
 from services.local.ports import LOOPBACK
 from services.local.stack import Stack
 from services.local.web import PUBLISHED_ENTRY_POINT, Gateway
-from tests.gateways import gateway_before
+from tests.gateways import answers, gateway_before
 from tests.security.wire import HOST, exchange, get
 from tests.system import PASSWORD, bearer
 
@@ -40,14 +40,7 @@ class TlsGateway(Gateway):
         self.configuration_file.write_text(yaml.safe_dump(configuration), encoding="utf-8")
 
     def is_ready(self) -> bool:
-        connection = HTTPSConnection(self.address, self.port, timeout=5, context=trusting())
-        try:
-            connection.request("GET", "/")
-            return connection.getresponse().status == 200
-        except OSError:
-            return False
-        finally:
-            connection.close()
+        return answers(self.url + "/", trusting())
 
 
 @pytest.fixture(scope="module")
